@@ -1,0 +1,66 @@
+"""Compress what an LLM agent is about to send; a small local draft model's attention decides what stays.
+
+    from agentcompress import CompressConfig, Compressor
+
+    compressor = Compressor(CompressConfig(draft="smollm2-135m"))
+    result = compressor.compress_text(text, query="Which test failed?", keep_rate=0.15, target="gpt-4o")
+    result.text, result.spans, result.tokens_before, result.tokens_after
+
+Importing this package loads neither torch nor litellm: every public name is looked up on first use.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from agentcompress.compressor import Compressor as Compressor
+    from agentcompress.config import CompressConfig as CompressConfig
+    from agentcompress.errors import (
+        AgentCompressError as AgentCompressError,
+    )
+    from agentcompress.errors import (
+        ConfigError as ConfigError,
+    )
+    from agentcompress.errors import (
+        DraftError as DraftError,
+    )
+    from agentcompress.errors import (
+        InvalidInputError as InvalidInputError,
+    )
+    from agentcompress.receipts import Receipt as Receipt
+    from agentcompress.routing import completion as completion
+    from agentcompress.schema import (
+        CompressedMessages as CompressedMessages,
+    )
+    from agentcompress.schema import (
+        CompressedText as CompressedText,
+    )
+
+_HOME = {
+    "AgentCompressError": "errors",
+    "CompressConfig": "config",
+    "CompressedMessages": "schema",
+    "CompressedText": "schema",
+    "Compressor": "compressor",
+    "ConfigError": "errors",
+    "DraftError": "errors",
+    "InvalidInputError": "errors",
+    "Receipt": "receipts",
+    "completion": "routing",
+}
+
+__all__ = [*_HOME, "__version__"]  # pyrefly: ignore
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])

@@ -1,0 +1,181 @@
+"""The line, from text to shorter text and from messages to shorter messages. Read this file first."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from agentcompress import plugins
+from agentcompress.config import CompressConfig, checked_count, checked_keep_rate, checked_text
+from agentcompress.delimiters import style_for
+from agentcompress.errors import AgentCompressError, InvalidInputError, ScoringError
+from agentcompress.ledger.decision import Decision
+from agentcompress.ledger.memory import MemoryStore
+from agentcompress.messages import openai_chat
+from agentcompress.planning import Plan, plan
+from agentcompress.protocols import Scorer, Segmenter, Store
+from agentcompress.receipts import BlockReceipt, Receipt
+from agentcompress.schema import CompressedMessages, CompressedText, Segment, Span
+from agentcompress.segmenters.detect import detect
+from agentcompress.selection import budget_tokens, select
+from agentcompress.targets import token_counter
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class Compressor:
+    """Compresses texts and conversations as its config says. Cheap to make: the draft is loaded on first use.
+
+    store: where decisions about the blocks of conversations are kept; by default in this compressor's memory.
+    """
+
+    def __init__(self, config: CompressConfig | None = None, *, store: Store | None = None) -> None:
+        self.config = config or CompressConfig()
+        self.store = store or MemoryStore()
+        self.scorer: Scorer = plugins.build("scorers", self.config.scorer, self.config.scorer_options, self.config)
+        self._segmenters: dict[str, Segmenter] = {}
+        if self.config.segmenter != "auto":
+            self._segmenter(self.config.segmenter)
+
+    def compress_text(
+        self,
+        text: str,
+        *,
+        query: str,
+        keep_rate: float | None = None,
+        target_tokens: int | None = None,
+        target: str | None = None,
+    ) -> CompressedText:
+        """Keep the parts of `text` that matter for `query`, within a budget of the target's tokens.
+
+        The budget is `target_tokens` (>= 1), or `ceil(keep_rate * tokens of text)` with keep_rate in (0, 1], by
+        default the config's; it holds for the returned text, delimiters included. Raises `InvalidInputError` (and
+        its kind) for bad values, `DraftError` and `ScoringError` when the text can't be scored.
+        """
+        clock = _Clock()
+        checked_text("text", text)
+        checked_text("query", query)
+        target = checked_text("target", target if target is not None else self.config.target)
+        with clock.stage("count"):
+            counter = token_counter(target)
+            tokens_before = counter.count(text)
+        budget = self._budget(keep_rate, target_tokens, tokens_before)
+        if budget >= tokens_before:
+            whole = (Span(0, len(text)),) if text else ()
+            return self._result(text, whole, tokens_before, tokens_before, target, clock)
+        with clock.stage("segment"):
+            segment = self._segment(text)
+        with clock.stage("score"):
+            scores = self._score(segment, query)
+        with clock.stage("select"):
+            selection = select(segment, scores, budget, counter, style_for(segment))
+        rendered = selection.rendered
+        return self._result(rendered.text, rendered.spans, tokens_before, selection.tokens, target, clock)
+
+    def compress(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        target: str | None = None,
+        keep_rate: float | None = None,
+    ) -> CompressedMessages:
+        """Compress the tool results and long context blocks of OpenAI chat messages; never mutates them.
+
+        Every block is decided once, when it is first seen, and replayed from the store after that. Raises what
+        `compress_text` raises, and `MessageFormatError`; nothing is decided then for the block that failed.
+        """
+        clock = _Clock()
+        target = checked_text("target", target if target is not None else self.config.target)
+        keep_rate = self.config.keep_rate if keep_rate is None else checked_keep_rate(keep_rate)
+        counter = token_counter(target)
+        parts = openai_chat.text_parts(messages)
+        replacements: dict[openai_chat.Address, list[tuple[Span, str]]] = {}
+        receipts = []
+        for block in plan(messages, parts, self.config.min_tokens, counter):
+            receipt, text = self._decide(block, target, keep_rate)
+            receipts.append(receipt)
+            if text is not None:
+                replacements.setdefault(block.address, []).append((block.span, text))
+        before = sum(counter.count(part.text) for part in parts)
+        saved = sum(receipt.tokens_before - receipt.tokens_after for receipt in receipts)
+        return CompressedMessages(
+            openai_chat.replaced(messages, replacements),
+            Receipt(target, self.config.scorer, before, before - saved, tuple(receipts), clock.total_ms()),
+        )
+
+    def _decide(self, block: Plan, target: str, keep_rate: float) -> tuple[BlockReceipt, str | None]:
+        """Look the block up, or compress it and write that down; return its new text, or None for "as it is"."""
+        started = time.perf_counter()
+        known = self.store.get(block.key)
+        decision = known
+        if decision is None:
+            if block.raw_because:
+                decision = Decision.raw(block.raw_because, block.tokens)
+            else:
+                result = self.compress_text(block.text, query=block.query, keep_rate=keep_rate, target=target)
+                decision = Decision(result.text, None, result.tokens_before, result.tokens_after, self.config.scorer)
+            decision = self.store.put(block.key, decision)
+        receipt = BlockReceipt(
+            message=block.address.message,
+            kind=block.kind,
+            tool=block.tool,
+            decision="raw" if decision.text is None else "new" if known is None else "replayed",
+            reason=decision.reason,
+            tokens_before=decision.tokens_before,
+            tokens_after=decision.tokens_after,
+            ms=(time.perf_counter() - started) * 1000,
+        )
+        return receipt, decision.text
+
+    def _budget(self, keep_rate: float | None, target_tokens: int | None, tokens_before: int) -> int:
+        if target_tokens is not None:
+            if keep_rate is not None:
+                raise InvalidInputError("target_tokens", target_tokens, "left out when keep_rate is given")
+            return checked_count("target_tokens", target_tokens)
+        rate = self.config.keep_rate if keep_rate is None else checked_keep_rate(keep_rate)
+        return budget_tokens(rate, tokens_before)
+
+    def _segment(self, text: str) -> Segment:
+        name = self.config.segmenter
+        return self._segmenter(detect(text) if name == "auto" else name).segment(text)
+
+    def _segmenter(self, name: str) -> Segmenter:
+        if name not in self._segmenters:
+            self._segmenters[name] = plugins.build("segmenters", name, self.config.segmenter_options, self.config)
+        return self._segmenters[name]
+
+    def _score(self, segment: Segment, query: str) -> np.ndarray:
+        try:
+            return self.scorer.score(segment, query)
+        except AgentCompressError:
+            raise
+        except Exception as error:
+            raise ScoringError(f"scorer {self.config.scorer!r} failed: {type(error).__name__}: {error}") from error
+
+    def _result(
+        self, text: str, spans: tuple[Span, ...], before: int, after: int, target: str, clock: _Clock
+    ) -> CompressedText:
+        timings = {**clock.stages_ms, "total": clock.total_ms()}
+        return CompressedText(text, spans, before, after, target, self.config.scorer, timings)
+
+
+class _Clock:
+    """Wall time per stage, in milliseconds."""
+
+    def __init__(self) -> None:
+        self._started = time.perf_counter()
+        self.stages_ms: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.stages_ms[name] = (time.perf_counter() - started) * 1000
+
+    def total_ms(self) -> float:
+        return (time.perf_counter() - self._started) * 1000

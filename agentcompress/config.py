@@ -1,0 +1,97 @@
+"""CompressConfig: every setting, its range, and one clear error when a value is outside it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from numbers import Integral, Real
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, ValidationError, model_validator
+
+from agentcompress.errors import ConfigError, InvalidInputError
+
+KEEP_RATE_RANGE = "a number in (0, 1]"
+TOKENS_RANGE = "a whole number >= 1"
+
+
+class CompressConfig(BaseModel):
+    """Settings of a `Compressor`. Frozen; unknown names and values out of range raise `ConfigError`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    draft: Annotated[str, Field(min_length=1)] = "smollm2-135m"
+    """The draft model: a folder, a .gguf file, a Hugging Face id, or a built-in name."""
+
+    scorer: Annotated[str, Field(min_length=1)] = "calibrated"
+    """Name of a scorer ("calibrated", "lexical", "random", an entry point) or "pkg.mod:Class"."""
+
+    scorer_options: Mapping[str, Any] = Field(default_factory=dict)
+    """Keyword options of the scorer, e.g. {"lexical_weight": 0.0}."""
+
+    segmenter: Annotated[str, Field(min_length=1)] = "auto"
+    """"auto" (prose or lines, by content), "prose", "lines", "chunks", an entry point or "pkg.mod:Class"."""
+
+    segmenter_options: Mapping[str, Any] = Field(default_factory=dict)
+    """Keyword options of the segmenter, e.g. {"chunk_tokens": 128}; not allowed with "auto"."""
+
+    target: Annotated[str, Field(min_length=1)] = "gpt-4o"
+    """LiteLLM name of the model whose tokens are counted, where a call names none."""
+
+    keep_rate: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 0.4
+    """Fraction of a block's tokens that is kept, where a call says nothing else: (0, 1]."""
+
+    min_tokens: Annotated[int, Field(ge=1)] = 512
+    """Blocks of a conversation with fewer target tokens are left alone."""
+
+    seed: int = 0
+    """Seed of the `random` scorer."""
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _one_clear_error(cls, data: Any, handler: ModelWrapValidatorHandler[CompressConfig]) -> CompressConfig:
+        try:
+            config = handler(data)
+        except ValidationError as error:
+            raise _config_error(error) from None
+        if config.segmenter == "auto" and config.segmenter_options:
+            raise ConfigError("segmenter_options", dict(config.segmenter_options), 'empty with segmenter="auto"')
+        return config
+
+
+def _config_error(error: ValidationError) -> ConfigError:
+    first = error.errors()[0]
+    name = str(first["loc"][0]) if first["loc"] else "config"
+    allowed = {
+        "keep_rate": KEEP_RATE_RANGE,
+        "min_tokens": TOKENS_RANGE,
+        "seed": "a whole number",
+        "scorer_options": "a mapping of option names to values",
+        "segmenter_options": "a mapping of option names to values",
+    }.get(name, "a non-empty string")
+    if first["type"] == "extra_forbidden":
+        allowed = f"absent (settings are: {', '.join(CompressConfig.model_fields)})"
+    return ConfigError(name, first["input"], allowed)
+
+
+def checked_keep_rate(keep_rate: object) -> float:
+    """Return `keep_rate` as a float in (0, 1], or raise `InvalidInputError` (NaN, 0, negative, > 1, no number)."""
+    if isinstance(keep_rate, bool) or not isinstance(keep_rate, Real):
+        raise InvalidInputError("keep_rate", keep_rate, KEEP_RATE_RANGE)
+    if math.isnan(keep_rate) or not 0 < keep_rate <= 1:
+        raise InvalidInputError("keep_rate", keep_rate, KEEP_RATE_RANGE)
+    return float(keep_rate)
+
+
+def checked_count(name: str, tokens: object) -> int:
+    """Return `tokens` as an int >= 1, or raise `InvalidInputError` naming the field."""
+    if isinstance(tokens, bool) or not isinstance(tokens, Integral) or tokens < 1:
+        raise InvalidInputError(name, tokens, TOKENS_RANGE)
+    return int(tokens)
+
+
+def checked_text(name: str, text: object) -> str:
+    """Return `text` when it is a string, or raise `InvalidInputError` naming the field."""
+    if not isinstance(text, str):
+        raise InvalidInputError(name, text, "a string")
+    return text

@@ -1,0 +1,108 @@
+"""The text that stands where something was left out, by kind of segment.
+
+A style is a function of the gap alone. Every style picks a mark that the segment does not contain, so that a
+delimiter can't be confused with source text, and one that comes back in a later message is source text there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+from typing import Protocol
+
+from agentcompress.schema import Segment, Span
+
+_INDENT = re.compile(r"[^\S\n]*")
+
+
+class DelimiterStyle(Protocol):
+    """Says what stands in place of a gap."""
+
+    def gap(self, text: str, gap: Span) -> str:
+        """Return the delimiter for `text[gap.start:gap.end]`."""
+        ...
+
+    def longest(self, text: str) -> str:
+        """Return a delimiter that costs at least as much as any that `gap` gives for this text."""
+        ...
+
+
+@dataclass(frozen=True)
+class InlineStyle:
+    """Prose: the mark between two sentences, a line end behind it where the gap held one."""
+
+    mark: str
+
+    def gap(self, text: str, gap: Span) -> str:
+        """` [...] ` within a paragraph, ` [...]` and a line feed across lines; no blank before it at the start."""
+        before = " " if gap.start > 0 else ""
+        if gap.end == len(text):
+            return f"{before}{self.mark}"
+        return f"{before}{self.mark}{_line_break(text, gap) or ' '}"
+
+    def longest(self, text: str) -> str:
+        """A line feed always costs most."""
+        return f" {self.mark}\r\n" if "\r\n" in text else f" {self.mark}\n"
+
+
+@dataclass(frozen=True)
+class LineStyle:
+    """Whole lines: a line of its own, at the indentation of the first line left out, that says how many.
+
+    Inside a line (an oversized one that was cut) the characters are counted instead.
+    """
+
+    mark: str
+
+    def gap(self, text: str, gap: Span) -> str:
+        """`[... 14 lines omitted]`, or `[... 380 chars omitted]` where the gap starts and ends inside one line."""
+        lines = text.count("\n", gap.start, gap.end)
+        ends_line = text[gap.end - 1] == "\n"
+        if not lines:
+            if (gap.start > 0 and text[gap.start - 1] != "\n") or gap.end < len(text):
+                return self._say(gap.end - gap.start, "char")
+            return f"{_indent(text, gap)}{self._say(1, 'line')}"
+        breaks = _line_break(text, gap) if ends_line else ""
+        return f"{_indent(text, gap)}{self._say(lines + (not ends_line), 'line')}{breaks}"
+
+    def longest(self, text: str) -> str:
+        """The largest count, as if the whole text were left out."""
+        return f"{self._say(max(10, len(text)), 'line')}\n"
+
+    def _say(self, number: int, noun: str) -> str:
+        return f"[{self.mark} {number} {noun}{'' if number == 1 else 's'} omitted]"
+
+
+def style_for(segment: Segment) -> DelimiterStyle:
+    """Return the style of the segment's kind, with a mark its text does not contain."""
+    if segment.kind == "lines":
+        return LineStyle(next(mark for mark in _line_marks() if f"[{mark}" not in segment.text))
+    return InlineStyle(next(mark for mark in _inline_marks() if mark not in segment.text))
+
+
+def _inline_marks() -> Iterator[str]:
+    yield "[...]"
+    yield "[…]"
+    yield from (f"[... #{number}]" for number in count(2))
+
+
+def _line_marks() -> Iterator[str]:
+    yield "..."
+    yield "…"
+    yield from (f"... #{number}:" for number in count(2))
+
+
+def _line_break(text: str, gap: Span) -> str:
+    last = text.rfind("\n", gap.start, gap.end)
+    if last < 0:
+        return ""
+    return "\r\n" if last > 0 and text[last - 1] == "\r" else "\n"
+
+
+def _indent(text: str, gap: Span) -> str:
+    if gap.start > 0 and text[gap.start - 1] != "\n":
+        return ""
+    found = _INDENT.match(text, gap.start, gap.end)
+    return found.group() if found else ""

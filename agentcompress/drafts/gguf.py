@@ -1,0 +1,89 @@
+"""GGUF -> a Hugging Face folder in bfloat16 safetensors: once, atomically, by one process at a time.
+
+Reading a GGUF takes tens of seconds at every start, the converted folder about one.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from agentcompress import progress
+from agentcompress.errors import DraftCorruptError
+
+_LOCK_TIMEOUT_S = 600
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of `folder`, so that two processes never make or remove it at the same time."""
+    from filelock import FileLock, Timeout
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(f"{folder}.lock", timeout=_LOCK_TIMEOUT_S)
+    try:
+        with lock:
+            yield
+    except Timeout as error:
+        raise DraftCorruptError(
+            f"{folder} is being made by another process for over {_LOCK_TIMEOUT_S} s: end it, or delete {folder}.lock"
+        ) from error
+
+
+def convert(file: Path, folder: Path, extra: Mapping[str, str]) -> None:
+    """Write the model and tokenizer of `file` to `folder`; `extra` maps file names to their text.
+
+    All of it is written beside `folder` and renamed at the end: `folder` is whole or absent. Call under `locked`.
+    """
+    for stale in folder.parent.glob(f"{folder.name}.half-*"):
+        shutil.rmtree(stale, ignore_errors=True)
+    staging = Path(tempfile.mkdtemp(prefix=f"{folder.name}.half-", dir=folder.parent))
+    try:
+        _write(file, staging)
+        for name, text in extra.items():
+            (staging / name).write_text(text, encoding="utf-8")
+        for written in staging.iterdir():
+            _flush(written)
+        staging.chmod(0o755)
+        if folder.exists():  # without its last file, or we would not be here
+            shutil.rmtree(folder)
+        staging.rename(folder)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _write(file: Path, staging: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+    from transformers.utils import logging
+
+    progress.report("convert", 0, 3)
+    bars = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(str(file.parent), gguf_file=file.name)
+        progress.report("convert", 1, 3)
+        model = AutoModelForCausalLM.from_pretrained(
+            str(file.parent),
+            gguf_file=file.name,
+            dtype=torch.bfloat16,
+            quantization_config=GgufConfig(dequantize=True),
+        )
+        progress.report("convert", 2, 3)
+        model.save_pretrained(str(staging))
+        tokenizer.save_pretrained(str(staging))
+        progress.report("convert", 3, 3)
+    except (OSError, ValueError, KeyError, RuntimeError, NotImplementedError) as error:
+        raise DraftCorruptError(f"{file.name} can't be read as GGUF: {error}") from error
+    finally:
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _flush(file: Path) -> None:
+    with file.open("rb") as stream:
+        os.fsync(stream.fileno())

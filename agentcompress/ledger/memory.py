@@ -1,0 +1,38 @@
+"""Decisions in this process's memory, the oldest conversations forgotten first."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+
+from agentcompress.config import checked_count
+from agentcompress.ledger.decision import Decision
+
+
+class MemoryStore:
+    """A `Store` of at most `max_entries` decisions, least recently used out first. Safe in several threads.
+
+    Knows nothing of other processes: a restart forgets everything.
+    """
+
+    def __init__(self, max_entries: int = 10_000) -> None:
+        self._max_entries = checked_count("max_entries", max_entries)
+        self._decisions: OrderedDict[str, Decision] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: str) -> Decision | None:
+        """Return the decision under `key`, or None."""
+        with self._lock:
+            decision = self._decisions.get(key)
+            if decision is not None:
+                self._decisions.move_to_end(key)
+            return decision
+
+    def put(self, key: str, decision: Decision) -> Decision:
+        """Write unless taken; return what stands there now."""
+        with self._lock:
+            standing = self._decisions.setdefault(key, decision)
+            self._decisions.move_to_end(key)
+            while len(self._decisions) > self._max_entries:
+                self._decisions.popitem(last=False)
+            return standing

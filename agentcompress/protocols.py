@@ -1,0 +1,61 @@
+"""The extension points. Implement one, name it in an entry point or as "pkg.mod:Class", and it is in the line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from agentcompress.ledger.decision import Decision
+    from agentcompress.schema import Segment
+
+
+@runtime_checkable
+class Scorer(Protocol):
+    """Says how much each unit of a segment matters for a query.
+
+    A scorer is made with keyword options (`CompressConfig.scorer_options`); a class with a
+    `from_config(config)` class method is made with that instead.
+    """
+
+    def score(self, segment: Segment, query: str) -> np.ndarray:
+        """Score every unit: float64 of shape (units,), finite, higher = keep.
+
+        The same segment and query must give the same scores; the budget is none of a scorer's business.
+        """
+        ...
+
+
+@runtime_checkable
+class Segmenter(Protocol):
+    """Cuts a text into units that tile it, and names the kind that chooses the delimiters."""
+
+    def segment(self, text: str) -> Segment:
+        """Cut `text`; any string is valid input, also an empty one."""
+        ...
+
+
+@runtime_checkable
+class TokenCounter(Protocol):
+    """Counts a text as a target would bill it."""
+
+    name: str
+    exact: bool
+
+    def count(self, text: str) -> int:
+        """Tokens of `text`; special-token spellings count as plain text."""
+        ...
+
+
+@runtime_checkable
+class Store(Protocol):
+    """Where decisions are kept. The first writer wins; everyone reads back."""
+
+    def get(self, key: str) -> Decision | None:
+        """Return the decision under `key`, or None when nothing was decided yet."""
+        ...
+
+    def put(self, key: str, decision: Decision) -> Decision:
+        """Write unless `key` is taken, and return what now stands there."""
+        ...

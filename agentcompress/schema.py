@@ -1,0 +1,75 @@
+"""The frozen values that travel the line. Nothing here computes; nothing here imports torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from agentcompress.receipts import Receipt
+
+
+class Span(NamedTuple):
+    """Half-open character range `[start, end)` of a text."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What is kept or dropped as a whole: a sentence, a line, a chunk.
+
+    The units of a segment tile its text: the first starts at 0, each starts where the one before ends, the last
+    ends at `len(text)`.
+
+    parent: number of the unit's parent (paragraph, block); units of one parent are neighbours.
+    requires: indexes of units that are kept whenever this one is (the heading a sentence stands under).
+    """
+
+    start: int
+    end: int
+    parent: int
+    requires: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A typed stretch of a request, cut into units. `kind` chooses the delimiters."""
+
+    text: str
+    kind: str
+    units: tuple[Unit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CompressedText:
+    """What `compress_text` returns.
+
+    text: the rendered text, delimiters included.
+    spans: the kept ranges of the *input*, in order, disjoint and not touching.
+    tokens_before, tokens_after: counted with the target's tokenizer on the whole input and the whole `text`.
+    timings_ms: wall time per stage, in milliseconds, and "total".
+    """
+
+    text: str
+    spans: tuple[Span, ...]
+    tokens_before: int
+    tokens_after: int
+    target: str
+    scorer: str
+    timings_ms: Mapping[str, float] = field(compare=False)
+
+    @property
+    def keep_rate(self) -> float:
+        """Fraction of the target's tokens that was kept, in [0, 1]; 1 for an empty input."""
+        return self.tokens_after / self.tokens_before if self.tokens_before else 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class CompressedMessages:
+    """What `compress` returns: the messages to send, in the form they came, and the receipt."""
+
+    messages: list[Any]
+    receipt: Receipt

@@ -1,0 +1,65 @@
+"""BM25 over units and their parents: no model, no weights, microseconds a unit."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import numpy as np
+
+from agentcompress.schema import Segment
+from agentcompress.scorers.units import with_parents
+
+_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_]+")
+_PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_a-zA-Z]+")
+_CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
+
+
+class LexicalScorer:
+    """BM25 (Robertson and Zaragoza 2009) of a unit plus that of its parent.
+
+    Words are case folded; an identifier counts whole and by its parts (`getUserName`, `user_name`); CJK by character
+    and by pair. k1, b: saturation and length normalisation, k1 >= 0, 0 <= b <= 1.
+    """
+
+    def __init__(self, k1: float = 1.5, b: float = 0.75) -> None:
+        self.k1, self.b = k1, b
+
+    def score(self, segment: Segment, query: str) -> np.ndarray:
+        """Float64 (units,); all zero when no word of the query occurs."""
+        own, sizes = self.bm25(segment, query)
+        return with_parents(own, sizes, segment)
+
+    def bm25(self, segment: Segment, query: str) -> tuple[np.ndarray, np.ndarray]:
+        """BM25 of every unit and its length in words, (units,) each."""
+        documents = [Counter(words(segment.text[unit.start : unit.end])) for unit in segment.units]
+        sizes = np.array([document.total() for document in documents], dtype=np.float64)
+        scores = np.zeros(len(documents))
+        mean_size = sizes.mean() if sizes.any() else 1.0
+        for word in sorted(set(words(query))):
+            counts = np.array([document[word] for document in documents], dtype=np.float64)
+            containing = np.count_nonzero(counts)
+            if not containing:
+                continue
+            rarity = np.log1p((len(documents) - containing + 0.5) / (containing + 0.5))
+            length = 1 - self.b + self.b * sizes / mean_size
+            scores += rarity * counts * (self.k1 + 1) / np.maximum(counts + self.k1 * length, 1e-9)
+        return scores, sizes
+
+
+def words(text: str) -> list[str]:
+    """Words of a text, case folded; compound identifiers are followed by their parts, CJK runs by their pairs."""
+    found: list[str] = []
+    before = ("", -1)  # the CJK character before and where it ended
+    for match in _WORD.finditer(text):
+        word = match.group()
+        found.append(word.casefold())
+        if _CJK.match(word):
+            if before[1] == match.start():
+                found.append(before[0] + word)
+            before = (word, match.end())
+            continue
+        parts = _PART.findall(word)
+        if len(parts) > 1:
+            found.extend(part.casefold() for part in parts)
+    return found

@@ -1,0 +1,31 @@
+"""Random scores, seeded: the floor that every scorer has to beat."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from agentcompress.schema import Segment
+
+if TYPE_CHECKING:
+    from agentcompress.config import CompressConfig
+
+
+class RandomScorer:
+    """Uniform in [0, 1), drawn from the seed and the text alone, so that the same call gives the same bytes."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self.seed = seed
+
+    @classmethod
+    def from_config(cls, config: CompressConfig) -> RandomScorer:
+        """Take the seed from the config."""
+        return cls(config.seed)
+
+    def score(self, segment: Segment, query: str) -> np.ndarray:
+        """Float64 (units,); the query is ignored."""
+        content = segment.text.encode("utf-8", "surrogatepass")
+        digest = hashlib.sha256(f"{self.seed}:".encode() + content).digest()
+        return np.random.default_rng(int.from_bytes(digest[:8], "big")).random(len(segment.units))

@@ -1,0 +1,43 @@
+"""What scorers share on the level of units: means, parents, standard scores. Plain numpy, float64."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from agentcompress.schema import Segment
+
+_TINY = 1e-9
+
+
+def unit_of_tokens(segment: Segment, ends: np.ndarray) -> np.ndarray:
+    """Which unit each token stands in, (tokens,) int64, by its last character (`ends` - 1).
+
+    A token's first character may be the white space that closes the unit before.
+    """
+    starts = np.fromiter((unit.start for unit in segment.units), dtype=np.int64, count=len(segment.units))
+    return np.searchsorted(starts, np.maximum(ends - 1, 0), side="right") - 1
+
+
+def unit_means(token_scores: np.ndarray, unit_of_token: np.ndarray, units: int) -> tuple[np.ndarray, np.ndarray]:
+    """Mean score and number of tokens of every unit, (units,) each. A unit without tokens gets the lowest mean."""
+    sizes = np.bincount(unit_of_token, minlength=units).astype(np.float64)
+    sums = np.bincount(unit_of_token, weights=token_scores, minlength=units)
+    lowest = (sums[sizes > 0] / sizes[sizes > 0]).min() if sizes.any() else 0.0
+    return np.where(sizes > 0, sums / np.maximum(sizes, 1), lowest), sizes
+
+
+def with_parents(own: np.ndarray, sizes: np.ndarray, segment: Segment) -> np.ndarray:
+    """Standardised own score plus the standardised mean of the parent, weighted by size (design 4.1, step 6)."""
+    parents = np.fromiter((unit.parent for unit in segment.units), dtype=np.int64, count=len(segment.units))
+    _, parent_of_unit = np.unique(parents, return_inverse=True)
+    weights = np.maximum(sizes, _TINY)
+    totals = np.bincount(parent_of_unit, weights=own * weights) / np.bincount(parent_of_unit, weights=weights)
+    return standardised(own) + standardised(totals[parent_of_unit])
+
+
+def standardised(values: np.ndarray) -> np.ndarray:
+    """(values - mean) / standard deviation; all zero where every value is the same."""
+    if not len(values):
+        return values
+    spread = values.std()
+    return (values - values.mean()) / spread if spread > _TINY * max(1.0, np.abs(values).max()) else values * 0.0

@@ -1,0 +1,39 @@
+"""Lines: for logs, listings, code without a grammar, and anything whose lines must stay whole."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from dataclasses import dataclass
+
+from agentcompress.schema import Segment, Unit
+from agentcompress.segmenters.pieces import cut_points
+
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")
+
+
+@dataclass(frozen=True)
+class LineSegmenter:
+    """Lines as units; blocks as parents: a run of lines up to a blank one, at most `block_lines` long.
+
+    max_line_chars: a longer line (minified code, base64, one-line JSON) is cut into pieces of `piece_chars`.
+    """
+
+    block_lines: int = 12
+    max_line_chars: int = 2000
+    piece_chars: int = 400
+
+    def segment(self, text: str) -> Segment:
+        """Cut `text` behind every line feed. Every string tiles; an empty one has no units."""
+        units: list[Unit] = []
+        block, in_block = 0, 0
+        for match in _LINE.finditer(text):
+            start, end = match.span()
+            if in_block >= self.block_lines or (in_block and not match.group().strip()):
+                block, in_block = block + 1, 0
+            cuts = [start, end]
+            if end - start > self.max_line_chars:
+                cuts[1:1] = cut_points(text, start, end, self.piece_chars)
+            units.extend(Unit(a, b, block) for a, b in itertools.pairwise(cuts))
+            in_block += 1
+        return Segment(text, "lines", tuple(units))

@@ -1,0 +1,41 @@
+"""Cut an oversized stretch where it hurts least: the rule of last resort for every segmenter."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_CLAUSE_END = re.compile(r"[,;:)\]}、，；：]\s*|\s+[-–—]+\s+|\n+")
+_SPACE = re.compile(r"\s+")
+_JOINERS = frozenset("\u200d\ufe0f\ufe0e")
+
+
+def cut_points(text: str, start: int, end: int, limit_chars: int) -> list[int]:
+    """Return the positions in (start, end) that cut it into pieces of at most `limit_chars` characters.
+
+    A cut falls behind a clause, else behind white space, else between characters (never inside one that is drawn
+    as one: combining marks, emoji joined by ZWJ), looking back over the second half of the piece. Linear time.
+    """
+    cuts: list[int] = []
+    while end - start > limit_chars:
+        start = _best_cut(text, start + limit_chars // 2, start + limit_chars)
+        cuts.append(start)
+    return cuts
+
+
+def _best_cut(text: str, earliest: int, latest: int) -> int:
+    for pattern in (_CLAUSE_END, _SPACE):
+        ends = [match.end() for match in pattern.finditer(text, earliest, latest)]
+        if ends:
+            return ends[-1]
+    for cut in range(latest, earliest, -1):
+        if not _inside_character(text, cut):
+            return cut
+    return latest
+
+
+def _inside_character(text: str, cut: int) -> bool:
+    after, before = text[cut], text[cut - 1]
+    return (
+        after in _JOINERS or before == "\u200d" or unicodedata.combining(after) != 0 or (before, after) == ("\r", "\n")
+    )

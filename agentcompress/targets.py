@@ -1,0 +1,148 @@
+"""What is known of a target by its LiteLLM name: which tokenizer counts its tokens. Works offline.
+
+Reads LiteLLM's bundled tables without importing LiteLLM, which takes seconds and may ask the network.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import json
+import os
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache, lru_cache
+from pathlib import Path
+
+from agentcompress.errors import UnknownNameError
+from agentcompress.protocols import TokenCounter
+
+EMBEDDED = "embedded/"
+"""Prefix of targets that run on this machine: "embedded/" and a draft's name (see `embedded.py`)."""
+
+_ALLOWED = (
+    'a model LiteLLM knows ("gpt-4o", "claude-sonnet-4-5"), "provider/model" with a provider LiteLLM knows, '
+    'or "embedded/" and a draft'
+)
+_FALLBACK = "cl100k_base"  # what LiteLLM counts with where it knows no tokenizer of a model's own
+_BUNDLED = ("o200k_base", "o200k_harmony", "cl100k_base", "p50k_base")
+_LONG_BLANK = re.compile(r"\s{50000}")
+_tiktoken_lock = threading.Lock()
+
+
+class TokenizerCounter:
+    """Counts with a function; `exact` is False where the target's own tokenizer is not public."""
+
+    def __init__(self, name: str, count: Callable[[str], int], *, exact: bool) -> None:
+        self.name = name
+        self.exact = exact
+        self._count = count
+
+    def count(self, text: str) -> int:
+        """Tokens of `text`; special-token spellings count as plain text, lone surrogates as U+FFFD."""
+        if len(text) < 50_000 or not _LONG_BLANK.search(text):
+            return self._count(text)
+        # tiktoken's pattern overflows the stack on a million blanks in a row: count such a run in slices.
+        cuts = [0, *(match.end() for match in _LONG_BLANK.finditer(text)), len(text)]
+        return sum(self._count(text[a:b]) for a, b in itertools.pairwise(cuts))
+
+
+@lru_cache(maxsize=64)
+def token_counter(target: str) -> TokenCounter:
+    """Return the counter of a target. Raises `UnknownNameError` for a name that LiteLLM could not route.
+
+    OpenAI models: tiktoken's encoding. Claude: the tokenizer that LiteLLM bundles (approximate: Anthropic publishes
+    none for its newer models). `embedded/NAME`: that model's own. Everything else: LiteLLM's default, cl100k_base.
+    """
+    if target.startswith(EMBEDDED):
+        from agentcompress.drafts.tokens import draft_tokenizer
+
+        tokenizer = draft_tokenizer(target.removeprefix(EMBEDDED))
+        return TokenizerCounter(target, lambda text: len(tokenizer.tokenize(text).ids), exact=True)
+    encoding = _tiktoken_name(target)
+    if encoding:
+        return _tiktoken_counter(encoding, exact=True)
+    if not _is_known(target):
+        raise UnknownNameError("target", target, _ALLOWED)
+    if "claude" in target and "claude-3" not in target:
+        return _claude_counter()
+    return _tiktoken_counter(_FALLBACK, exact=False)
+
+
+def _tiktoken_name(target: str) -> str | None:
+    import tiktoken
+
+    provider, _, model = target.rpartition("/")
+    if provider and not _is_known(target):
+        return None
+    try:
+        return tiktoken.encoding_name_for_model(model)
+    except KeyError:
+        return None
+
+
+def _tiktoken_counter(name: str, *, exact: bool) -> TokenizerCounter:
+    import tiktoken
+
+    with _bundled_files(name):
+        encoding = tiktoken.get_encoding(name)
+    return TokenizerCounter(name, lambda text: len(encoding.encode_ordinary(text)), exact=exact)
+
+
+@contextmanager
+def _bundled_files(name: str) -> Iterator[None]:
+    """Let tiktoken find LiteLLM's copies of its tables, unless the user named a folder of their own."""
+    folder = _litellm_folder() / "litellm_core_utils" / "tokenizers"
+    if name not in _BUNDLED or "TIKTOKEN_CACHE_DIR" in os.environ or not folder.is_dir():
+        yield
+        return
+    with _tiktoken_lock:
+        os.environ["TIKTOKEN_CACHE_DIR"] = str(folder)
+        try:
+            yield
+        finally:
+            os.environ.pop("TIKTOKEN_CACHE_DIR", None)
+
+
+@cache
+def _claude_counter() -> TokenizerCounter:
+    from tokenizers import Tokenizer
+
+    file = _litellm_folder() / "litellm_core_utils" / "tokenizers" / "anthropic_tokenizer.json"
+    tokenizer = Tokenizer.from_file(str(file))
+    tokenizer.encode_special_tokens = True
+
+    def count(text: str) -> int:
+        encodable = text.encode("utf-8", "replace").decode("utf-8")
+        return len(tokenizer.encode(encodable, add_special_tokens=False).ids)
+
+    return TokenizerCounter("anthropic", count, exact=False)
+
+
+def _is_known(target: str) -> bool:
+    cost_map = _cost_map()
+    if target in cost_map:
+        return True
+    provider, slash, model = target.partition("/")
+    if not (slash and model):
+        return False
+    if provider in {entry.get("litellm_provider") for entry in cost_map.values()}:
+        return True
+    import litellm
+
+    custom = {entry["provider"] for entry in litellm.custom_provider_map}
+    return provider in custom or provider in {str(getattr(name, "value", name)) for name in litellm.provider_list}
+
+
+@cache
+def _cost_map() -> dict[str, dict[str, object]]:
+    file = _litellm_folder() / "model_prices_and_context_window_backup.json"
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
+
+@cache
+def _litellm_folder() -> Path:
+    spec = importlib.util.find_spec("litellm")
+    return Path(spec.submodule_search_locations[0]) if spec and spec.submodule_search_locations else Path()
