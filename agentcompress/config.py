@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from numbers import Integral, Real
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agentcompress.errors import ConfigError, InvalidInputError
 
@@ -47,16 +47,15 @@ class CompressConfig(BaseModel):
     seed: int = 0
     """Seed of the `random` scorer."""
 
-    @model_validator(mode="wrap")
-    @classmethod
-    def _one_clear_error(cls, data: Any, handler: ModelWrapValidatorHandler[CompressConfig]) -> CompressConfig:
-        try:
-            config = handler(data)
-        except ValidationError as error:
-            raise _config_error(error) from None
-        if config.segmenter == "auto" and config.segmenter_options:
-            raise ConfigError("segmenter_options", dict(config.segmenter_options), 'empty with segmenter="auto"')
-        return config
+    if not TYPE_CHECKING:  # type checkers see the fields
+
+        def __init__(self, **settings: Any) -> None:
+            try:
+                super().__init__(**settings)
+            except ValidationError as error:
+                raise _config_error(error) from None
+            if self.segmenter == "auto" and self.segmenter_options:
+                raise ConfigError("segmenter_options", dict(self.segmenter_options), 'empty with segmenter="auto"')
 
 
 def _config_error(error: ValidationError) -> ConfigError:
@@ -76,18 +75,18 @@ def _config_error(error: ValidationError) -> ConfigError:
 
 def checked_keep_rate(keep_rate: object) -> float:
     """Return `keep_rate` as a float in (0, 1], or raise `InvalidInputError` (NaN, 0, negative, > 1, no number)."""
-    if isinstance(keep_rate, bool) or not isinstance(keep_rate, Real):
+    rate = math.nan if isinstance(keep_rate, bool) or not isinstance(keep_rate, Real) else float(keep_rate)
+    if not 0 < rate <= 1:  # NaN compares false
         raise InvalidInputError("keep_rate", keep_rate, KEEP_RATE_RANGE)
-    if math.isnan(keep_rate) or not 0 < keep_rate <= 1:
-        raise InvalidInputError("keep_rate", keep_rate, KEEP_RATE_RANGE)
-    return float(keep_rate)
+    return rate
 
 
 def checked_count(name: str, tokens: object) -> int:
     """Return `tokens` as an int >= 1, or raise `InvalidInputError` naming the field."""
-    if isinstance(tokens, bool) or not isinstance(tokens, Integral) or tokens < 1:
+    number = 0 if isinstance(tokens, bool) or not isinstance(tokens, Integral) else int(tokens)
+    if number < 1:
         raise InvalidInputError(name, tokens, TOKENS_RANGE)
-    return int(tokens)
+    return number
 
 
 def checked_text(name: str, text: object) -> str:

@@ -25,9 +25,10 @@ _DEFAULT_MAX_TOKENS = 256
 class EmbeddedLLM(CustomLLM):
     """Runs a Hugging Face causal LM for LiteLLM."""
 
+    # pyrefly: ignore[bad-override]
     def completion(
         self, model: str, messages: list[Any], model_response: ModelResponse, **options: Any
-    ) -> ModelResponse:  # pyrefly: ignore[bad-override]
+    ) -> ModelResponse:
         """Answer greedily. `max_tokens` (256) is the only generation option; a prompt over the window is an error."""
         settings = options.get("optional_params") or {}
         max_tokens = settings.get("max_tokens") or settings.get("max_completion_tokens") or _DEFAULT_MAX_TOKENS
@@ -57,6 +58,23 @@ def register() -> None:
         ]
 
 
+def plain_turns(messages: list[Any]) -> list[dict[str, str]]:
+    """Say tool calls and results in words, and join turns of one role: what every chat template can render."""
+    turns: list[dict[str, str]] = []
+    for message in messages:
+        content = message.get("content") or ""
+        if not isinstance(content, str):
+            content = "\n".join(part.get("text", "") for part in content)
+        for call in message.get("tool_calls") or ():
+            content += f"\n[calls {call['function']['name']} {call['function']['arguments']}]"
+        role = {"tool": "user", "function": "user", "developer": "system"}.get(message["role"], message["role"])
+        if turns and turns[-1]["role"] == role:
+            turns[-1]["content"] += f"\n\n{content.strip()}"
+        else:
+            turns.append({"role": role, "content": content.strip()})
+    return turns
+
+
 class _CausalLM:
     def __init__(self, name: str) -> None:
         from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -73,7 +91,7 @@ class _CausalLM:
         import torch
 
         prompt = self._tokenizer.apply_chat_template(
-            messages, add_generation_prompt=True, return_tensors="pt", return_dict=True
+            plain_turns(messages), add_generation_prompt=True, return_tensors="pt", return_dict=True
         )
         length = prompt["input_ids"].shape[1]
         window = self._model.config.max_position_embeddings

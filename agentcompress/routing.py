@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -52,4 +53,4 @@ def _compressor(given: Compressor | CompressConfig | bool | None) -> Compressor:
 @lru_cache(maxsize=16)
 def _shared(config_json: str) -> Compressor:
     """One compressor a config, so that decisions and the draft outlive a call."""
-    return Compressor(CompressConfig.model_validate_json(config_json))
+    return Compressor(CompressConfig(**json.loads(config_json)))

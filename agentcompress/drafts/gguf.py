@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from agentcompress import progress
 from agentcompress.errors import DraftCorruptError
@@ -65,7 +66,7 @@ def _write(file: Path, staging: Path) -> None:
     bars = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
-        tokenizer = AutoTokenizer.from_pretrained(str(file.parent), gguf_file=file.name)
+        tokenizer: Any = AutoTokenizer.from_pretrained(str(file.parent), gguf_file=file.name)
         progress.report("convert", 1, 3)
         model = AutoModelForCausalLM.from_pretrained(
             str(file.parent),

@@ -66,8 +66,6 @@ class DraftRuntime:
         self._lock = threading.Lock()
         self._model, self.layers = _band_model(files, dtype or best_dtype())
         self.band = range(int(BAND[0] * self.layers), max(1, int(BAND[1] * self.layers)))
-        if not self.band:
-            raise DraftUnsupportedError(f"draft {files.name!r} has too few layers ({self.layers}) to read a band from")
         sink = self.tokenizer.template_ids(self.tokenizer.template.sink)
         self.sink_tokens = len(sink)
         state = capture.Encode(sink=[])
@@ -152,6 +150,7 @@ def best_dtype() -> torch.dtype:
 
 def _band_model(files: load.DraftFiles, dtype: torch.dtype) -> tuple[Any, int]:
     """Load the draft without its head and without the layers above the band; also say how many it has in all."""
+    from safetensors import SafetensorError
     from transformers import AutoConfig, AutoModel
     from transformers.utils import logging as transformers_logging
 
@@ -172,7 +171,7 @@ def _band_model(files: load.DraftFiles, dtype: torch.dtype) -> tuple[Any, int]:
         model = AutoModel.from_pretrained(
             str(files.folder), config=config, dtype=dtype, attn_implementation=capture.NAME
         )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise DraftCorruptError(f"draft {files.name!r} in {files.folder} can't be loaded: {error}") from error
     finally:
         transformers_logging.set_verbosity(verbosity)

@@ -42,11 +42,12 @@ class DraftTokenizer:
     def __init__(self, files: load.DraftFiles) -> None:
         from transformers import AutoTokenizer
 
-        self._tokenizer: Any = AutoTokenizer.from_pretrained(str(files.folder))
-        if not self._tokenizer.is_fast:
+        tokenizer: Any = AutoTokenizer.from_pretrained(str(files.folder))
+        if not tokenizer.is_fast:
             raise DraftUnsupportedError(f"draft {files.name!r} has no fast tokenizer, so no character offsets")
+        self._tokenizer = tokenizer
         self._lock = threading.Lock()
-        self.template = _template(self._tokenizer)
+        self.template = _template(tokenizer)
 
     def tokenize(self, text: str) -> Tokens:
         """Tokenize plain text: special-token spellings in it are text. Lone surrogates count as U+FFFD."""

@@ -12,8 +12,16 @@ from dataclasses import dataclass
 from agentcompress.schema import Segment, Unit
 from agentcompress.segmenters.pieces import cut_points
 
-PARAGRAPH_BREAK = re.compile(r"\n[^\S\n]*\n\s*|\n(?=#{1,6}[^\S\n])")
-"""An empty line, or the line end before a Markdown heading that has none."""
+_PARAGRAPH_START = re.compile(
+    r"""
+    \n[^\S\n]*\n\s*                                          # behind an empty line
+    |\n(?=\#{1,6}[^\S\n])                                     # at a Markdown heading without one
+    |^\#{1,6}[^\S\n][^\n]*\n\s*                               # behind a heading
+    |^[^\n]{1,120}\n(?:={3,}|-{3,})[^\S\n]*\n\s*              # behind an underlined one
+    """,
+    re.VERBOSE | re.MULTILINE,
+)
+"""Where this matches, a paragraph starts at its end."""
 
 _SENTENCE_END = re.compile(
     r"""
@@ -63,7 +71,7 @@ class ProseSegmenter:
 
 
 def _paragraphs(text: str) -> list[tuple[int, int]]:
-    starts = [0, *(match.end() for match in PARAGRAPH_BREAK.finditer(text))]
+    starts = [0, *(match.end() for match in _PARAGRAPH_START.finditer(text))]
     ends = [*starts[1:], len(text)]
     return [(a, b) for a, b in zip(starts, ends, strict=True) if b > a]
 
@@ -93,5 +101,5 @@ def _ends_here(text: str, sentence_start: int, match: re.Match[str]) -> bool:
     if _ALWAYS_GOES_ON.search(before):
         return "\n" in mark
     if _ABBREVIATION.search(before):
-        return following.isupper() and not following.isdigit()
+        return following.isupper()
     return not following.islower()

@@ -1,0 +1,61 @@
+"""Stand-ins for unit tests: scorers, counters and messages that need no weights."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+
+from agentcompress.schema import Segment
+from agentcompress.scorers.seeded import RandomScorer
+
+
+class WordCounter:
+    """A token is a word or a single other character: simple enough to check by hand."""
+
+    name = "words"
+    exact = True
+
+    def count(self, text: str) -> int:
+        return len(re.findall(r"\w+|[^\w\s]|\n", text))
+
+
+class LongestScorer:
+    """Scores a unit by its length."""
+
+    def score(self, segment: Segment, query: str) -> np.ndarray:
+        return np.array([float(unit.end - unit.start) for unit in segment.units])
+
+
+class ContainsScorer:
+    """1 for units that hold the query, and a seeded fraction for the rest."""
+
+    def score(self, segment: Segment, query: str) -> np.ndarray:
+        noise = RandomScorer().score(segment, query) / 2
+        return noise + [float(query in segment.text[unit.start : unit.end]) for unit in segment.units]
+
+
+class BrokenScorer:
+    """Fails like a library would."""
+
+    def score(self, segment: Segment, query: str) -> np.ndarray:
+        raise RuntimeError("out of memory")
+
+
+class NanScorer:
+    """Returns what no selection can use."""
+
+    def score(self, segment: Segment, query: str) -> np.ndarray:
+        return np.full(len(segment.units), np.nan)
+
+
+def conversation(result: str, question: str = "Which line failed?") -> list[dict[str, Any]]:
+    """A system prompt, a question, one tool call and its result."""
+    call = {"id": "call_1", "type": "function", "function": {"name": "read_log", "arguments": '{"path": "a.log"}'}}
+    return [
+        {"role": "system", "content": "You are a careful engineer. " * 200},
+        {"role": "user", "content": question},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "call_1", "content": result},
+    ]

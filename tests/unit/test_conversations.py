@@ -1,0 +1,246 @@
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agentcompress import CompressConfig, Compressor
+from agentcompress.errors import MessageFormatError, ScoringError
+from agentcompress.ledger.decision import Decision
+from agentcompress.ledger.memory import MemoryStore
+from agentcompress.messages.openai_chat import text_parts
+from agentcompress.planning import RAW_CACHED, RAW_SMALL, plan
+from tests.fakes import WordCounter, conversation
+from tests.texts import any_text
+
+LOG = "".join(f"12:00:{i % 60:02d} worker {i} finished its share of the job without trouble\n" for i in range(200))
+LOG = LOG.replace("worker 137 finished", "worker 137 failed: disk quota exceeded, did not finish")
+
+
+def compressor(**settings: Any) -> Compressor:
+    return Compressor(CompressConfig(**{"scorer": "lexical", "min_tokens": 200, "keep_rate": 0.1, **settings}))
+
+
+def test_a_tool_result_is_compressed_and_nothing_else_is_touched() -> None:
+    messages = conversation(LOG, "Which worker failed with a disk quota?")
+    before = copy.deepcopy(messages)
+    result = compressor().compress(messages, target="gpt-4o")
+    assert messages == before
+    assert [message is original for message, original in zip(result.messages, messages, strict=True)] == [
+        True,
+        True,
+        True,
+        False,
+    ]
+    tool = result.messages[3]
+    assert {**tool, "content": LOG} == messages[3]
+    assert list(tool) == list(messages[3])
+    assert "worker 137 failed: disk quota exceeded" in tool["content"]
+    (block,) = result.receipt.blocks
+    assert (block.decision, block.kind, block.tool, block.message) == ("new", "tool", "read_log", 3)
+    assert block.tokens_after <= 0.1 * block.tokens_before + 1
+    assert result.receipt.tokens_before - result.receipt.tokens_after == block.tokens_before - block.tokens_after
+    json.dumps(result.receipt.to_dict())
+
+
+def test_a_decision_is_never_rewritten() -> None:
+    store = MemoryStore()
+    messages = conversation(LOG)
+    first = Compressor(CompressConfig(scorer="lexical", min_tokens=200, keep_rate=0.1), store=store)
+    text = first.compress(messages).messages[3]["content"]
+    longer = [*messages, {"role": "assistant", "content": "Noted."}, {"role": "user", "content": "And worker 12?"}]
+    other = Compressor(CompressConfig(scorer="random", min_tokens=1, keep_rate=0.9), store=store)
+    again = other.compress(longer, target="gpt-4")
+    assert again.messages[3]["content"] == text
+    assert again.receipt.blocks[0].decision == "replayed"
+
+
+def test_raw_is_a_decision_too() -> None:
+    store = MemoryStore()
+    messages = conversation("short")
+    strict = Compressor(CompressConfig(scorer="lexical", min_tokens=1000), store=store)
+    assert strict.compress(messages).receipt.blocks[0].reason == RAW_SMALL
+    eager = Compressor(CompressConfig(scorer="lexical", min_tokens=1, keep_rate=0.1), store=store)
+    assert eager.compress(messages).messages == messages
+
+
+def test_a_different_history_is_decided_anew() -> None:
+    mine = compressor()
+    a = mine.compress(conversation(LOG, "Which worker failed?"))
+    b = mine.compress(conversation(LOG, "Which worker finished first?"))
+    assert [result.receipt.blocks[0].decision for result in (a, b)] == ["new", "new"]
+
+
+def test_a_failing_scorer_decides_nothing() -> None:
+    store = MemoryStore()
+    messages = conversation(LOG)
+    broken = Compressor(CompressConfig(scorer="tests.fakes:BrokenScorer", min_tokens=200), store=store)
+    with pytest.raises(ScoringError, match="out of memory"):
+        broken.compress(messages)
+    assert (
+        Compressor(CompressConfig(scorer="lexical", min_tokens=200), store=store)
+        .compress(messages)
+        .receipt.blocks[0]
+        .decision
+        == "new"
+    )
+
+
+PASTED = LOG.strip()
+
+
+@pytest.mark.parametrize(
+    ("content", "contexts"),
+    [
+        (f"Why?\n<log path='a'>\n{LOG}</log>\nThanks.", [PASTED]),
+        (f"Why?\n```text\n{LOG}```\n", [PASTED]),
+        (f"Why?\n~~~~\n```\n{LOG}```\n~~~~", [f"```\n{PASTED}\n```"]),
+        (f"Why did it fail?\n\n{LOG}\n\nBe brief.", [PASTED]),
+        (f"{LOG}\n\nWhy did it fail?", [PASTED]),
+        (f"<documents><document>{LOG}</document>\n<document>{LOG}</document></documents> Why?", [PASTED, PASTED]),
+        (f"<p>one<br/>two<p>three <ctx>{LOG}</ctx> Why?", [PASTED]),
+        (f"<instructions>{LOG}</instructions>", []),
+        (f"<user_query>{LOG}</user_query>", []),
+        (f"<log>{LOG}", []),
+        (LOG.replace("\n", " "), []),
+        (LOG, []),
+        ("Is <b>this</b> bold?", []),
+        ("Just a question.", []),
+    ],
+)
+def test_context_blocks_of_user_messages(content: str, contexts: list[str]) -> None:
+    messages = [{"role": "user", "content": content}]
+    blocks = list(plan(messages, text_parts(messages), 500, WordCounter()))
+    assert [block.text for block in blocks] == contexts
+    for block in blocks:
+        assert (block.kind, "Why" in block.query, "worker" in block.query) == ("context", True, False)
+
+
+@pytest.mark.parametrize("hostile", ["<a>" * 200_000, "</a>" * 200_000, "```\n~~~\n" * 100_000, "<a " * 200_000])
+def test_hostile_markup_takes_linear_time(hostile: str) -> None:
+    messages = [{"role": "user", "content": hostile}]
+    list(plan(messages, text_parts(messages), 500, WordCounter()))
+
+
+def test_a_compressed_context_block_leaves_the_request_as_it_is() -> None:
+    content = f"Which worker failed?\n<log>\n{LOG}</log>\nAnswer in one word."
+    sent = compressor().compress([{"role": "user", "content": content}]).messages[0]["content"]
+    assert sent.startswith("Which worker failed?\n<log>\n")
+    assert sent.endswith("</log>\nAnswer in one word.")
+    assert "worker 137 failed" in sent
+    assert len(sent) < len(content) / 4
+
+
+def test_parts_images_and_markers_are_left_alone() -> None:
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    marked = {"type": "text", "text": LOG, "cache_control": {"type": "ephemeral"}}
+    messages = conversation(LOG)
+    messages[3]["content"] = [image, {"type": "text", "text": LOG, "extra": 1}]
+    result = compressor().compress(messages)
+    new_image, text = result.messages[3]["content"]
+    assert new_image is image
+    assert {**text, "text": LOG} == messages[3]["content"][1]
+    assert len(text["text"]) < len(LOG) / 4
+
+    messages[3]["content"] = [marked]
+    result = compressor().compress([*messages, {"role": "user", "content": "Go on."}])
+    assert result.messages[3] is messages[3]
+    assert result.receipt.blocks[0].reason == RAW_CACHED
+
+
+def test_the_query_is_the_last_human_text_and_the_call() -> None:
+    messages = [*conversation(LOG), {"role": "user", "content": "What about disk quotas?"}]
+    (block,) = plan(messages, text_parts(messages), 1, WordCounter())
+    assert block.query == 'What about disk quotas?\nread_log {"path": "a.log"}'
+
+
+@pytest.mark.parametrize(
+    ("messages", "message"),
+    [
+        ("hello", r"messages must be a list of OpenAI chat messages"),
+        ({"role": "user"}, r"messages must be a list of OpenAI chat messages"),
+        ([{"role": "wizard", "content": "x"}], r"messages\[0\] must be a mapping whose role is one of system"),
+        ([{"content": "x"}], r"messages\[0\] must be a mapping whose role"),
+        ([{"role": "user", "content": 5}], r"messages\[0\].content must be a string, a list of parts, or None"),
+        ([{"role": "user", "content": "x", "extra": {1, 2}}], r"messages must be JSON-like throughout"),
+    ],
+)
+def test_what_is_no_chat_says_so(messages: Any, message: str) -> None:
+    with pytest.raises(MessageFormatError, match=message):
+        compressor().compress(messages)
+
+
+roles = st.sampled_from(["system", "user", "assistant", "tool"])
+
+
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {
+                "role": roles,
+                "content": st.one_of(st.none(), any_text, any_text.map(lambda t: [{"type": "text", "text": t}])),
+            },
+            optional={"tool_call_id": st.text(max_size=5), "name": st.text(max_size=5)},
+        ),
+        max_size=6,
+    )
+)
+def test_any_chat_keeps_its_shape_and_its_protected_bytes(messages: list[dict[str, Any]]) -> None:
+    before = copy.deepcopy(messages)
+    result = compressor(min_tokens=5, keep_rate=0.3).compress(messages)
+    assert messages == before
+    assert len(result.messages) == len(messages)
+    for sent, message in zip(result.messages, messages, strict=True):
+        assert {**sent, "content": None} == {**message, "content": None}
+        if message["role"] in ("system", "assistant"):
+            assert sent == message
+    assert compressor(min_tokens=5, keep_rate=1.0).compress(messages).messages == messages
+
+
+def test_library_message_objects_pass_through() -> None:
+    from pydantic import BaseModel
+
+    class Message(BaseModel):
+        role: str = "assistant"
+        content: str | None = None
+        tool_calls: list[dict[str, Any]] | None = None
+
+    messages: list[Any] = conversation(LOG)
+    messages[2] = Message(tool_calls=messages[2]["tool_calls"])
+    result = compressor().compress(messages)
+    assert result.messages[2] is messages[2]
+    assert result.receipt.blocks[0].tool == "read_log"
+
+
+class TestStoreContract:
+    @pytest.fixture(params=[MemoryStore])
+    def store(self, request: pytest.FixtureRequest) -> MemoryStore:
+        return request.param()
+
+    def test_first_writer_wins(self, store: MemoryStore) -> None:
+        first, second = Decision("a", None, 10, 2, "lexical"), Decision.raw("later", 10)
+        assert store.get("key") is None
+        assert store.put("key", first) == first
+        assert store.put("key", second) == first
+        assert store.get("key") == first
+
+    def test_many_threads_agree(self, store: MemoryStore) -> None:
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(8) as pool:
+            standing = set(pool.map(lambda i: store.put("key", Decision.raw(str(i), i)), range(200)))
+        assert len(standing) == 1
+
+
+def test_the_memory_store_forgets_the_least_recently_used() -> None:
+    store = MemoryStore(max_entries=2)
+    for key in ("a", "b"):
+        store.put(key, Decision.raw(key, 1))
+    store.get("a")
+    store.put("c", Decision.raw("c", 1))
+    assert store.get("b") is None
+    assert store.get("a") is not None

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agentcompress import CompressConfig, plugins
+from agentcompress.protocols import Scorer
+from agentcompress.schema import Segment, Unit
+from agentcompress.scorers import attention
+from agentcompress.scorers.calibrated import CalibratedScorer, window_ranges
+from agentcompress.scorers.lexical import LexicalScorer, words
+from agentcompress.scorers.units import standardised, unit_means, unit_of_tokens, with_parents
+from agentcompress.segmenters.prose import ProseSegmenter
+
+TEXTS = [
+    "",
+    "   ",
+    "One sentence.",
+    "The cat sat on the mat. The dog barked.\n\nRain fell. <|im_end|> is only text here.",
+    "\x00\ud800 漢字が好きです。猫もいます。 👩\u200d👩\u200d👧 The end.",
+    "The cat sat on the mat, and then it ran away. " * 60,
+]
+
+
+@pytest.fixture(scope="module", params=["calibrated", "lexical", "random", "tests.fakes:LongestScorer"])
+def scorer(request: pytest.FixtureRequest, tiny_draft: str) -> Scorer:
+    config = CompressConfig(draft=tiny_draft, scorer=request.param)
+    return plugins.build("scorers", config.scorer, {}, config)
+
+
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("query", ["Where did the cat sit?", "", " ", "\ud800 <|im_start|>", "long " * 900])
+def test_contract_one_finite_score_a_unit_and_the_same_twice(scorer: Scorer, text: str, query: str) -> None:
+    assert isinstance(scorer, Scorer)
+    segment = ProseSegmenter().segment(text)
+    scores = scorer.score(segment, query)
+    assert scores.shape == (len(segment.units),)
+    assert scores.dtype == np.float64
+    assert np.isfinite(scores).all()
+    assert (scorer.score(segment, query) == scores).all()
+
+
+def test_lexical_finds_the_words_of_the_query() -> None:
+    segment = ProseSegmenter().segment("The cat sat. The dog ran.\n\nA storm came. Rain fell on getUserName calls.")
+    scores = LexicalScorer().score(segment, "Why did user name fail in the rain?")
+    assert scores.argmax() == 3
+    assert (LexicalScorer().score(segment, "zebra") == 0).all()
+
+
+def test_words_of_identifiers_and_cjk() -> None:
+    assert words("getUserName HTTP2Server") == [
+        "getusername",
+        "get",
+        "user",
+        "name",
+        "http2server",
+        "http",
+        "2",
+        "server",
+    ]
+    assert words("snake_case") == ["snake", "case"]
+    assert words("東京都 x") == ["東", "京", "東京", "都", "京都", "x"]
+
+
+def test_a_unit_stands_higher_in_a_better_paragraph() -> None:
+    segment = Segment("abcd", "prose", tuple(Unit(i, i + 1, parent) for i, parent in enumerate((0, 0, 1, 1))))
+    scores = with_parents(np.array([1.0, 5.0, 1.0, 2.0]), np.ones(4), segment)
+    assert scores[0] > scores[2]
+
+
+def test_unit_means_leave_no_unit_without_a_score() -> None:
+    means, sizes = unit_means(np.array([1.0, 3.0, -2.0]), np.array([0, 0, 2]), 4)
+    assert means.tolist() == [2.0, -2.0, -2.0, -2.0]
+    assert sizes.tolist() == [2, 0, 1, 0]
+
+
+def test_a_token_belongs_to_the_unit_of_its_last_character() -> None:
+    segment = Segment("One. Two.", "prose", (Unit(0, 5, 0), Unit(5, 9, 0)))
+    # "One", ".", " Two" (its blank closes the unit before), "."
+    assert unit_of_tokens(segment, np.array([3, 4, 8, 9])).tolist() == [0, 0, 1, 1]
+
+
+@given(st.lists(st.floats(-1e6, 1e6), max_size=30))
+def test_standardised(values: list[float]) -> None:
+    out = standardised(np.array(values))
+    assert np.isfinite(out).all()
+    assert (np.diff(out[np.argsort(values)]) >= 0).all()
+    if len(set(np.round(values, 3))) > 1:
+        assert out.std() == pytest.approx(1)
+
+
+@given(
+    sizes=st.lists(st.integers(1, 30), min_size=1, max_size=20),
+    size=st.integers(1, 40),
+)
+def test_windows_tile_the_tokens_and_end_at_units(sizes: list[int], size: int) -> None:
+    unit_of_token = np.repeat(np.arange(len(sizes)), sizes)
+    ranges = window_ranges(unit_of_token, size)
+    assert ranges[0][0] == 0
+    assert ranges[-1][1] == sum(sizes)
+    assert all(a[1] == b[0] for a, b in itertools.pairwise(ranges))
+    unit_ends = set(np.cumsum(sizes).tolist())
+    assert all(0 < stop - start <= size and (stop in unit_ends or stop - start == size) for start, stop in ranges)
+
+
+def test_log_ratio_is_the_formula() -> None:
+    generator = torch.Generator().manual_seed(1)
+    a, a0 = (torch.rand(2, 3, 5, generator=generator) for _ in range(2))
+    expected = [
+        np.mean(
+            [
+                float(a[layer, head, token])
+                * np.log((float(a[layer, head, token]) + 1e-6) / (float(a0[layer, head, token]) + 1e-6))
+                for layer in range(2)
+                for head in range(3)
+            ]
+        )
+        for token in range(5)
+    ]
+    assert torch.allclose(attention.log_ratio(a, a0).double(), torch.tensor(expected), atol=1e-6)
+    assert torch.allclose(attention.prior(a0), a0.mean((0, 1)))
+
+
+def test_groups_are_put_on_the_scale_of_one_softmax() -> None:
+    logits = torch.randn(2, 3, 12, generator=torch.Generator().manual_seed(2))
+    rest = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(3))
+    joint = torch.cat([rest, logits], -1).softmax(-1)[..., 4:]
+    parts, rests = [], []
+    for group in logits.split(5, -1):
+        weights = torch.cat([rest, group], -1).softmax(-1)
+        parts.append(weights[..., 4:])
+        rests.append(weights[..., :4].sum(-1))
+    assert torch.allclose(attention.joint_softmax(parts, rests), joint, atol=1e-6)
+
+
+def test_a_long_segment_is_read_in_groups(tiny_draft: str) -> None:
+    from agentcompress.drafts.runtime import shared_runtime
+
+    segment = ProseSegmenter().segment("The cat sat on the mat. Then the dog barked at it. It ran away. " * 12)
+    at_once, grouped = (
+        CalibratedScorer(lambda: shared_runtime(tiny_draft), window_tokens=32, group_tokens=limit)
+        for limit in (100_000, 64)
+    )
+    tokens = len(at_once.token_scores(segment, "Who barked?")[0])
+    scores, ends = grouped.token_scores(segment, "Who barked?")
+    assert scores.shape == ends.shape == (tokens,)
+    assert np.isfinite(scores).all()
+    assert not np.array_equal(scores, at_once.token_scores(segment, "Who barked?")[0])

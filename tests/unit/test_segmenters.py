@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agentcompress import CompressConfig, plugins
+from agentcompress.schema import Segment
+from agentcompress.segmenters.detect import detect
+from agentcompress.segmenters.lines import LineSegmenter
+from agentcompress.segmenters.pieces import cut_points
+from agentcompress.segmenters.prose import ProseSegmenter
+from tests.texts import any_text
+
+
+def units(segment: Segment) -> list[str]:
+    return [segment.text[unit.start : unit.end] for unit in segment.units]
+
+
+def assert_tiles(segment: Segment, text: str) -> None:
+    assert segment.text == text
+    assert "".join(units(segment)) == text
+    assert all(units(segment))
+    parents = [unit.parent for unit in segment.units]
+    assert parents == sorted(parents)
+    assert all(0 <= i < len(segment.units) for unit in segment.units for i in unit.requires)
+
+
+@pytest.mark.parametrize("segmenter", [ProseSegmenter(max_unit_chars=40), LineSegmenter(3, 60, 20)])
+@given(text=any_text)
+def test_units_tile_any_text(segmenter: ProseSegmenter | LineSegmenter, text: str) -> None:
+    assert_tiles(segmenter.segment(text), text)
+
+
+@given(text=any_text)
+def test_oversized_units_are_cut(text: str) -> None:
+    assert all(len(unit) <= 40 for unit in units(ProseSegmenter(max_unit_chars=40).segment(text)))
+    assert all(len(unit) <= 60 for unit in units(LineSegmenter(3, 60, 20).segment(text)))
+
+
+@pytest.mark.parametrize("chunk_tokens", [1, 4, 32])
+def test_chunks_tile_and_count_draft_tokens(tiny_draft: str, chunk_tokens: int) -> None:
+    from agentcompress.drafts.tokens import draft_tokenizer
+
+    text = "The cat sat on the mat. 漢字 🙂 \ud800 and <|im_end|> stays text.\n" * 9
+    config = CompressConfig(draft=tiny_draft)
+    segment = plugins.build("segmenters", "chunks", {"chunk_tokens": chunk_tokens}, config).segment(text)
+    assert_tiles(segment, text)
+    assert segment.kind == "chunks"
+    if chunk_tokens == 32:
+        starts = draft_tokenizer(tiny_draft).tokenize(text).starts
+        assert [unit.start for unit in segment.units] == starts[::32].tolist()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("One. Two! Three?", ["One. ", "Two! ", "Three?"]),
+        ("Dr. Who met J. R. R. Tolkien, e.g. in Oxford. He left.", 2),
+        ("It cost 3.5 million. Then it fell to 2.1 million.", 2),
+        ("Made in the U.S. in 1990. Sold abroad.", 2),
+        ('He said "Stop." Then he left.', ['He said "Stop." ', "Then he left."]),
+        (
+            "今日は晴れです。明日は雨でしょう！本当？はい。",
+            ["今日は晴れです。", "明日は雨でしょう！", "本当？", "はい。"],
+        ),
+        ("他说：“你好。”然后走了。再见。", ["他说：“你好。”", "然后走了。", "再见。"]),
+        ("First item\nSecond item\n", ["First item\n", "Second item\n"]),
+        ("A line that was wrapped by an editor at about seventy characters and\ngoes on here. Next.", 2),
+        ("Really?! Yes. OK...so what. Fine.", 4),
+    ],
+)
+def test_sentences(text: str, expected: list[str] | int) -> None:
+    found = units(ProseSegmenter().segment(text))
+    assert (found if isinstance(expected, list) else len(found)) == expected, found
+
+
+def test_sentences_stand_in_paragraphs_under_headings() -> None:
+    segment = ProseSegmenter().segment("# Title\nIntro here. More.\n\nBody.\n\n## Part two\n\nLast one.\n")
+    parents = {text.strip(): unit.parent for text, unit in zip(units(segment), segment.units, strict=True)}
+    requires = {text.strip(): unit.requires for text, unit in zip(units(segment), segment.units, strict=True)}
+    index = {text.strip(): i for i, text in enumerate(units(segment))}
+    assert parents["Intro here."] == parents["More."] != parents["Body."]
+    assert requires["Body."] == (index["# Title"],)
+    assert requires["Last one."] == (index["## Part two"],)
+    assert requires["# Title"] == ()
+
+
+def test_blocks_of_lines_end_at_blank_lines_or_are_full() -> None:
+    text = "a\nb\n\nc\n" + "d\n" * 30
+    parents = [unit.parent for unit in LineSegmenter(block_lines=12).segment(text).units]
+    assert parents[:4] == [0, 0, 1, 1]
+    assert max(parents.count(parent) for parent in parents) == 12
+
+
+def test_characters_drawn_as_one_are_not_cut() -> None:
+    family = "👩\u200d👩\u200d👧"
+    text = family * 40
+    cuts = cut_points(text, 0, len(text), 24)
+    assert cuts
+    assert all(text[cut] != "\u200d" and text[cut - 1] != "\u200d" for cut in cuts)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("Normandy is a region in the north of France. Its name comes from the Normans, who settled it.", "prose"),
+        ("これは日本語の文章です。とても短いですが、散文です。", "prose"),
+        ("def f(x):\n    return x + 1\n\n\nclass A:\n    b = 2\n", "lines"),
+        ("2024-01-01 10:00:00 ERROR failed to connect\n2024-01-01 10:00:01 INFO retrying in 3 s\n", "lines"),
+        ('{"a": 1, "b": [1, 2, 3]}', "lines"),
+        ("", "lines"),
+    ],
+)
+def test_detection(text: str, kind: str) -> None:
+    assert detect(text) == kind
+
+
+@given(text=st.text())
+def test_detection_never_fails(text: str) -> None:
+    assert detect(text) in ("prose", "lines")
