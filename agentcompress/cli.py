@@ -1,7 +1,7 @@
 """The command line. Text goes to standard output, everything else to standard error.
 
-Exit codes: 0 done; 1 a file can't be read or written; 2 bad input; 3 the draft can't be used; 4 anything else that
-went wrong in compression.
+Exit codes: 0 done; 2 bad input (a file that is not there, a value out of range); 3 the draft can't be used; 4 anything
+else that went wrong in compression; 1 anything unforeseen.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class _Commands(click.Group):
 def main() -> None:
     """Compress what an LLM agent is about to send.
 
-    Exit codes: 0 done, 1 a file can't be read, 2 bad input, 3 the draft can't be used, 4 compression failed.
+    Exit codes: 0 done, 2 bad input, 3 the draft can't be used, 4 compression failed, 1 anything unforeseen.
     """
 
 

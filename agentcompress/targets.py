@@ -74,8 +74,8 @@ def token_counter(target: str) -> TokenCounter:
 def _tiktoken_name(target: str) -> str | None:
     import tiktoken
 
-    provider, _, model = target.rpartition("/")
-    if provider and not _is_known(target):
+    _, slash, model = target.rpartition("/")
+    if slash and not _is_known(target):
         return None
     try:
         return tiktoken.encoding_name_for_model(model)

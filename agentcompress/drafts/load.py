@@ -64,7 +64,7 @@ def cache_folder() -> Path:
 def find(name: str) -> DraftFiles | None:
     """Return the draft if it is on this machine already, without touching the network."""
     path = Path(name).expanduser()
-    if path.is_dir():
+    if name and path.is_dir():
         return _checked(name, path, _folder_revision(path))
     if name in BUILT_IN:
         kept = _kept(name)

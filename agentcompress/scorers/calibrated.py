@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
@@ -10,7 +11,7 @@ import numpy as np
 from agentcompress.errors import InvalidInputError
 from agentcompress.schema import Segment
 from agentcompress.scorers.lexical import LexicalScorer
-from agentcompress.scorers.units import unit_means, unit_of_tokens, with_parents
+from agentcompress.scorers.units import neighbours, unit_means, unit_of_tokens, with_parents
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +43,8 @@ class CalibratedScorer:
     window_tokens: draft tokens encoded together, 16 to 4096 (512; 320 keeps a little less: fewer neighbours see each
     other). group_tokens: draft tokens in one joint softmax; longer segments are read in groups, put on one scale by
     `attention.joint_softmax`, which bounds memory. lexical_weight: BM25's weight at both levels, >= 0.
-    max_query_tokens: a longer query is shortened in its middle.
+    neighbour_weight: that of the units before and behind, >= 0. max_query_tokens: a longer query is shortened in its
+    middle.
     """
 
     def __init__(
@@ -52,19 +54,22 @@ class CalibratedScorer:
         window_tokens: int = 512,
         group_tokens: int = 32_768,
         lexical_weight: float = 0.5,
+        neighbour_weight: float = 0.5,
         max_query_tokens: int = 384,
     ) -> None:
         if not 16 <= window_tokens <= 4096:
             raise InvalidInputError("window_tokens", window_tokens, "between 16 and 4096")
         if group_tokens < window_tokens:
             raise InvalidInputError("group_tokens", group_tokens, f">= window_tokens ({window_tokens})")
-        if not lexical_weight >= 0:
-            raise InvalidInputError("lexical_weight", lexical_weight, "a number >= 0")
+        for name, weight in (("lexical_weight", lexical_weight), ("neighbour_weight", neighbour_weight)):
+            if not 0 <= weight < math.inf:
+                raise InvalidInputError(name, weight, "a number >= 0")
         if max_query_tokens < 8:
             raise InvalidInputError("max_query_tokens", max_query_tokens, ">= 8")
         self._runtime = runtime
         self.window_tokens, self.group_tokens = window_tokens, group_tokens
-        self.lexical_weight, self.max_query_tokens = lexical_weight, max_query_tokens
+        self.lexical_weight, self.neighbour_weight = lexical_weight, neighbour_weight
+        self.max_query_tokens = max_query_tokens
         self._lexical = LexicalScorer()
 
     @classmethod
@@ -84,7 +89,7 @@ class CalibratedScorer:
             return np.zeros(len(segment.units))
         token_scores, ends = self.token_scores(segment, query)
         own, sizes = unit_means(token_scores, unit_of_tokens(segment, ends), len(segment.units))
-        scores = with_parents(own, sizes, segment)
+        scores = with_parents(own, sizes, segment) + self.neighbour_weight * neighbours(own)
         if self.lexical_weight and query.strip():
             scores = scores + self.lexical_weight * self._lexical.score(segment, query)
         return scores

@@ -35,6 +35,15 @@ def with_parents(own: np.ndarray, sizes: np.ndarray, segment: Segment) -> np.nda
     return standardised(own) + standardised(totals[parent_of_unit])
 
 
+def neighbours(own: np.ndarray) -> np.ndarray:
+    """Mean of the standardised scores of the units before and behind, (units,); at an end the unit stands in itself.
+
+    What answers a question seldom fits one unit, and a run of kept units needs no delimiters inside.
+    """
+    padded = np.pad(standardised(own), 1, mode="edge")
+    return (padded[:-2] + padded[2:]) / 2
+
+
 def standardised(values: np.ndarray) -> np.ndarray:
     """(values - mean) / standard deviation; all zero where every value is the same."""
     if not len(values):

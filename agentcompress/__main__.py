@@ -1,0 +1,7 @@
+"""`python -m agentcompress`: the command line."""
+
+from __future__ import annotations
+
+from agentcompress.cli import main
+
+main(prog_name="agentcompress")

@@ -1,0 +1,127 @@
+"""The public surface: names, what importing costs, and the one-line path through LiteLLM."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import agentcompress
+from agentcompress import CompressConfig, Compressor
+from tests.fakes import conversation
+
+HEAVY = ("torch", "transformers", "litellm", "langchain", "langchain_core", "tiktoken", "tokenizers", "huggingface_hub")
+LOG = "".join(f"12:00:{i % 60:02d} worker {i} finished its share of the job without trouble\n" for i in range(200))
+
+
+def run(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    "line", ["import agentcompress", "from agentcompress import Compressor; Compressor()", "import agentcompress.cli"]
+)
+def test_importing_loads_nothing_heavy(line: str) -> None:
+    assert run(f"{line}\nimport sys\nprint([m for m in {HEAVY!r} if m in sys.modules])") == "[]\n"
+
+
+def test_scoring_without_a_draft_loads_no_torch() -> None:
+    code = (
+        "from agentcompress import *\nimport sys\n"
+        "Compressor(CompressConfig(scorer='lexical')).compress_text('One. Two. ' * 99, query='two', keep_rate=0.2)\n"
+        "print('torch' in sys.modules, 'litellm' in sys.modules)"
+    )
+    assert run(code) == "False False\n"
+
+
+def test_public_names() -> None:
+    assert sorted(agentcompress.__all__) == [
+        "AgentCompressError",
+        "CompressConfig",
+        "CompressedMessages",
+        "CompressedText",
+        "Compressor",
+        "ConfigError",
+        "DraftError",
+        "InvalidInputError",
+        "Receipt",
+        "__version__",
+        "completion",
+    ]
+    assert all(getattr(agentcompress, name) is not None for name in agentcompress.__all__)
+    assert set(agentcompress.__all__) <= set(dir(agentcompress))
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        agentcompress.nothing  # noqa: B018
+
+
+def test_every_module_is_short_and_has_a_docstring() -> None:
+    import ast
+
+    for file in Path(agentcompress.__file__).parent.rglob("*.py"):
+        source = file.read_text(encoding="utf-8")
+        assert ast.get_docstring(ast.parse(source)), file
+        assert source.count("\n") <= 300, file
+
+
+class TestCompletion:
+    @pytest.fixture
+    def sent(self, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+        import litellm
+
+        calls: list[dict[str, Any]] = []
+
+        def completion(**options: Any) -> str:
+            calls.append(options)
+            return "reply"
+
+        monkeypatch.setattr(litellm, "completion", completion)
+        return calls
+
+    def test_sends_compressed_messages_and_every_option(self, sent: list[dict[str, Any]]) -> None:
+        messages = conversation(LOG)
+        config = CompressConfig(scorer="lexical", keep_rate=0.1)
+        reply = agentcompress.completion("gpt-4o", messages, agentcompress=config, temperature=0, tools=[])
+        assert reply == "reply"
+        assert {key: sent[0][key] for key in ("model", "temperature", "tools")} == {
+            "model": "gpt-4o",
+            "temperature": 0,
+            "tools": [],
+        }
+        assert len(sent[0]["messages"][3]["content"]) < len(LOG) / 4
+        agentcompress.completion("gpt-4o", messages, agentcompress=config)
+        assert sent[1]["messages"] == sent[0]["messages"]
+
+    def test_false_sends_the_original(self, sent: list[dict[str, Any]]) -> None:
+        agentcompress.completion("gpt-4o", conversation(LOG), agentcompress=False)
+        assert sent[0]["messages"] == conversation(LOG)
+
+    def test_a_failure_sends_the_original_and_warns(
+        self, sent: list[dict[str, Any]], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        broken = Compressor(CompressConfig(scorer="tests.fakes:BrokenScorer"))
+        agentcompress.completion("gpt-4o", conversation(LOG), agentcompress=broken)
+        assert sent[0]["messages"] == conversation(LOG)
+        assert "sending the original messages: scorer" in caplog.text
+
+
+def test_the_embedded_provider_answers_through_litellm(tiny_draft: str) -> None:
+    reply = agentcompress.completion(
+        f"embedded/{tiny_draft}", [{"role": "user", "content": "Hello?"}], agentcompress=False, max_tokens=5
+    )
+    assert reply.usage.completion_tokens <= 5
+    assert reply.usage.prompt_tokens > 5
+    assert isinstance(reply.choices[0].message.content, str)
+
+
+def test_the_embedded_provider_says_tool_calls_in_words() -> None:
+    from agentcompress.embedded import plain_turns
+
+    turns = plain_turns([*conversation("result"), {"role": "user", "content": [{"type": "text", "text": "Well?"}]}])
+    assert [turn["role"] for turn in turns] == ["system", "user", "assistant", "user"]
+    assert turns[2]["content"] == '[calls read_log {"path": "a.log"}]'
+    assert turns[3]["content"] == "result\n\nWell?"
