@@ -4,32 +4,62 @@ from __future__ import annotations
 
 import re
 
-_SAMPLE_CHARS = 20_000
+_SAMPLE_CHARS = 24_000
+_CODE_SHARE = 0.08
+"""Prose has next to no lines that can only be code; source files full of documentation have this many."""
+
 _WORDS = re.compile(r"[^\W\d_]{2,}")
 _CODE_LINE = re.compile(
-    r"[{};]\s*$|^\s*[<\[{]|^\s*\"[^\"]*\"\s*:|^\s*(?:def|class|import|from|return|if|for|while|else)\b.*[:;]?$|\s=\s"
+    r"""
+    ^\s*[\])}]+[,;]?\s*$
+    |^\s*(?:async\s+)?(?:def|class|func|fn|function|struct|impl)\s+\w+.*[({:]
+    |^\s*(?:from\s+[\w.]+\s+)?import\s+[\w.{*"']+
+    |^\s*\#\s*(?:include|define|ifdef|ifndef|endif)\b
+    |^\s*(?:if|elif|else|for|while|try|except|finally|with)\b.*:\s*$
+    |^\s*(?:return|raise|yield|assert|self\.|const\s|let\s|var\s|public\s|private\s|static\s|@\w+)
+    |^\s*[\w.\[\]"']+\s*[-+*/|&]?=\s*[^=\s]
+    |^\s*"[^"]*"\s*:\s
+    """,
+    re.VERBOSE,
 )
-_LOG_LINE = re.compile(r"^\s*(?:\[|\d{2,4}[-:/]\d{2}|[A-Z]{4,}\b|\S+:\d+|[|+>$#@])")
+_CODE_END = re.compile(r"(?:[{;]|\w\([^()]*\))\s*$")
+"""Ends of statements and calls; prose ends list items so, and must not read like prose to count."""
+
+_OTHER_LINE = re.compile(r"^\s*(?:[\[{<|+>$#@]|\d{2,4}[-:/]\d{2}|[A-Z]{4,}\b|\S+:\d+)")
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 
 def detect(text: str) -> str:
     """Return "prose" or "lines".
 
-    Prose is text most of whose characters stand in lines that read like sentences: long enough, mostly letters,
-    no code punctuation at their ends and no log prefix. Looks at the first 20,000 characters.
+    Prose is text most of whose characters stand in lines that read like sentences (long enough, mostly letters),
+    and hardly any of whose lines can only be code. Looks at 24,000 characters: beginning, middle and end.
     """
-    total, prose = 0, 0
-    for line in text[:_SAMPLE_CHARS].splitlines():
-        stripped = line.strip()
-        total += len(stripped)
-        if _reads_like_prose(stripped):
-            prose += len(stripped)
+    lines = [line for line in _sample(text).splitlines() if line.strip()]
+    code = sum(_is_code(line) for line in lines)
+    if not lines or code > _CODE_SHARE * len(lines):
+        return "lines"
+    total = sum(len(line.strip()) for line in lines)
+    prose = sum(len(line.strip()) for line in lines if _reads_like_prose(line.strip()))
     return "prose" if 2 * prose > total else "lines"
 
 
+def _sample(text: str) -> str:
+    if len(text) <= _SAMPLE_CHARS:
+        return text
+    size = _SAMPLE_CHARS // 3
+    middle = (len(text) - size) // 2
+    return "\n".join((text[:size], text[middle : middle + size], text[-size:]))
+
+
+def _is_code(line: str) -> bool:
+    if _CODE_LINE.search(line):
+        return True
+    return _CODE_END.search(line) is not None and not _reads_like_prose(line.strip())
+
+
 def _reads_like_prose(line: str) -> bool:
-    if _LOG_LINE.match(line) or _CODE_LINE.search(line):
+    if _OTHER_LINE.match(line):
         return False
     if len(_CJK.findall(line)) > len(line) // 3:
         return True
