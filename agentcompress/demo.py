@@ -95,7 +95,6 @@ def build_context() -> _Context:
         sources = [file for file in named if file.is_file() and not file.is_relative_to(folder)]
         sources = [file for file in sources if "unittest" not in file.parts]
         calls = [("run_tests", {"command": f"python {test.name}"}, log)]
-        calls += [("read_file", {"path": f"{test.name}"}, _TESTS)]
         calls += [("read_file", {"path": file.name}, file.read_text(encoding="utf-8")) for file in sources]
     if ran.returncode == 0 or EVIDENCE not in "".join(text for _, _, text in calls):
         raise DemoError(f"Python {sys.version.split()[0]} does not fail this test as the demo expects")
@@ -116,7 +115,7 @@ def _ask(target: str, messages: list[dict[str, Any]]) -> str:
 
     embedded.register()
     try:
-        reply: Any = litellm.completion(model=target, messages=messages, max_tokens=64)
+        reply: Any = litellm.completion(model=target, messages=messages, max_tokens=64, stop=["\n\n"])
     except Exception as error:
         raise DemoError(f"target {target!r} did not answer: {error}") from error
     return reply.choices[0].message.content or ""
@@ -139,7 +138,7 @@ def _show(
     kept = sum(block.tokens_after for block in receipt.blocks)
     survived = [text for text in _tool_texts(compressed.messages) if EVIDENCE in text]
     names = ", ".join(file.name for file in context.sources)
-    console.print(f"[bold]context[/]   a failing test run's log, the test, and {names}: {whole:,} tokens")
+    console.print(f"[bold]context[/]   a failing test run's log and {names}: {whole:,} tokens")
     console.print(f"[bold]asked[/]     {escape(QUESTION)}")
     console.print(f"[bold]tokens[/]    {whole:,} -> {kept:,} ({kept / whole:.1%}) in {receipt.target}'s tokens")
     for block in receipt.blocks:
@@ -149,7 +148,7 @@ def _show(
     console.print(f"[bold]evidence[/]  {escape(EVIDENCE)}: {verdict}")
     console.print(f"[bold]answer[/]    {escape(answer)}")
     if survived:
-        console.print(Panel(_around(Text(survived[0]), EVIDENCE), title="kept text around the evidence", width=110))
+        console.print(Panel(_around(Text(survived[0]), EVIDENCE), title="kept text around the evidence"))
 
 
 def _around(text: Any, evidence: str, lines: int = 8) -> Any:

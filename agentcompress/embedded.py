@@ -29,11 +29,13 @@ class EmbeddedLLM(CustomLLM):
     def completion(
         self, model: str, messages: list[Any], model_response: ModelResponse, **options: Any
     ) -> ModelResponse:
-        """Answer greedily. `max_tokens` (256) is the only generation option; a prompt over the window is an error."""
+        """Answer greedily. Options: `max_tokens` (256) and `stop`; a prompt over the window is an error."""
         settings = options.get("optional_params") or {}
         max_tokens = settings.get("max_tokens") or settings.get("max_completion_tokens") or _DEFAULT_MAX_TOKENS
+        stop = settings.get("stop") or []
+        stop = [stop] if isinstance(stop, str) else list(stop)
         name = model.removeprefix(PREFIX)
-        text, prompt_tokens, answer_tokens = _model(name).answer(messages, int(max_tokens))
+        text, prompt_tokens, answer_tokens = _model(name).answer(messages, int(max_tokens), stop)
         model_response.model = f"{PREFIX}{name}"
         model_response.created = int(time.time())
         finish = "stop" if answer_tokens < max_tokens else "length"
@@ -86,8 +88,8 @@ class _CausalLM:
         self._model: Any = AutoModelForCausalLM.from_pretrained(str(files.folder), dtype=best_dtype()).eval()
         self._lock = threading.Lock()
 
-    def answer(self, messages: list[Any], max_tokens: int) -> tuple[str, int, int]:
-        """Return the answer, and the tokens of prompt and answer."""
+    def answer(self, messages: list[Any], max_tokens: int, stop: list[str]) -> tuple[str, int, int]:
+        """Return the answer up to the first of `stop`, and the tokens of prompt and answer."""
         import torch
 
         prompt = self._tokenizer.apply_chat_template(
@@ -107,9 +109,13 @@ class _CausalLM:
                 max_new_tokens=max_tokens,
                 do_sample=False,
                 pad_token_id=self._tokenizer.pad_token_id,
+                **({"stop_strings": stop, "tokenizer": self._tokenizer} if stop else {}),
             )
         answer = out[0, length:]
-        return self._tokenizer.decode(answer, skip_special_tokens=True).strip(), length, len(answer)
+        text = self._tokenizer.decode(answer, skip_special_tokens=True)
+        for mark in stop:
+            text = text.partition(mark)[0]
+        return text.strip(), length, len(answer)
 
 
 @lru_cache(maxsize=1)

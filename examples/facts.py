@@ -37,5 +37,13 @@ QUESTIONS = [
     ("What unusual ingredient goes into Hanna's soup?", "spoon of mustard"),
     ("Who constructed the telescope on Mount Varr?", "built by retired miners"),
     ("Where can the key to the map archive be found?", "in the mayor's kitchen"),
+    ("Which animals trouble the fishermen?", "gang of otters"),
+    ("Why does the choir practise in the pool building?", "because of the echo"),
+    ("How often does the Kessel bridge let boats through?", "opens twice a day"),
+    ("By what mistake did the lighthouse at Grim Point get its colour?", "painted red in error"),
+    ("In what weather does the night bus not stop at the cemetery?", "when it rains"),
+    ("What does the clergyman do with the stone from space?", "as a paperweight"),
+    ("What do defeated chess players have to pay for?", "next round of vanilla"),
+    ("Who donated the town's traffic light?", "gift from its sister city"),
 ]
 TEXT = "\n\n".join(PASSAGES)
