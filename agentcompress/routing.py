@@ -10,7 +10,6 @@ from typing import Any
 
 from agentcompress.compressor import Compressor
 from agentcompress.config import CompressConfig
-from agentcompress.errors import AgentCompressError
 
 _log = logging.getLogger("agentcompress")
 
@@ -25,7 +24,8 @@ def completion(
     """Call `litellm.completion` with compressed messages; every other option goes through as it is.
 
     agentcompress: a compressor or config to use instead of the default one; False sends the original.
-    When compression fails, the original messages are sent and a warning is logged: the agent gets its answer.
+    When compression fails, the original messages are sent and a warning is logged: the agent gets its answer. A config
+    that names what does not exist raises.
     """
     import litellm
 
@@ -35,10 +35,11 @@ def completion(
         embedded.register()
     sent: Sequence[Mapping[str, Any]] = messages
     if agentcompress is not False:
+        compressor = _compressor(agentcompress)
         try:
-            sent = _compressor(agentcompress).compress(messages, target=model).messages
-        except AgentCompressError as error:
-            _log.warning("sending the original messages: %s", error)
+            sent = compressor.compress(messages, target=model).messages
+        except Exception as error:  # noqa: BLE001 - whatever it is, the agent must get its answer
+            _log.warning("sending the original messages: %s: %s", type(error).__name__, error)
     return litellm.completion(model=model, messages=list(sent), **options)
 
 

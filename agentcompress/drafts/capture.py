@@ -22,6 +22,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from agentcompress.errors import DraftUnsupportedError
 
 NAME = "agentcompress"
+_ROWS_AT_ONCE = 64
 
 
 class State(Protocol):
@@ -54,8 +55,8 @@ class Encode:
         rows, seen = q.shape[2], k.shape[2]
         mask = torch.ones(rows, seen, dtype=torch.bool, device=q.device).tril(seen - rows)
         if softcap is not None:
-            weights = _softmax(_logits(q, k, scaling, softcap).masked_fill(~mask, -torch.inf))
-            return _weighted(weights, v)
+            weights = _logits(q, k, scaling, softcap).masked_fill(~mask, -torch.inf).softmax(-1)
+            return _weighted(weights, v).to(q.dtype)
         return scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scaling, enable_gqa=True)
 
 
@@ -81,32 +82,40 @@ class Probe:
     rest: list[Tensor] = field(default_factory=list)
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scaling: float, softcap: float | None) -> Tensor:
-        """Attend in float32 to the cached keys, read where they lie, and to the probe's own."""
-        cached = self.keys[layer].shape[1]
-        causal = torch.ones(q.shape[2], k.shape[2], dtype=torch.bool, device=q.device).tril()
-        weights = _softmax(
-            torch.cat(
-                [
-                    _logits(q, self.keys[layer][None], scaling, softcap),  # (B, H, R, S + T)
-                    _logits(q, k, scaling, softcap).masked_fill(~causal, -torch.inf),  # (B, H, R, R)
-                ],
-                -1,
-            )
-        )
-        if layer in self.band:
-            self._write_down(weights, cached)
-        out = _weighted(weights[..., :cached], self.values[layer][None]) + _weighted(weights[..., cached:], v)
-        return out.to(q.dtype)
+        """Attend in float32 to the cached keys, read where they lie, and to the probe's own.
 
-    def _write_down(self, weights: Tensor, cached: int) -> None:
-        row = torch.arange(weights.shape[2], device=weights.device)
+        A few rows at a time: a long query over many windows would not fit in memory as one matrix.
+        """
+        keys, values = self.keys[layer][None].float(), self.values[layer][None].float()
+        k, v = k.float(), v.float()
+        cached, rows = keys.shape[2], q.shape[2]
+        causal = torch.ones(rows, rows, dtype=torch.bool, device=q.device).tril()
+        out, read = [], []
+        for start in range(0, rows, _ROWS_AT_ONCE):
+            block = slice(start, start + _ROWS_AT_ONCE)
+            ahead = _logits(q[:, :, block], k, scaling, softcap).masked_fill(~causal[block], -torch.inf)
+            weights = torch.cat([_logits(q[:, :, block], keys, scaling, softcap), ahead], -1).softmax(-1)
+            out.append(_weighted(weights[..., :cached], values) + _weighted(weights[..., cached:], v))
+            if layer in self.band:
+                read.append(self._shares(weights[..., self.sink_tokens : cached], start))
+        if read:
+            mean, last = (torch.stack(part).sum(0) for part in zip(*read, strict=True))
+            self.mean.append(mean)
+            self.last.append(last)
+            self.rest.append(1.0 - mean.sum(-1))
+        return torch.cat(out, 2).to(q.dtype)
+
+    def _shares(self, windows: Tensor, start: int) -> tuple[Tensor, Tensor]:
+        """What rows `start`.. add to the means over all real rows and over the last of them: twice (B, H, T)."""
+        row = torch.arange(start, start + windows.shape[2], device=windows.device)
         real = row < self.rows[:, None]  # (B, R)
         tail = real & (row >= self.rows[:, None] - self.last_rows)
-        windows = weights[..., self.sink_tokens : cached]  # (B, H, R, T)
-        for rows, kept in ((real, self.mean), (tail, self.last)):
-            share = rows.float() / rows.sum(1, keepdim=True)  # (B, R), sums to 1
-            kept.append(torch.einsum("bhrt,br->bht", windows, share))
-        self.rest.append(1.0 - self.mean[-1].sum(-1))
+        counts = self.rows[:, None], self.rows[:, None].clamp_max(self.last_rows)
+        mean, last = (
+            torch.einsum("bhrt,br->bht", windows, rows / count)
+            for rows, count in zip((real, tail), counts, strict=True)
+        )
+        return mean, last
 
 
 _current: ContextVar[State | None] = ContextVar("agentcompress_capture", default=None)
@@ -159,10 +168,6 @@ def _logits(q: Tensor, k: Tensor, scaling: float, softcap: float | None) -> Tens
     if softcap is not None:
         logits = torch.tanh(logits / softcap) * softcap
     return logits.view(batch, heads, rows, k.shape[2])
-
-
-def _softmax(logits: Tensor) -> Tensor:
-    return torch.softmax(logits, -1)
 
 
 def _weighted(weights: Tensor, v: Tensor) -> Tensor:

@@ -32,6 +32,7 @@ LAST_ROWS = 6
 
 _BATCH_TOKENS = 4096
 _log = logging.getLogger("agentcompress")
+_loading = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -133,9 +134,14 @@ class DraftRuntime:
         return arenas
 
 
-@lru_cache(maxsize=2)
 def shared_runtime(name: str) -> DraftRuntime:
-    """Return the process's one runtime of a draft, fetching and loading it on first use."""
+    """Return the process's one runtime of a draft, fetching and loading it on first use. Safe in several threads."""
+    with _loading:
+        return _loaded(name)
+
+
+@lru_cache(maxsize=2)
+def _loaded(name: str) -> DraftRuntime:
     return DraftRuntime(load.pull(name))
 
 

@@ -11,6 +11,7 @@ import pytest
 
 import agentcompress
 from agentcompress import CompressConfig, Compressor
+from agentcompress.errors import UnknownNameError
 from tests.fakes import conversation
 
 HEAVY = ("torch", "transformers", "litellm", "langchain", "langchain_core", "tiktoken", "tokenizers", "huggingface_hub")
@@ -106,7 +107,9 @@ class TestCompletion:
         broken = Compressor(CompressConfig(scorer="tests.fakes:BrokenScorer"))
         agentcompress.completion("gpt-4o", conversation(LOG), agentcompress=broken)
         assert sent[0]["messages"] == conversation(LOG)
-        assert "sending the original messages: scorer" in caplog.text
+        assert "sending the original messages: ScoringError: scorer" in caplog.text
+        with pytest.raises(UnknownNameError):
+            agentcompress.completion("gpt-4o", [], agentcompress=CompressConfig(scorer="psychic"))
 
 
 def test_the_embedded_provider_answers_through_litellm(tiny_draft: str) -> None:

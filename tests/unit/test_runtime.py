@@ -33,10 +33,11 @@ def dense_attention(folder: Path, ids: list[int]) -> torch.Tensor:
     return torch.stack(attentions)[:, 0]
 
 
-def test_one_window_is_a_plain_prefill(runtime: DraftRuntime) -> None:
+@pytest.mark.parametrize("question", ["Who barked?", "Who barked at the cat on the mat, and then ran away? " * 6])
+def test_one_window_is_a_plain_prefill(runtime: DraftRuntime, question: str) -> None:
     tokens = runtime.tokenizer.tokenize(TEXT).ids
     sink = runtime.tokenizer.template_ids(runtime.tokenizer.template.sink)
-    probe = runtime.tokenizer.tokenize("Who barked?").ids.tolist()
+    probe = runtime.tokenizer.tokenize(question).ids.tolist()
     read = runtime.probe(runtime.encode([tokens]), [probe, probe[:3]])
 
     dense = dense_attention(runtime.files.folder, [*sink, *tokens.tolist(), *probe])
