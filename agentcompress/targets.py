@@ -28,7 +28,8 @@ _ALLOWED = (
 )
 _FALLBACK = "cl100k_base"  # what LiteLLM counts with where it knows no tokenizer of a model's own
 _BUNDLED = ("o200k_base", "o200k_harmony", "cl100k_base", "p50k_base")
-_LONG_BLANK = re.compile(r"\s{50000}")
+_SLICE_CHARS = 50_000
+_LONG_BLANK = re.compile(r"(?<!\s)\s{50000,}")
 _tiktoken_lock = threading.Lock()
 
 
@@ -42,11 +43,13 @@ class TokenizerCounter:
 
     def count(self, text: str) -> int:
         """Tokens of `text`; special-token spellings count as plain text, lone surrogates as U+FFFD."""
-        if len(text) < 50_000 or not _LONG_BLANK.search(text):
+        if len(text) < _SLICE_CHARS or not _LONG_BLANK.search(text):
             return self._count(text)
         # tiktoken's pattern overflows the stack on a million blanks in a row: count such a run in slices.
-        cuts = [0, *(match.end() for match in _LONG_BLANK.finditer(text)), len(text)]
-        return sum(self._count(text[a:b]) for a, b in itertools.pairwise(cuts))
+        cuts = {0, len(text)}
+        for run in _LONG_BLANK.finditer(text):
+            cuts.update(range(run.start(), run.end(), _SLICE_CHARS))
+        return sum(self._count(text[a:b]) for a, b in itertools.pairwise(sorted(cuts)))
 
 
 @lru_cache(maxsize=64)
@@ -95,10 +98,10 @@ def _tiktoken_counter(name: str, *, exact: bool) -> TokenizerCounter:
 def _bundled_files(name: str) -> Iterator[None]:
     """Let tiktoken find LiteLLM's copies of its tables, unless the user named a folder of their own."""
     folder = _litellm_folder() / "litellm_core_utils" / "tokenizers"
-    if name not in _BUNDLED or "TIKTOKEN_CACHE_DIR" in os.environ or not folder.is_dir():
-        yield
-        return
     with _tiktoken_lock:
+        if name not in _BUNDLED or "TIKTOKEN_CACHE_DIR" in os.environ or not folder.is_dir():
+            yield
+            return
         os.environ["TIKTOKEN_CACHE_DIR"] = str(folder)
         try:
             yield

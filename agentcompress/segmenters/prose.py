@@ -25,10 +25,10 @@ _PARAGRAPH_START = re.compile(
 
 _SENTENCE_END = re.compile(
     r"""
-    (?:[.!?…]+['"”’)\]]*(?=\s)     # closed by punctuation, perhaps in quotes or brackets, white space behind it
-      |[。！？｡]+[」』”’）】]*         # CJK: no white space needed
+    (?:(?<![.!?…])[.!?…]++['"”’)\]]*+(?=\s)  # closed by punctuation, perhaps in quotes or brackets; white space
+      |[。！？｡]+[」』”’）】]*                   # CJK: no white space needed
     )[^\S\n]*\n?
-    |\n                            # a line's end
+    |\n                                     # a line's end
     """,
     re.VERBOSE,
 )

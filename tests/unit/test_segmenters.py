@@ -119,3 +119,11 @@ def test_detection(text: str, kind: str) -> None:
 @given(text=st.text())
 def test_detection_never_fails(text: str) -> None:
     assert detect(text) in ("prose", "lines")
+
+
+@pytest.mark.parametrize("hostile", [".", '?"', "\n \n", " \n", "# \n", "a.\n", "--", ", ", "\u200d", "e\u0301"])
+def test_hostile_repetition_takes_linear_time(hostile: str) -> None:
+    text = hostile * (600_000 // len(hostile))
+    assert_tiles(ProseSegmenter().segment(text), text)
+    assert_tiles(LineSegmenter().segment(text), text)
+    assert detect(text) in ("prose", "lines")
