@@ -11,7 +11,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -174,9 +174,23 @@ def progress_bar() -> Iterator[None]:
                 tasks[what] = bar.add_task(what, total=total)
             bar.update(tasks[what], completed=done, total=total)
 
-        # Libraries below draw bars of their own on standard error; ours stands for them all.
-        with progress.listening(show), redirect_stderr(io.StringIO()):
+        with progress.listening(show), redirect_stderr(_WithoutBars(sys.stderr)):
             yield
+
+
+class _WithoutBars(io.TextIOBase):
+    """Standard error without the bars that libraries below draw there; ours stands for them all."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        if "\r" not in text and text != "\n":
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        self._stream.flush()
 
 
 def summary(result: CompressedText) -> str:

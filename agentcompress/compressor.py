@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
+
+import numpy as np
 
 from agentcompress import plugins
 from agentcompress.config import CompressConfig, checked_count, checked_keep_rate, checked_text
 from agentcompress.delimiters import style_for
-from agentcompress.errors import AgentCompressError, InvalidInputError, ScoringError
+from agentcompress.errors import AgentCompressError, InvalidInputError, ScoringError, SegmentationError
 from agentcompress.ledger.decision import Decision
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.messages import openai_chat
 from agentcompress.planning import Plan, plan
-from agentcompress.protocols import Scorer, Segmenter, Store
+from agentcompress.protocols import Scorer, Segmenter, Store, TokenCounter
 from agentcompress.receipts import BlockReceipt, Receipt
 from agentcompress.schema import CompressedMessages, CompressedText, Segment, Span
 from agentcompress.segmenters.detect import detect
 from agentcompress.selection import budget_tokens, select
 from agentcompress.targets import token_counter
 
-if TYPE_CHECKING:
-    import numpy as np
+_log = logging.getLogger("agentcompress")
 
 
 class Compressor:
@@ -34,7 +36,7 @@ class Compressor:
 
     def __init__(self, config: CompressConfig | None = None, *, store: Store | None = None) -> None:
         self.config = config or CompressConfig()
-        self.store = store or MemoryStore()
+        self.store = MemoryStore() if store is None else store
         self.scorer: Scorer = plugins.build("scorers", self.config.scorer, self.config.scorer_options, self.config)
         self._segmenters: dict[str, Segmenter] = {}
         if self.config.segmenter != "auto":
@@ -81,11 +83,13 @@ class Compressor:
         *,
         target: str | None = None,
         keep_rate: float | None = None,
+        on_error: Literal["raise", "raw"] = "raise",
     ) -> CompressedMessages:
         """Compress the tool results and long context blocks of OpenAI chat messages; never mutates them.
 
         Every block is decided once, when it is first seen, and replayed from the store after that. Raises what
-        `compress_text` raises, and `MessageFormatError`; nothing is decided then for the block that failed.
+        `compress_text` raises, and `MessageFormatError`; nothing is decided then for the block that failed. With
+        `on_error="raw"` a block that can't be compressed stays as it is from now on, and a warning is logged.
         """
         clock = _Clock()
         target = checked_text("target", target if target is not None else self.config.target)
@@ -95,7 +99,7 @@ class Compressor:
         replacements: dict[openai_chat.Address, list[tuple[Span, str]]] = {}
         receipts = []
         for block in plan(messages, parts, self.config.min_tokens, counter):
-            receipt, text = self._decide(block, target, keep_rate)
+            receipt, text = self._decide(block, target, keep_rate, counter, on_error)
             receipts.append(receipt)
             if text is not None:
                 replacements.setdefault(block.address, []).append((block.span, text))
@@ -106,29 +110,36 @@ class Compressor:
             Receipt(target, self.config.scorer, before, before - saved, tuple(receipts), clock.total_ms()),
         )
 
-    def _decide(self, block: Plan, target: str, keep_rate: float) -> tuple[BlockReceipt, str | None]:
+    def _decide(
+        self, block: Plan, target: str, keep_rate: float, counter: TokenCounter, on_error: str
+    ) -> tuple[BlockReceipt, str | None]:
         """Look the block up, or compress it and write that down; return its new text, or None for "as it is"."""
         started = time.perf_counter()
         known = self.store.get(block.key)
-        decision = known
-        if decision is None:
-            if block.raw_because:
-                decision = Decision.raw(block.raw_because, block.tokens)
-            else:
-                result = self.compress_text(block.text, query=block.query, keep_rate=keep_rate, target=target)
-                decision = Decision(result.text, None, result.tokens_before, result.tokens_after, self.config.scorer)
-            decision = self.store.put(block.key, decision)
+        decision = known or self.store.put(block.key, self._new_decision(block, target, keep_rate, on_error))
         receipt = BlockReceipt(
             message=block.address.message,
             kind=block.kind,
             tool=block.tool,
             decision="raw" if decision.text is None else "new" if known is None else "replayed",
             reason=decision.reason,
-            tokens_before=decision.tokens_before,
-            tokens_after=decision.tokens_after,
+            tokens_before=block.tokens,
+            tokens_after=block.tokens if decision.text is None else counter.count(decision.text),
             ms=(time.perf_counter() - started) * 1000,
         )
         return receipt, decision.text
+
+    def _new_decision(self, block: Plan, target: str, keep_rate: float, on_error: str) -> Decision:
+        if block.raw_because:
+            return Decision.raw(block.raw_because, block.tokens)
+        try:
+            result = self.compress_text(block.text, query=block.query, keep_rate=keep_rate, target=target)
+        except AgentCompressError as error:
+            if on_error != "raw":
+                raise
+            _log.warning("message %d stays as it is: %s", block.address.message, error)
+            return Decision.raw(f"failed: {error}", block.tokens)
+        return Decision(result.text, None, result.tokens_before, result.tokens_after, self.config.scorer)
 
     def _budget(self, keep_rate: float | None, target_tokens: int | None, tokens_before: int) -> int:
         if target_tokens is not None:
@@ -139,8 +150,19 @@ class Compressor:
         return budget_tokens(rate, tokens_before)
 
     def _segment(self, text: str) -> Segment:
-        name = self.config.segmenter
-        return self._segmenter(detect(text) if name == "auto" else name).segment(text)
+        name = detect(text) if self.config.segmenter == "auto" else self.config.segmenter
+        segmenter = self._segmenter(name)
+        try:
+            segment = segmenter.segment(text)
+        except AgentCompressError:
+            raise
+        except Exception as error:
+            raise SegmentationError(f"segmenter {name!r} failed: {type(error).__name__}: {error}") from error
+        ends = [0, *(unit.end for unit in segment.units)]
+        starts = [*(unit.start for unit in segment.units), len(text)]
+        if segment.text != text or ends != starts or any(unit.start >= unit.end for unit in segment.units):
+            raise SegmentationError(f"segmenter {name!r} gave units that don't tile the text")
+        return segment
 
     def _segmenter(self, name: str) -> Segmenter:
         if name not in self._segmenters:
@@ -149,7 +171,7 @@ class Compressor:
 
     def _score(self, segment: Segment, query: str) -> np.ndarray:
         try:
-            return self.scorer.score(segment, query)
+            return np.asarray(self.scorer.score(segment, query), dtype=np.float64)
         except AgentCompressError:
             raise
         except Exception as error:

@@ -94,3 +94,11 @@ def checked_text(name: str, text: object) -> str:
     if not isinstance(text, str):
         raise InvalidInputError(name, text, "a string")
     return text
+
+
+def checked_weight(name: str, weight: object, highest: float = math.inf) -> float:
+    """Return `weight` as a finite float in [0, highest], or raise `InvalidInputError` naming the field."""
+    number = math.nan if isinstance(weight, bool) or not isinstance(weight, Real) else float(weight)
+    if not 0 <= number <= highest or math.isinf(number):
+        raise InvalidInputError(name, weight, "a number >= 0" if math.isinf(highest) else f"a number in [0, {highest}]")
+    return number

@@ -7,14 +7,14 @@ delimiter can't be confused with source text, and one that comes back in a later
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count
 from typing import Protocol
 
 from agentcompress.schema import Segment, Span
 
-_INDENT = re.compile(r"[^\S\n]*")
+_INDENT = re.compile(r"(?:[^\S\n]*\n)*([^\S\n]*)")
+_MOST_INDENT = 40
+_NUMBERED = re.compile(r"\[\.\.\. #(\d{1,18})")
 
 
 class DelimiterStyle(Protocol):
@@ -69,7 +69,7 @@ class LineStyle:
 
     def longest(self, text: str) -> str:
         """The largest count, as if the whole text were left out."""
-        return f"{self._say(max(10, len(text)), 'line')}\n"
+        return f"{' ' * _MOST_INDENT}{self._say(max(10, len(text)), 'line')}\n"
 
     def _say(self, number: int, noun: str) -> str:
         return f"[{self.mark} {number} {noun}{'' if number == 1 else 's'} omitted]"
@@ -78,20 +78,17 @@ class LineStyle:
 def style_for(segment: Segment) -> DelimiterStyle:
     """Return the style of the segment's kind, with a mark its text does not contain."""
     if segment.kind == "lines":
-        return LineStyle(next(mark for mark in _line_marks() if f"[{mark}" not in segment.text))
-    return InlineStyle(next(mark for mark in _inline_marks() if mark not in segment.text))
+        return LineStyle(_unused(segment.text, ("[...", "[…"), "[... #{}:")[1:])
+    return InlineStyle(_unused(segment.text, ("[...]", "[…]"), "[... #{}]"))
 
 
-def _inline_marks() -> Iterator[str]:
-    yield "[...]"
-    yield "[…]"
-    yield from (f"[... #{number}]" for number in count(2))
-
-
-def _line_marks() -> Iterator[str]:
-    yield "..."
-    yield "…"
-    yield from (f"... #{number}:" for number in count(2))
+def _unused(text: str, marks: tuple[str, ...], numbered: str) -> str:
+    """Return the first of the marks that the text does not hold, else a numbered one above all it holds."""
+    for mark in marks:
+        if mark not in text:
+            return mark
+    used = (int(number) for number in _NUMBERED.findall(text))
+    return numbered.format(max(used, default=1) + 1)
 
 
 def _line_break(text: str, gap: Span) -> str:
@@ -102,7 +99,8 @@ def _line_break(text: str, gap: Span) -> str:
 
 
 def _indent(text: str, gap: Span) -> str:
+    """White space before the first line left out that is not blank, up to 40 characters; none inside a line."""
     if gap.start > 0 and text[gap.start - 1] != "\n":
         return ""
     found = _INDENT.match(text, gap.start, gap.end)
-    return found.group() if found else ""
+    return found.group(1)[:_MOST_INDENT] if found else ""

@@ -20,6 +20,7 @@ from agentcompress.targets import EMBEDDED as PREFIX
 
 _PROVIDER = PREFIX.rstrip("/")
 _DEFAULT_MAX_TOKENS = 256
+_loading = threading.Lock()
 
 
 class EmbeddedLLM(CustomLLM):
@@ -81,11 +82,12 @@ class _CausalLM:
     def __init__(self, name: str) -> None:
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
-        from agentcompress.drafts.runtime import best_dtype
+        from agentcompress.drafts.runtime import best_dtype, default_device
 
         files = load.pull(name)
         self._tokenizer: Any = AutoTokenizer.from_pretrained(str(files.folder))
-        self._model: Any = AutoModelForCausalLM.from_pretrained(str(files.folder), dtype=best_dtype()).eval()
+        self._model: Any = AutoModelForCausalLM.from_pretrained(str(files.folder), dtype=best_dtype())
+        self._model = self._model.eval().to(default_device())
         self._lock = threading.Lock()
 
     def answer(self, messages: list[Any], max_tokens: int, stop: list[str]) -> tuple[str, int, int]:
@@ -94,7 +96,7 @@ class _CausalLM:
 
         prompt = self._tokenizer.apply_chat_template(
             plain_turns(messages), add_generation_prompt=True, return_tensors="pt", return_dict=True
-        )
+        ).to(self._model.device)
         length = prompt["input_ids"].shape[1]
         window = self._model.config.max_position_embeddings
         if length + max_tokens > window:
@@ -118,6 +120,11 @@ class _CausalLM:
         return text.strip(), length, len(answer)
 
 
-@lru_cache(maxsize=1)
 def _model(name: str) -> _CausalLM:
+    with _loading:
+        return _loaded(name)
+
+
+@lru_cache(maxsize=1)
+def _loaded(name: str) -> _CausalLM:
     return _CausalLM(name)

@@ -9,6 +9,7 @@ AgentCompressError
 │   ├── DraftUnavailableError             not on this machine and not to be had from the network
 │   ├── DraftCorruptError                 what is on disk or was fetched is not what it should be
 │   └── DraftUnsupportedError             the architecture can't be read (no attention to capture)
+├── SegmentationError                     a segmenter failed or gave units that don't tile the text
 ├── ScoringError                          a scorer failed or gave scores that can't be used
 └── PluginError                           an entry point or "pkg.mod:Class" that can't be loaded
 """
@@ -59,6 +60,10 @@ class DraftCorruptError(DraftError):
 
 class DraftUnsupportedError(DraftError):
     """The draft loads, but its attention can't be captured."""
+
+
+class SegmentationError(AgentCompressError):
+    """A segmenter failed, or returned units that do not tile the text."""
 
 
 class ScoringError(AgentCompressError):

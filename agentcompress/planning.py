@@ -1,12 +1,13 @@
 """Which blocks of a conversation may be compressed, and what the query is for each.
 
-Compressible: tool results, and long context blocks of user messages (tagged, fenced, or long stretches of text).
-Never: system, assistant and developer messages, tool-call arguments, what the human asks, anything but text, blocks
-under `min_tokens`, anything at or before a cache marker that has no decision yet.
+Compressible: tool results, and context blocks of user messages (`messages/context.py`). Never: system, assistant and
+developer messages, tool-call arguments, what the human asks, anything but text, blocks under `min_tokens`, anything at
+or before a cache marker that has no decision yet.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -41,7 +42,8 @@ def plan(messages: Sequence[Any], parts: Sequence[TextPart], min_tokens: int, co
     """Yield the blocks of a conversation in order. `parts` are the messages' texts, `min_tokens` >= 1."""
     prefixes = list(chain(messages))
     marker = openai_chat.last_cache_marker(messages)
-    found = [(part, _block_spans(part, counter)) for part in parts]
+    texts = Counter(part.address.message for part in parts if part.text.strip())
+    found = [(part, _block_spans(part, request_beside=texts[part.address.message] > 1)) for part in parts]
     request = _last_request(found)
     for part, spans in found:
         for span in spans:
@@ -76,7 +78,7 @@ def _query(request: str, part: TextPart) -> str:
     return "\n".join(text for text in (request, call) if text)
 
 
-def _block_spans(part: TextPart, counter: TokenCounter) -> list[Span]:
+def _block_spans(part: TextPart, *, request_beside: bool) -> list[Span]:
     if part.role in ("tool", "function"):
         return [Span(0, len(part.text))] if part.text else []
-    return context_spans(part.text, counter.count) if part.role == "user" else []
+    return context_spans(part.text, request_beside=request_beside) if part.role == "user" else []

@@ -22,6 +22,11 @@ def listening(listener: Listener) -> Iterator[None]:
         _listener.reset(token)
 
 
+def is_listened_to() -> bool:
+    """Whether anybody listens in this context."""
+    return _listener.get() is not None
+
+
 def report(what: str, done: int, total: int) -> None:
     """Say that `done` of `total` are through, e.g. ("encode", 4, 11)."""
     listener = _listener.get()

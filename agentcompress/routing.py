@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import logging
+import threading
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 from agentcompress.compressor import Compressor
 from agentcompress.config import CompressConfig
+from agentcompress.ledger.memory import MemoryStore
 
 _log = logging.getLogger("agentcompress")
+_lock = threading.Lock()
+_compressors: dict[str, Compressor] = {}
+_decisions = MemoryStore()
 
 
 def completion(
@@ -24,8 +27,8 @@ def completion(
     """Call `litellm.completion` with compressed messages; every other option goes through as it is.
 
     agentcompress: a compressor or config to use instead of the default one; False sends the original.
-    When compression fails, the original messages are sent and a warning is logged: the agent gets its answer. A config
-    that names what does not exist raises.
+    A block that can't be compressed is sent as it is, now and later, and a warning is logged; should anything else
+    fail, the original messages are sent: the agent gets its answer. A config that names what does not exist raises.
     """
     import litellm
 
@@ -35,23 +38,16 @@ def completion(
         embedded.register()
     sent: Sequence[Mapping[str, Any]] = messages
     if agentcompress is not False:
-        compressor = _compressor(agentcompress)
+        compressor = agentcompress if isinstance(agentcompress, Compressor) else _shared(agentcompress)
         try:
-            sent = compressor.compress(messages, target=model).messages
+            sent = compressor.compress(messages, target=model, on_error="raw").messages
         except Exception as error:  # noqa: BLE001 - whatever it is, the agent must get its answer
             _log.warning("sending the original messages: %s: %s", type(error).__name__, error)
     return litellm.completion(model=model, messages=list(sent), **options)
 
 
-def _compressor(given: Compressor | CompressConfig | bool | None) -> Compressor:
-    if isinstance(given, Compressor):
-        return given
-    if isinstance(given, CompressConfig):
-        return _shared(given.model_dump_json())
-    return _shared("{}")
-
-
-@lru_cache(maxsize=16)
-def _shared(config_json: str) -> Compressor:
-    """One compressor a config, so that decisions and the draft outlive a call."""
-    return Compressor(CompressConfig(**json.loads(config_json)))
+def _shared(config: CompressConfig | bool | None) -> Compressor:
+    """One compressor a config, and one store for all of them: decisions outlive calls and settings."""
+    config = config if isinstance(config, CompressConfig) else CompressConfig()
+    with _lock:
+        return _compressors.setdefault(repr(config), Compressor(config, store=_decisions))

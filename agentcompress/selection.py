@@ -25,6 +25,9 @@ _COUNTED_CHARS = 4_000_000
 """How many characters may be counted to use up the last of a budget: bounds the steps up on long texts."""
 
 
+_COUNTED_UNITS = 64
+
+
 @dataclass(frozen=True)
 class Selection:
     """What is kept: the rendered text and its tokens, counted whole."""
@@ -35,7 +38,7 @@ class Selection:
 
 def budget_tokens(keep_rate: float, tokens_before: int) -> int:
     """The most tokens a text may keep: ceil(keep_rate * tokens_before)."""
-    return math.ceil(round(keep_rate * tokens_before, 9))
+    return max(min(1, tokens_before), math.ceil(round(keep_rate * tokens_before, 9)))
 
 
 def select(
@@ -66,9 +69,12 @@ class _Pool:
     def __init__(self, segment: Segment, order: list[int], counter: TokenCounter, style: DelimiterStyle) -> None:
         self._segment, self._order, self._counter, self._style = segment, order, counter, style
         text = segment.text
-        costs = np.array([counter.count(text[unit.start : unit.end]) for unit in segment.units], dtype=np.float64)
-        # Units counted apart cost a little more than in one piece; the estimate is put right in the mean.
-        costs *= counter.count(text) / max(1.0, costs.sum())
+        units = segment.units
+        costs = np.array([counter.count(text[unit.start : unit.end]) for unit in units], dtype=np.float64)
+        for i in range(0, len(units), _COUNTED_UNITS):
+            # Units counted apart cost a little more than in one piece: put each run of them right.
+            run = costs[i : i + _COUNTED_UNITS]
+            run *= counter.count(text[units[i].start : units[i + len(run) - 1].end]) / max(1.0, run.sum())
         self._cost_before = np.concatenate([[0.0], np.cumsum(costs)])
         self._delimiter_tokens = counter.count(style.longest(text))
         self._taken: dict[int, Selection] = {}

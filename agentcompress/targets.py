@@ -89,8 +89,13 @@ def _tiktoken_name(target: str) -> str | None:
 def _tiktoken_counter(name: str, *, exact: bool) -> TokenizerCounter:
     import tiktoken
 
-    with _bundled_files(name):
-        encoding = tiktoken.get_encoding(name)
+    try:
+        with _bundled_files(name):
+            encoding = tiktoken.get_encoding(name)
+    except Exception:
+        if name in _BUNDLED:
+            raise
+        return _tiktoken_counter(_FALLBACK, exact=False)  # a table that would have to be downloaded, and can't be
     return TokenizerCounter(name, lambda text: len(encoding.encode_ordinary(text)), exact=exact)
 
 

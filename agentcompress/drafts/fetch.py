@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from agentcompress import progress
 from agentcompress.errors import DraftCorruptError
@@ -53,20 +54,35 @@ def hub_snapshot(hub_id: str, *, local_only: bool) -> Path | None:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
+    options: dict[str, Any] = {"tqdm_class": _reporting_bar()} if progress.is_listened_to() else {}
     try:
-        folder = Path(
+        return Path(
             snapshot_download(
-                hub_id, allow_patterns=_HUB_FILES, local_files_only=local_only, etag_timeout=_HUB_TIMEOUT_S
+                hub_id,
+                allow_patterns=_HUB_FILES,
+                local_files_only=local_only,
+                etag_timeout=_HUB_TIMEOUT_S,
+                **options,
             )
         )
-    except LocalEntryNotFoundError as error:
+    except Exception as error:  # which HTTP library raises differs between versions of the hub's client
         if local_only:
             return None
-        raise UnreachableError("it can't be reached") from error
-    except Exception as error:
+        if isinstance(error, LocalEntryNotFoundError):
+            raise UnreachableError("it can't be reached") from error
         raise UnreachableError((str(error).strip() or repr(error)).splitlines()[0]) from error
-    # A snapshot that another tool left half-fetched is as good as none.
-    return folder if not local_only or any(folder.glob("*.safetensors")) else None
+
+
+def _reporting_bar() -> type:
+    """The hub's progress bars, told to our listener in place of drawn."""
+    from tqdm.auto import tqdm
+
+    class Bar(tqdm):
+        def display(self, *_: Any, **__: Any) -> None:
+            if self.total:
+                progress.report("download" if self.unit == "B" else "files", int(self.n), int(self.total))
+
+    return Bar
 
 
 @contextmanager

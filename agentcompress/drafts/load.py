@@ -17,7 +17,9 @@ from pathlib import Path
 from agentcompress.drafts import fetch, gguf
 from agentcompress.errors import DraftCorruptError, DraftUnavailableError, UnknownNameError
 
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_HUB_ID = re.compile(r"[A-Za-z0-9](?:[._-]?\w)*/[A-Za-z0-9](?:[._-]?\w)*")
+_SHARD = re.compile(r"-(\d{5})-of-(\d{5})\.safetensors$")
+_CONVERTED = re.compile(r"gguf-[0-9a-f]{24}")
 _DONE = "source.txt"
 
 
@@ -107,25 +109,32 @@ def pull(name: str) -> DraftFiles:
 
 def remove(name: str) -> Path | None:
     """Delete the draft's converted weights from our cache; the hub's own cache and user paths are left alone."""
-    path = Path(name).expanduser()
-    folder = cache_folder() / "drafts" / (_gguf_key(path) if path.is_file() else name)
-    if not (name in BUILT_IN or path.is_file()) or not folder.is_dir():
-        return None
-    with gguf.locked(folder):
-        doomed = folder.with_name(f"{folder.name}.removed-{os.getpid()}")
-        folder.rename(doomed)
-        shutil.rmtree(doomed)
-    return folder
+    folders = [files.folder for source, files in _converted() if source == name]
+    if name in BUILT_IN:
+        folders.append(cache_folder() / "drafts" / name)
+    removed = None
+    for folder in folders:
+        with gguf.locked(folder):
+            if folder.is_dir():
+                doomed = folder.with_name(f"{folder.name}.half-removed")
+                folder.rename(doomed)
+                shutil.rmtree(doomed)
+                removed = folder
+    return removed
 
 
 def known() -> Iterator[tuple[str, DraftFiles | None]]:
     """Every built-in name, then every converted GGUF, each with its files when they are here."""
     for name in BUILT_IN:
         yield name, find(name)
-    root = cache_folder() / "drafts"
-    for done in sorted(root.glob(f"gguf-*/{_DONE}")):
-        source, revision = done.read_text(encoding="utf-8").splitlines()[:2]
-        yield source, DraftFiles(source, done.parent, revision)
+    yield from _converted()
+
+
+def _converted() -> Iterator[tuple[str, DraftFiles]]:
+    for done in sorted((cache_folder() / "drafts").glob(f"gguf-*/{_DONE}")):
+        if _CONVERTED.fullmatch(done.parent.name):
+            source, revision = done.read_text(encoding="utf-8").splitlines()[:2]
+            yield source, DraftFiles(source, done.parent, revision)
 
 
 def _pull_built_in(name: str, built_in: BuiltIn) -> DraftFiles:
@@ -173,16 +182,28 @@ def _kept(key: str, name: str | None = None) -> DraftFiles | None:
 
 def _from_hub(name: str, hub_id: str, *, local: bool) -> DraftFiles | None:
     folder = fetch.hub_snapshot(hub_id, local_only=local)
-    return _checked(name, folder, folder.name) if folder else None
+    if folder is None or (local and _missing(folder)):  # half-fetched is as good as not here: fetching mends it
+        return None
+    return _checked(name, folder, folder.name)
 
 
 def _checked(name: str, folder: Path, revision: str) -> DraftFiles:
-    weights = [*folder.glob("*.safetensors"), *folder.glob("*.safetensors.index.json")]
-    missing = [] if weights else ["*.safetensors"]
-    missing += [file for file in ("config.json",) if not (folder / file).is_file()]
+    missing = _missing(folder)
     if missing:
         raise DraftCorruptError(f"draft {name!r}: {folder} holds no {' and no '.join(missing)}")
     return DraftFiles(name, folder, revision)
+
+
+def _missing(folder: Path) -> list[str]:
+    """What a folder lacks to be a draft: weights (all shards of them), its config, a tokenizer."""
+    weights = [file.name for file in folder.glob("*.safetensors")]
+    shards = [match for match in map(_SHARD.search, weights) if match]
+    expected = max((int(match.group(2)) for match in shards), default=0)
+    missing = [] if weights else ["*.safetensors"]
+    present = {int(match.group(1)) for match in shards}
+    missing += [f"shard {i} of {expected} of its weights" for i in range(1, expected + 1) if i not in present]
+    missing += [] if (folder / "config.json").is_file() else ["config.json"]
+    return missing + ([] if any(folder.glob("*token*")) or any(folder.glob("vocab*")) else ["tokenizer"])
 
 
 def _folder_revision(folder: Path) -> str:

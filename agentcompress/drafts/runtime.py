@@ -184,10 +184,11 @@ def _band_model(files: load.DraftFiles, dtype: torch.dtype) -> tuple[Any, int]:
         if bars:
             transformers_logging.enable_progress_bar()
     _log.debug("draft %s: %d of %d layers, %s", files.name, config.num_hidden_layers, layers, dtype)
-    return model.eval().to(_device()), layers
+    return model.eval().to(default_device()), layers
 
 
-def _device() -> str:
+def default_device() -> str:
+    """CUDA or MPS where there is one, else the CPU."""
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"

@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 
 from agentcompress.drafts import load
-from agentcompress.errors import DraftUnsupportedError
+from agentcompress.errors import DraftCorruptError, DraftUnsupportedError
 
 _MARK = "\u2402agentcompress\u2402"
 _SYSTEM = "You find the parts of the context that answer the question."
 _OPENING = "Context:\n"
-TEMPLATE_VERSION = 1
-"""Changes whenever the words around a window change, and with them every cached key and value."""
+_loading = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,10 @@ class DraftTokenizer:
     def __init__(self, files: load.DraftFiles) -> None:
         from transformers import AutoTokenizer
 
-        tokenizer: Any = AutoTokenizer.from_pretrained(str(files.folder))
+        try:
+            tokenizer: Any = AutoTokenizer.from_pretrained(str(files.folder))
+        except Exception as error:  # a damaged file makes the readers stumble in any way
+            raise DraftCorruptError(f"the tokenizer of draft {files.name!r} can't be loaded: {error}") from error
         if not tokenizer.is_fast:
             raise DraftUnsupportedError(f"draft {files.name!r} has no fast tokenizer, so no character offsets")
         self._tokenizer = tokenizer
@@ -63,20 +65,6 @@ class DraftTokenizer:
         offsets = np.asarray(encoded["offset_mapping"], dtype=np.int64).reshape(-1, 2)
         return Tokens(np.asarray(encoded["input_ids"], dtype=np.int64), offsets[:, 0], offsets[:, 1])
 
-    def counts(self, texts: list[str]) -> list[int]:
-        """Tokens of each text."""
-        if not texts:
-            return []
-        with self._lock:
-            encoded = self._tokenizer(
-                [_encodable(text) for text in texts],
-                add_special_tokens=False,
-                return_attention_mask=False,
-                split_special_tokens=True,
-                verbose=False,
-            )
-        return [len(ids) for ids in encoded["input_ids"]]
-
     def template_ids(self, text: str) -> list[int]:
         """Ids of template text, where special-token spellings are special tokens."""
         with self._lock:
@@ -85,9 +73,14 @@ class DraftTokenizer:
             ]
 
 
-@lru_cache(maxsize=8)
 def draft_tokenizer(name: str) -> DraftTokenizer:
     """Return the draft's tokenizer, fetching the draft where needed; one per name and process."""
+    with _loading:
+        return _loaded(name)
+
+
+@lru_cache(maxsize=8)
+def _loaded(name: str) -> DraftTokenizer:
     return DraftTokenizer(load.pull(name))
 
 

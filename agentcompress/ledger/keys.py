@@ -9,6 +9,8 @@ from typing import Any
 
 from agentcompress.errors import MessageFormatError
 
+_SENT = ("role", "content", "name", "tool_calls", "tool_call_id", "function_call")
+
 
 def chain(messages: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Yield, message by message, the SHA-256 of everything up to and including it."""
@@ -24,11 +26,29 @@ def block_key(prefix: str, part: int, start: int) -> str:
 
 
 def canonical(message: Any) -> str:
-    """JSON of a message, the same for the same content whatever the order of keys; pydantic models by their dump."""
+    """JSON of what a message says, the same however it is held and whatever was marked on it.
+
+    Only the fields that are sent count, and of those no empty ones: a message object, its dump and the dictionary it
+    was parsed from are one message. Cache markers don't count: clients move them along from call to call.
+    """
     try:
-        return json.dumps(message, sort_keys=True, separators=(",", ":"), default=_dump)
-    except (TypeError, ValueError) as error:
+        fields = message if isinstance(message, Mapping) else _dump(message)
+        sent = {name: _content(fields.get(name)) for name in _SENT}
+        return json.dumps(_filled(sent), sort_keys=True, separators=(",", ":"))
+    except (TypeError, ValueError, RecursionError) as error:
         raise MessageFormatError("messages", message, f"JSON-like throughout ({error})") from error
+
+
+def _content(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return _filled({str(name): _content(inner) for name, inner in value.items() if name != "cache_control"})
+    if isinstance(value, list | tuple):
+        return [_content(inner) for inner in value]
+    return value if value is None or isinstance(value, str | int | float) else _content(_dump(value))
+
+
+def _filled(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None and value != [] and value != {}}
 
 
 def _dump(value: Any) -> Any:

@@ -1,18 +1,21 @@
 """Context blocks of a user message: what was pasted beside the request, told apart by tags, fences, or length.
 
-The request itself must never be compressed, so every rule errs on the side of leaving text alone. Linear time.
+The request itself must never be compressed, so every rule errs on the side of leaving text alone. What is found depends
+on the message alone, so that it is found again when settings and targets have changed.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from agentcompress.schema import Span
+from agentcompress.segmenters.detect import detect
 
-UNTAGGED_TOKENS = 2000
-"""Unmarked text counts as context from this many target tokens, if a short paragraph beside it can be the request."""
+UNTAGGED_CHARS = 8000
+"""Unmarked text counts as context from this many characters, about 2,000 tokens."""
 
 _TAG = re.compile(r"<(/?)([A-Za-z][\w.:-]{0,80})(?:\s[^<>]{0,500})?>")
 _INSTRUCTION_TAG = re.compile(
@@ -20,21 +23,26 @@ _INSTRUCTION_TAG = re.compile(
 )
 _FENCE = re.compile(r"^[ \t]{0,3}(`{3,}|~{3,})[^\n]*\n", re.MULTILINE)
 _PARAGRAPH = re.compile(r"\n[^\S\n]*\n\s*")
+_ASKS = re.compile(r"\s*(?:user\s+)?(?:question|query|q)\s*:", re.IGNORECASE)
 _REQUEST_CHARS = 1000
 _LEAST_CHARS = 200
+_LEAST_INNER_CHARS = 2000
 
 
-def context_spans(text: str, count: Callable[[str], int]) -> list[Span]:
-    """Ranges of context in a user message, in order, disjoint, without white space at their ends.
+def context_spans(text: str, *, request_beside: bool = False) -> list[Span]:
+    """Ranges of context in a text of a user message, in order, disjoint, without white space at their ends.
 
-    Insides of `<tag>...</tag>` pairs (not those named like instructions) and of fences; of what is left, stretches
-    of at least 2,000 tokens (`count`) beside a first or last paragraph of at most 1,000 characters, the request.
+    Insides of `<tag>...</tag>` pairs and of fences. Tags named like instructions, and all they hold, are not context.
+    Of what is left, stretches of at least 8,000 characters beside a first or last paragraph of at most 1,000, which
+    can be the request: logs, code and data only, unless that paragraph starts with "Question:" or the like, since
+    long prose may be the request itself. request_beside: another text of the same message can be the request.
     """
-    marked = _disjoint([*_tagged(text), *_fenced(text)])
+    tagged, instructions = _tagged(text)
+    marked = _disjoint([*tagged, *_fenced(text)], instructions)
     spans = [_stripped(text, span) for span in marked]
-    for stretch in _between(text, marked):
-        body = _stripped(text, _without_request(text, stretch))
-        if body != _stripped(text, stretch) and count(text[body.start : body.end]) >= UNTAGGED_TOKENS:
+    for stretch in _between(text, _disjoint([*marked, *instructions], [])):
+        body = _stripped(text, _without_request(text, stretch, request_beside=request_beside))
+        if body.end - body.start >= UNTAGGED_CHARS:
             spans.append(body)
     return sorted(span for span in spans if span.end - span.start >= _LEAST_CHARS)
 
@@ -44,40 +52,62 @@ def outside(text: str, spans: Sequence[Span]) -> str:
     return "\n".join(text[span.start : span.end] for span in _between(text, spans)).strip()
 
 
-def _tagged(text: str) -> list[Span]:
-    """Insides of tag pairs; where smaller pairs inside make up most of one (documents in a list), theirs."""
-    open_tags: list[tuple[str, int, list[Span]]] = []  # name, where its inside starts, blocks found inside
+@dataclass
+class _Open:
+    """A tag that waits for its end: what was found inside so far, and how much of it is large."""
+
+    name: str
+    start: int
+    blocks: list[Span] = field(default_factory=list)
+    large_chars: int = 0
+    holds_instructions: bool = False
+
+    def take(self, blocks: list[Span], large_chars: int, *, instructions: bool) -> None:
+        """Add what was found inside a pair, or inside a tag that was never closed."""
+        if len(blocks) > len(self.blocks):  # the longer list stays: moving it level by level would take for ever
+            self.blocks, blocks = blocks, self.blocks
+        self.blocks.extend(blocks)
+        self.large_chars += large_chars
+        self.holds_instructions |= instructions
+
+
+def _tagged(text: str) -> tuple[list[Span], list[Span]]:
+    """Insides of tag pairs, and whole instruction pairs. Of nested pairs the large ones, else the outer one."""
+    stack = [_Open("", 0)]
     waiting: Counter[str] = Counter()
-    found: list[Span] = []
+    instructions: list[Span] = []
     for match in _TAG.finditer(text):
         closing, name = match.group(1), match.group(2).lower()
         if match.group().endswith("/>"):
             continue
         if not closing:
-            open_tags.append((name, match.end(), []))
+            stack.append(_Open(name, match.end()))
             waiting[name] += 1
             continue
         if not waiting[name]:
             continue
-        inner: list[Span] = []
-        while True:  # tags left open inside are no pairs: what they hold moves up
-            opened, start, blocks = open_tags.pop()
-            waiting[opened] -= 1
-            inner = [*blocks, *inner]
-            if opened == name:
-                break
-        body = Span(start, match.start())
-        blocks = [] if _INSTRUCTION_TAG.search(name) else _better(body, inner)
-        (open_tags[-1][2] if open_tags else found).extend(blocks)
-    for _, _, blocks in open_tags:
-        found.extend(blocks)
-    return found
+        while stack[-1].name != name:  # left open inside: no pair, what it holds moves up
+            _fold(stack, waiting)
+        pair = stack.pop()
+        waiting[name] -= 1
+        size = match.start() - pair.start
+        if _INSTRUCTION_TAG.search(name):
+            instructions.append(Span(pair.start, match.start()))
+            stack[-1].take([], 0, instructions=True)
+        elif pair.holds_instructions or pair.large_chars >= 0.6 * size > 0:
+            stack[-1].take(pair.blocks, pair.large_chars, instructions=pair.holds_instructions)
+        else:
+            large = size if size >= _LEAST_INNER_CHARS else 0
+            stack[-1].take([Span(pair.start, match.start())], large, instructions=False)
+    while len(stack) > 1:
+        _fold(stack, waiting)
+    return stack[0].blocks, instructions
 
 
-def _better(body: Span, inner: Sequence[Span]) -> list[Span]:
-    large = [span for span in inner if span.end - span.start >= _LEAST_CHARS]
-    covered = sum(span.end - span.start for span in large)
-    return list(large) if covered >= 0.6 * (body.end - body.start) else [body]
+def _fold(stack: list[_Open], waiting: Counter[str]) -> None:
+    unclosed = stack.pop()
+    waiting[unclosed.name] -= 1
+    stack[-1].take(unclosed.blocks, unclosed.large_chars, instructions=unclosed.holds_instructions)
 
 
 def _fenced(text: str) -> list[Span]:
@@ -93,11 +123,19 @@ def _fenced(text: str) -> list[Span]:
     return spans
 
 
-def _disjoint(spans: Sequence[Span]) -> list[Span]:
+def _disjoint(spans: Sequence[Span], protected: Sequence[Span]) -> list[Span]:
+    """Drop spans that overlap an earlier or outer one, or touch anything protected."""
     kept: list[Span] = []
+    guards = sorted(protected)
+    at = 0
     for span in sorted(spans, key=lambda span: (span.start, -span.end)):
-        if span.start < span.end and (not kept or span.start >= kept[-1].end):
-            kept.append(span)
+        if span.start >= span.end or (kept and span.start < kept[-1].end):
+            continue
+        while at < len(guards) and guards[at].end <= span.start:
+            at += 1
+        if at < len(guards) and guards[at].start < span.end:
+            continue
+        kept.append(span)
     return kept
 
 
@@ -106,15 +144,21 @@ def _between(text: str, spans: Sequence[Span]) -> list[Span]:
     return [Span(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if b > a]
 
 
-def _without_request(text: str, stretch: Span) -> Span:
-    """Take a short first and a short last paragraph off a stretch: they are what is asked, or may be."""
+def _without_request(text: str, stretch: Span, *, request_beside: bool) -> Span:
+    """Take a short first and a short last paragraph off a stretch; empty when the rest may be the request."""
+    nothing = Span(stretch.start, stretch.start)
+    if stretch.end - stretch.start < UNTAGGED_CHARS:
+        return nothing
     breaks = list(_PARAGRAPH.finditer(text, stretch.start, stretch.end))
     start, end = stretch
     if breaks and breaks[0].start() - start <= _REQUEST_CHARS:
         start = breaks[0].end()
     if breaks and end - breaks[-1].end() <= _REQUEST_CHARS:
         end = max(start, breaks[-1].start())
-    return Span(start, end)
+    asks = any(_ASKS.match(text, at) for at in (stretch.start, end + len(text[end:]) - len(text[end:].lstrip())))
+    if (start, end) == stretch and not request_beside:
+        return nothing
+    return Span(start, end) if asks or detect(text[start:end]) != "prose" else nothing
 
 
 def _stripped(text: str, span: Span) -> Span:

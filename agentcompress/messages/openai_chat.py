@@ -108,10 +108,14 @@ def _texts(content: Any, index: int) -> list[tuple[int, str]]:
 
 
 def _calls(fields: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """Name and arguments of a message's tool calls by id. They only serve the query: what is malformed is skipped."""
     found = {}
-    for call in fields.get("tool_calls") or ():
-        call = call if isinstance(call, Mapping) else call.model_dump()
-        function = call.get("function") or {}
+    calls = fields.get("tool_calls")
+    for call in calls if isinstance(calls, list | tuple) else ():
+        call = call.model_dump() if hasattr(call, "model_dump") else call
+        function = call.get("function") if isinstance(call, Mapping) else None
+        if not isinstance(function, Mapping):
+            continue
         arguments = function.get("arguments")
         if not isinstance(arguments, str):
             arguments = json.dumps(arguments, ensure_ascii=False, default=str)

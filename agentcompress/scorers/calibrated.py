@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from agentcompress.config import checked_count, checked_weight
 from agentcompress.errors import InvalidInputError
 from agentcompress.schema import Segment
 from agentcompress.scorers.lexical import LexicalScorer
@@ -57,14 +57,13 @@ class CalibratedScorer:
         neighbour_weight: float = 0.5,
         max_query_tokens: int = 384,
     ) -> None:
-        if not 16 <= window_tokens <= 4096:
+        if not 16 <= checked_count("window_tokens", window_tokens) <= 4096:
             raise InvalidInputError("window_tokens", window_tokens, "between 16 and 4096")
-        if group_tokens < window_tokens:
+        if checked_count("group_tokens", group_tokens) < window_tokens:
             raise InvalidInputError("group_tokens", group_tokens, f">= window_tokens ({window_tokens})")
         for name, weight in (("lexical_weight", lexical_weight), ("neighbour_weight", neighbour_weight)):
-            if not 0 <= weight < math.inf:
-                raise InvalidInputError(name, weight, "a number >= 0")
-        if max_query_tokens < 8:
+            checked_weight(name, weight)
+        if checked_count("max_query_tokens", max_query_tokens) < 8:
             raise InvalidInputError("max_query_tokens", max_query_tokens, ">= 8")
         self._runtime = runtime
         self.window_tokens, self.group_tokens = window_tokens, group_tokens

@@ -7,10 +7,11 @@ from collections import Counter
 
 import numpy as np
 
+from agentcompress.config import checked_weight
 from agentcompress.schema import Segment
 from agentcompress.scorers.units import with_parents
 
-_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_]+")
+_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_]+(?:_+[^\W_]+)*")
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_a-zA-Z]+")
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
 
@@ -23,7 +24,7 @@ class LexicalScorer:
     """
 
     def __init__(self, k1: float = 1.5, b: float = 0.75) -> None:
-        self.k1, self.b = k1, b
+        self.k1, self.b = checked_weight("k1", k1), checked_weight("b", b, highest=1)
 
     def score(self, segment: Segment, query: str) -> np.ndarray:
         """Float64 (units,); all zero when no word of the query occurs."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from agentcompress.errors import InvalidInputError
+from agentcompress.config import checked_count
 from agentcompress.schema import Segment, Unit
 
 if TYPE_CHECKING:
@@ -16,10 +16,8 @@ class ChunkSegmenter:
     """`chunk_tokens` draft tokens a unit: 32 as published, 128 for code. All units have one parent."""
 
     def __init__(self, draft: str, chunk_tokens: int = 32) -> None:
-        if isinstance(chunk_tokens, bool) or not isinstance(chunk_tokens, int) or chunk_tokens < 1:
-            raise InvalidInputError("chunk_tokens", chunk_tokens, "a whole number >= 1")
         self.draft = draft
-        self.chunk_tokens = chunk_tokens
+        self.chunk_tokens = checked_count("chunk_tokens", chunk_tokens)
 
     @classmethod
     def from_config(cls, config: CompressConfig, chunk_tokens: int = 32) -> ChunkSegmenter:

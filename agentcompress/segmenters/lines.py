@@ -6,6 +6,7 @@ import itertools
 import re
 from dataclasses import dataclass
 
+from agentcompress.config import checked_count
 from agentcompress.schema import Segment, Unit
 from agentcompress.segmenters.pieces import cut_points
 
@@ -22,6 +23,10 @@ class LineSegmenter:
     block_lines: int = 12
     max_line_chars: int = 2000
     piece_chars: int = 400
+
+    def __post_init__(self) -> None:
+        for name in ("block_lines", "max_line_chars", "piece_chars"):
+            checked_count(name, getattr(self, name))
 
     def segment(self, text: str) -> Segment:
         """Cut `text` behind every line feed. Every string tiles; an empty one has no units."""

@@ -9,6 +9,7 @@ import itertools
 import re
 from dataclasses import dataclass
 
+from agentcompress.config import checked_count
 from agentcompress.schema import Segment, Unit
 from agentcompress.segmenters.pieces import cut_points
 
@@ -42,7 +43,7 @@ _ALWAYS_GOES_ON = re.compile(
 )
 _LOOK_BACK_CHARS = 16
 _WRAPPED_LINE_CHARS = 60
-_HEADING = re.compile(r"#{1,6}[^\S\n]+\S.*|[^\n]{1,120}\n(?:={3,}|-{3,})[^\S\n]*")
+_HEADING = re.compile(r"#{1,6}[^\S\n]+\S.{0,200}|[^\n]{1,120}\n(?:={3,}|-{3,})[^\S\n]*")
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,9 @@ class ProseSegmenter:
     """
 
     max_unit_chars: int = 600
+
+    def __post_init__(self) -> None:
+        checked_count("max_unit_chars", self.max_unit_chars)
 
     def segment(self, text: str) -> Segment:
         """Cut `text` into sentences. Every string tiles; an empty one has no units."""
