@@ -43,6 +43,34 @@ class BrokenScorer:
         raise RuntimeError("out of memory")
 
 
+class ListScorer:
+    """Scores as a plain list."""
+
+    def score(self, segment: Segment, query: str) -> list[int]:
+        return [unit.end - unit.start for unit in segment.units]
+
+
+class UnsignedScorer:
+    """Scores in a type that can't be negated."""
+
+    def score(self, segment: Segment, query: str) -> np.ndarray:
+        return np.array([unit.end - unit.start for unit in segment.units], dtype=np.uint8)
+
+
+class BrokenSegmenter:
+    """Fails like a parser would."""
+
+    def segment(self, text: str) -> Segment:
+        raise RecursionError("too deep")
+
+
+class EmptySegmenter:
+    """Loses the text."""
+
+    def segment(self, text: str) -> Segment:
+        return Segment(text, "lines", ())
+
+
 class NanScorer:
     """Returns what no selection can use."""
 

@@ -13,6 +13,7 @@ from agentcompress.errors import (
     InvalidInputError,
     PluginError,
     ScoringError,
+    SegmentationError,
     UnknownNameError,
 )
 from agentcompress.targets import token_counter
@@ -108,6 +109,19 @@ def test_bad_arguments_name_the_field_and_the_range(arguments: dict[str, object]
         ({"scorer": "lexical", "scorer_options": {"k2": 1}}, ConfigError, r"scorer_options must be options of lexical"),
         ({"scorer_options": {"window_tokens": 1}}, InvalidInputError, r"window_tokens must be between 16 and 4096"),
         ({"scorer_options": {"lexical_weight": -1}}, InvalidInputError, r"lexical_weight must be a number >= 0"),
+        ({"scorer_options": {"window_tokens": 20.5}}, InvalidInputError, r"window_tokens must be a whole number >= 1"),
+        ({"scorer": "lexical", "scorer_options": {"k1": -1}}, InvalidInputError, r"k1 must be a number >= 0"),
+        ({"scorer": "lexical", "scorer_options": {"b": 5}}, InvalidInputError, r"b must be a number in \[0, 1\]"),
+        (
+            {"segmenter": "prose", "segmenter_options": {"max_unit_chars": 0}},
+            InvalidInputError,
+            r"max_unit_chars must be a whole number >= 1",
+        ),
+        (
+            {"segmenter": "lines", "segmenter_options": {"piece_chars": 0}},
+            InvalidInputError,
+            r"piece_chars must be a whole number >= 1",
+        ),
         ({"segmenter_options": {"x": 1}}, ConfigError, r'segmenter_options must be empty with segmenter="auto"'),
         ({"keep_rate": 0}, ConfigError, r"keep_rate must be a number in \(0, 1\], got 0"),
         ({"keep_rate": float("nan")}, ConfigError, r"keep_rate must be a number in \(0, 1\], got nan"),
@@ -131,6 +145,21 @@ def test_a_scorer_by_its_path() -> None:
 def test_a_scorer_that_fails_is_one_clear_error(scorer: str) -> None:
     with pytest.raises(ScoringError):
         Compressor(CompressConfig(scorer=scorer)).compress_text(PROSE, query="cat", keep_rate=0.5)
+
+
+def test_scores_of_any_number_type_are_ranked_alike() -> None:
+    results = {
+        Compressor(CompressConfig(scorer=f"tests.fakes:{name}")).compress_text(PROSE, query="cat", keep_rate=0.3).text
+        for name in ("LongestScorer", "ListScorer", "UnsignedScorer")
+    }
+    assert len(results) == 1
+
+
+@pytest.mark.parametrize("segmenter", ["BrokenSegmenter", "EmptySegmenter"])
+def test_a_segmenter_that_fails_is_one_clear_error(segmenter: str) -> None:
+    compressor = Compressor(CompressConfig(scorer="lexical", segmenter=f"tests.fakes:{segmenter}"))
+    with pytest.raises(SegmentationError, match=f"segmenter 'tests.fakes:{segmenter}'"):
+        compressor.compress_text(PROSE, query="cat", keep_rate=0.5)
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n\n \t", "\x00", "\x00" * 50, "\ud800" * 20, "hi", "🙂" * 40, "é"])

@@ -75,6 +75,92 @@ def test_a_different_history_is_decided_anew() -> None:
     assert [result.receipt.blocks[0].decision for result in (a, b)] == ["new", "new"]
 
 
+def test_a_cache_marker_that_moves_along_changes_no_decision() -> None:
+    mine = compressor()
+    mark = {"cache_control": {"type": "ephemeral"}}
+    messages = conversation(LOG)
+    messages[1] |= mark
+    first = mine.compress(messages)
+    assert first.receipt.blocks[0].decision == "new"
+    messages[1].pop("cache_control")
+    call = {"id": "call_2", "type": "function", "function": {"name": "read_log", "arguments": "{}"}}
+    messages += [
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "call_2", "content": [{"type": "text", "text": "ok", **mark}]},
+    ]
+    assert mine.compress(messages).messages[3] == first.messages[3]
+
+
+def test_a_failure_is_a_decision_that_leaves_the_others_alone() -> None:
+    store = MemoryStore()
+    works = Compressor(CompressConfig(scorer="lexical", min_tokens=200, keep_rate=0.1), store=store)
+    fails = Compressor(CompressConfig(scorer="tests.fakes:BrokenScorer", min_tokens=200), store=store)
+    messages = conversation(LOG)
+    first = works.compress(messages).messages[3]
+    messages += [{"role": "assistant", "content": "Next."}, {"role": "tool", "tool_call_id": "x", "content": LOG + "!"}]
+    for compressor in (fails, works):
+        result = compressor.compress(messages, on_error="raw")
+        assert result.messages[3] == first
+        assert result.messages[5] is messages[5]
+    assert (result.receipt.blocks[1].reason or "").startswith("failed: scorer")
+
+
+def test_the_same_message_in_another_form_is_the_same_history() -> None:
+    import litellm
+
+    mine = compressor()
+    messages: list[Any] = conversation(LOG)
+    messages[2] = litellm.Message(**messages[2])
+    mine.compress(messages)
+    for form in (messages[2].model_dump(), messages[2].model_dump(exclude_none=True), conversation(LOG)[2]):
+        messages[2] = form
+        assert mine.compress(messages).receipt.blocks[0].decision == "replayed"
+
+
+def test_a_block_is_found_again_by_another_targets_tokenizer() -> None:
+    mine = compressor()
+    messages = [{"role": "user", "content": f"Why did it fail?\n\n{LOG[:8300]}"}]
+    sent = [mine.compress(messages, target=target).messages for target in ("claude-sonnet-4-5", "gpt-4o", "gpt-4")]
+    assert sent[0] == sent[1] == sent[2] != messages
+
+
+def test_a_receipt_counts_what_was_sent_in_the_targets_own_tokens() -> None:
+    from agentcompress.targets import token_counter
+
+    mine = compressor()
+    messages = conversation(LOG)
+    mine.compress(messages, target="gpt-4o")
+    result = mine.compress(messages, target="claude-sonnet-4-5")
+    count = token_counter("claude-sonnet-4-5").count
+    assert result.receipt.tokens_after == sum(count(m["content"] or "") for m in result.messages)
+    assert result.receipt.tokens_before == sum(count(m["content"] or "") for m in messages)
+
+
+def test_a_text_part_beside_the_request_is_context() -> None:
+    parts = [{"type": "text", "text": LOG}, {"type": "text", "text": "Which worker failed?"}]
+    sent = compressor().compress([{"role": "user", "content": parts}]).messages[0]["content"]
+    assert sent[1] is parts[1]
+    assert len(sent[0]["text"]) < len(LOG) / 4
+
+
+def test_an_empty_store_is_a_store() -> None:
+    class Sized(MemoryStore):
+        def __len__(self) -> int:
+            return 0
+
+    store = Sized()
+    assert Compressor(store=store).store is store
+
+
+@pytest.mark.parametrize("calls", ["abc", [None], 5, [{"id": 1, "function": "f"}], [{"id": 1}], {}])
+def test_malformed_tool_calls_are_passed_through(calls: Any) -> None:
+    messages = conversation(LOG)
+    messages[2]["tool_calls"] = calls
+    result = compressor().compress(messages)
+    assert result.messages[2] is messages[2]
+    assert result.receipt.blocks[0].decision == "new"
+
+
 def test_a_failing_scorer_decides_nothing() -> None:
     store = MemoryStore()
     messages = conversation(LOG)
@@ -91,6 +177,7 @@ def test_a_failing_scorer_decides_nothing() -> None:
 
 
 PASTED = LOG.strip()
+STORY = "It was late in the year and the harbour lay still. Nobody had seen the boats return.\n\n" * 120
 
 
 @pytest.mark.parametrize(
@@ -103,7 +190,14 @@ PASTED = LOG.strip()
         (f"{LOG}\n\nWhy did it fail?", [PASTED]),
         (f"<documents><document>{LOG}</document>\n<document>{LOG}</document></documents> Why?", [PASTED, PASTED]),
         (f"<p>one<br/>two<p>three <ctx>{LOG}</ctx> Why?", [PASTED]),
+        (f"Question: Why?\n\n{STORY}", 1),
+        (f"{STORY}\n\nQuestion: Why?", 1),
+        (f"Please build this for me, will you? Why?\n\n{STORY}\n\nThanks.", []),
         (f"<instructions>{LOG}</instructions>", []),
+        (f"Follow the rules.\n\n<rules>\n{LOG}</rules>\n\nThanks.", []),
+        (f"Follow the rules.\n\n<rules>\n```\n{LOG}```\n</rules>\n\nThanks.", []),
+        (f"<context><rules>{STORY}</rules><log>{LOG}</log></context> Why?", [PASTED]),
+        (f"<page>{'<p>one two three four five six seven eight nine ten</p>' * 60}</page> Why?", 1),
         (f"<user_query>{LOG}</user_query>", []),
         (f"<log>{LOG}", []),
         (LOG.replace("\n", " "), []),
@@ -112,10 +206,10 @@ PASTED = LOG.strip()
         ("Just a question.", []),
     ],
 )
-def test_context_blocks_of_user_messages(content: str, contexts: list[str]) -> None:
+def test_context_blocks_of_user_messages(content: str, contexts: list[str] | int) -> None:
     messages = [{"role": "user", "content": content}]
     blocks = list(plan(messages, text_parts(messages), 500, WordCounter()))
-    assert [block.text for block in blocks] == contexts
+    assert (len(blocks) if isinstance(contexts, int) else [block.text for block in blocks]) == contexts
     for block in blocks:
         assert (block.kind, "Why" in block.query, "worker" in block.query) == ("context", True, False)
 
@@ -174,6 +268,11 @@ def test_what_is_no_chat_says_so(messages: Any, message: str) -> None:
         compressor().compress(messages)
 
 
+marked_text = st.tuples(st.sampled_from(["log", "rules", "p", ""]), any_text).map(
+    lambda drawn: f"<{drawn[0]}>{drawn[1] * 5}</{drawn[0]}>" if drawn[0] else f"```\n{drawn[1] * 5}\n```"
+)
+texts = st.lists(st.one_of(any_text, marked_text), min_size=1, max_size=4).map("\n".join)
+contents = st.one_of(st.none(), texts, texts.map(lambda text: [{"type": "text", "text": text}]))
 roles = st.sampled_from(["system", "user", "assistant", "tool"])
 
 

@@ -156,7 +156,45 @@ def test_a_folder_without_weights_says_what_is_missing(tmp_path: Path) -> None:
         load.pull(str(tmp_path))
 
 
-@pytest.mark.parametrize("name", ["", "nonsense", "a/b/c", "./missing", "smollm3"])
+def test_a_folder_without_all_its_shards_says_which_is_missing(tmp_path: Path) -> None:
+    for name in ("model-00001-of-00003.safetensors", "model-00003-of-00003.safetensors", "config.json"):
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(DraftCorruptError, match="holds no shard 2 of 3 of its weights and no tokenizer"):
+        load.pull(str(tmp_path))
+
+
+def test_a_half_fetched_hub_snapshot_is_fetched_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_drafts: dict[str, Path]
+) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    monkeypatch.setattr(
+        fetch, "hub_snapshot", lambda hub_id, *, local_only: tmp_path if local_only else tiny_drafts["llama"]
+    )
+    assert load.find("someone/model") is None
+    assert load.pull("someone/model").folder == tiny_drafts["llama"]
+
+
+def test_a_tokenizer_that_can_not_be_loaded_says_so(tmp_path: Path, tiny_drafts: dict[str, Path]) -> None:
+    for file in tiny_drafts["llama"].iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "tokenizer.json").write_text("{broken")
+    with pytest.raises(DraftCorruptError, match="the tokenizer of draft"):
+        DraftRuntime(load.pull(str(tmp_path)))
+
+
+def test_the_hubs_progress_is_ours() -> None:
+    from agentcompress import progress
+
+    heard: list[tuple[str, int, int]] = []
+    with progress.listening(lambda *report: heard.append(report)):
+        bar = fetch._reporting_bar()(total=10, unit="B", mininterval=0)
+        bar.update(4)
+        bar.refresh()
+        bar.close()
+    assert ("download", 4, 10) in heard
+
+
+@pytest.mark.parametrize("name", ["", "nonsense", "a--b/c", "a../c", "a/b/c", "./missing", "smollm3"])
 def test_names_of_no_known_kind(name: str) -> None:
     with pytest.raises(UnknownNameError, match=r"draft must be smollm2-135m, a folder or \.gguf file that exists, or"):
         load.pull(name)

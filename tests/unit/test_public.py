@@ -107,7 +107,10 @@ class TestCompletion:
         broken = Compressor(CompressConfig(scorer="tests.fakes:BrokenScorer"))
         agentcompress.completion("gpt-4o", conversation(LOG), agentcompress=broken)
         assert sent[0]["messages"] == conversation(LOG)
-        assert "sending the original messages: ScoringError: scorer" in caplog.text
+        assert "message 3 stays as it is: scorer 'tests.fakes:BrokenScorer' failed: RuntimeError: out" in caplog.text
+        agentcompress.completion("gpt-4o", "no messages", agentcompress=broken)  # type: ignore[arg-type]
+        assert sent[1]["messages"] == list("no messages")
+        assert "sending the original messages: MessageFormatError: messages must be" in caplog.text
         with pytest.raises(UnknownNameError):
             agentcompress.completion("gpt-4o", [], agentcompress=CompressConfig(scorer="psychic"))
 

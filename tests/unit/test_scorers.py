@@ -63,7 +63,7 @@ def test_words_of_identifiers_and_cjk() -> None:
         "2",
         "server",
     ]
-    assert words("snake_case") == ["snake", "case"]
+    assert words("snake_case") == ["snake_case", "snake", "case"]
     assert words("東京都 x") == ["東", "京", "東京", "都", "京都", "x"]
 
 

@@ -130,6 +130,32 @@ def test_a_sentence_brings_its_heading() -> None:
     assert "Storms" not in chosen.rendered.text
 
 
+def test_a_budget_is_used_up_where_units_are_small() -> None:
+    text = "\n" * 4000 + "".join(f"line {i} of some length, {i % 7} words or more\n" for i in range(800))
+    budget = COUNTERS["gpt-4o"].count(text) // 3
+    selection = selected(text, "lines", budget, "gpt-4o")[1]
+    assert 0.95 * budget < selection.tokens <= budget
+
+
+def test_a_long_line_after_a_hash_is_no_heading() -> None:
+    text = f"# {'word ' * 4000}\n\n" + "It rained a lot that day. " * 200
+    selection = selected(text, "prose", 500, "words")[1]
+    assert 400 < selection.tokens <= 500
+
+
+def test_blank_lines_give_no_indentation_to_a_delimiter() -> None:
+    text = f"a = 1\n{' ' * 3000}\n    b = 2\n{' ' * 90}c = 3\nd = 4\n"
+    segment = LineSegmenter(max_line_chars=4000).segment(text)
+    assert render(segment, [0, 4], style_for(segment)).text == "a = 1\n    [... 3 lines omitted]\nd = 4\n"
+    assert render(segment, [0, 1, 2, 4], style_for(segment)).text.splitlines()[-2] == " " * 40 + "[... 1 line omitted]"
+
+
+def test_a_text_full_of_marks_gets_one_of_its_own() -> None:
+    text = "[...] […] " + " ".join(f"[... #{i}]" for i in range(2, 30_000))
+    segment = SEGMENTERS["prose"].segment(text)
+    assert style_for(segment).gap(text, Span(0, len(text))) == "[... #30000]"
+
+
 @pytest.mark.parametrize("budget", [1, 2, 3, 4, 8])
 def test_tiny_budgets_keep_a_beginning(budget: int) -> None:
     text = "Supercalifragilistic words everywhere are hard to fit into one small budget"
@@ -153,4 +179,6 @@ def test_scores_that_can_not_be_used(scores: np.ndarray) -> None:
 def test_budget_rounds_up(rate: float, tokens: int) -> None:
     assert budget_tokens(rate, tokens) <= math.ceil(rate * tokens)
     assert budget_tokens(1.0, tokens) == tokens
+    assert budget_tokens(1e-12, tokens) == 1
+    assert budget_tokens(rate, 0) == 0
     assert budget_tokens(0.1, 1830) == 183  # 0.1 * 1830 is a little over 183 in floating point

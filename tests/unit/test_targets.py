@@ -54,6 +54,11 @@ def test_embedded_targets_count_with_their_own_tokenizer(tiny_draft: str) -> Non
     assert counter.count("The cat sat on the mat.") < 23
 
 
+@pytest.mark.parametrize("target", ["text-davinci-001", "huggingface/gpt2"])
+def test_tables_that_would_have_to_be_downloaded_are_approximated(target: str) -> None:
+    assert (token_counter(target).name, token_counter(target).exact) == ("cl100k_base", False)
+
+
 @pytest.mark.parametrize("target", ["", "gpt-40", "claude", "nowhere/model", "openai/", "/gpt-4o", "embedded/"])
 def test_unknown_targets(target: str) -> None:
     with pytest.raises(UnknownNameError, match=r"(target|draft) must be"):
