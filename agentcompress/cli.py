@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
@@ -43,6 +44,8 @@ def main() -> None:
 
     Exit codes: 0 done, 2 bad input, 3 the draft can't be used, 4 compression failed, 1 anything unforeseen.
     """
+    # LiteLLM would ask the network for its price list when it is imported, and wait.
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 
 
 @main.command()
