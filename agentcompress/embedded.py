@@ -62,15 +62,23 @@ def register() -> None:
 
 
 def plain_turns(messages: list[Any]) -> list[dict[str, str]]:
-    """Say tool calls and results in words, and join turns of one role: what every chat template can render."""
+    """Turns that every chat template can render: tool results are told by the user, turns of one role are joined.
+
+    A tool call is named above its result and nowhere else: small models repeat calls that they see themselves make.
+    """
     turns: list[dict[str, str]] = []
+    calls: dict[str, str] = {}
     for message in messages:
         content = message.get("content") or ""
         if not isinstance(content, str):
             content = "\n".join(part.get("text", "") for part in content)
         for call in message.get("tool_calls") or ():
-            content += f"\n[calls {call['function']['name']} {call['function']['arguments']}]"
+            calls[call["id"]] = f"{call['function']['name']} {call['function']['arguments']}"
+        if message["role"] == "tool":
+            content = f"Output of {calls.get(message.get('tool_call_id'), 'a tool')}:\n{content}"
         role = {"tool": "user", "function": "user", "developer": "system"}.get(message["role"], message["role"])
+        if not content.strip():
+            continue
         if turns and turns[-1]["role"] == role:
             turns[-1]["content"] += f"\n\n{content.strip()}"
         else:

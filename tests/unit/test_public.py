@@ -128,6 +128,5 @@ def test_the_embedded_provider_says_tool_calls_in_words() -> None:
     from agentcompress.embedded import plain_turns
 
     turns = plain_turns([*conversation("result"), {"role": "user", "content": [{"type": "text", "text": "Well?"}]}])
-    assert [turn["role"] for turn in turns] == ["system", "user", "assistant", "user"]
-    assert turns[2]["content"] == '[calls read_log {"path": "a.log"}]'
-    assert turns[3]["content"] == "result\n\nWell?"
+    assert [turn["role"] for turn in turns] == ["system", "user"]
+    assert turns[1]["content"] == ('Which line failed?\n\nOutput of read_log {"path": "a.log"}:\nresult\n\nWell?')
