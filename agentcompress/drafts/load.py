@@ -65,7 +65,7 @@ def cache_folder() -> Path:
 
 def find(name: str) -> DraftFiles | None:
     """Return the draft if it is on this machine already, without touching the network."""
-    path = Path(name).expanduser()
+    path = _path(name)
     if name and path.is_dir():
         return _checked(name, path, _folder_revision(path))
     if name in BUILT_IN:
@@ -87,7 +87,7 @@ def pull(name: str) -> DraftFiles:
     found = find(name)
     if found:
         return found
-    path = Path(name).expanduser()
+    path = _path(name)
     if path.is_file():
         return _convert(_gguf_key(path), name, path)
     if name in BUILT_IN:
@@ -204,6 +204,10 @@ def _missing(folder: Path) -> list[str]:
     missing += [f"shard {i} of {expected} of its weights" for i in range(1, expected + 1) if i not in present]
     missing += [] if (folder / "config.json").is_file() else ["config.json"]
     return missing + ([] if any(folder.glob("*token*")) or any(folder.glob("vocab*")) else ["tokenizer"])
+
+
+def _path(name: str) -> Path:
+    return Path(os.path.expanduser(name))  # noqa: PTH111 - Path.expanduser raises for "~nobody"
 
 
 def _folder_revision(folder: Path) -> str:

@@ -194,7 +194,9 @@ def test_the_hubs_progress_is_ours() -> None:
     assert ("download", 4, 10) in heard
 
 
-@pytest.mark.parametrize("name", ["", "nonsense", "a--b/c", "a../c", "a/b/c", "./missing", "smollm3"])
+@pytest.mark.parametrize(
+    "name", ["", "nonsense", "~nobody", "a\x00b", "a--b/c", "a../c", "a/b/c", "./missing", "smollm3"]
+)
 def test_names_of_no_known_kind(name: str) -> None:
     with pytest.raises(UnknownNameError, match=r"draft must be smollm2-135m, a folder or \.gguf file that exists, or"):
         load.pull(name)
