@@ -17,14 +17,13 @@ class Rendered:
     spans: tuple[Span, ...]
 
 
-def render(segment: Segment, kept: Iterable[int], style: DelimiterStyle | None) -> Rendered:
-    """Join the kept units (indexes, ascending), a delimiter in every gap; `style` None leaves gaps unmarked."""
-    text = segment.text
-    return render_spans(text, _trimmed(segment, merged(segment, kept)), style)
+def render(segment: Segment, kept: Iterable[int], style: DelimiterStyle) -> Rendered:
+    """Join the kept units (indexes, ascending), a delimiter in every gap."""
+    return render_spans(segment.text, _trimmed(segment, merged(segment, kept)), style)
 
 
 def render_spans(text: str, spans: list[Span], style: DelimiterStyle | None) -> Rendered:
-    """Join ranges of `text` that are in order and don't touch, a delimiter in every gap."""
+    """Join ranges of `text` that are in order and don't touch, a delimiter in every gap; None leaves gaps unmarked."""
     parts: list[str] = []
     at = 0
     for span in spans:

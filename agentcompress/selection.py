@@ -24,8 +24,8 @@ from agentcompress.segmenters.pieces import cut_points
 _COUNTED_CHARS = 4_000_000
 """How many characters may be counted to use up the last of a budget: bounds the steps up on long texts."""
 
-
 _COUNTED_UNITS = 64
+"""How many neighbouring units are counted together to put their estimated costs right."""
 
 
 @dataclass(frozen=True)
@@ -78,21 +78,24 @@ class _Pool:
         self._cost_before = np.concatenate([[0.0], np.cumsum(costs)])
         self._delimiter_tokens = counter.count(style.longest(text))
         self._taken: dict[int, Selection] = {}
+        self._gaps, self._gaps_at = self._no_prefix(), 0
         self.steps_up = max(2, min(64, _COUNTED_CHARS // max(1, len(text))))
 
     def take(self, n: int) -> Selection:
         """Render and count the prefix of length n."""
         if n not in self._taken:
-            gaps = _Gaps(self._segment, self._cost_before, self._delimiter_tokens)
-            for unit in self._order[:n]:
-                gaps.keep(unit)
-            rendered = render(self._segment, gaps.kept(), self._style)
+            if n < self._gaps_at:
+                self._gaps, self._gaps_at = self._no_prefix(), 0
+            for unit in self._order[self._gaps_at : n]:
+                self._gaps.keep(unit)
+            self._gaps_at = n
+            rendered = render(self._segment, self._gaps.kept(), self._style)
             self._taken[n] = Selection(rendered, self._counter.count(rendered.text))
         return self._taken[n]
 
     def longest_estimated(self, budget: int) -> int:
         """Length of the longest prefix whose estimated cost is within the budget."""
-        gaps = _Gaps(self._segment, self._cost_before, self._delimiter_tokens)
+        gaps = self._no_prefix()
         longest = 0
         for n, unit in enumerate(self._order, start=1):
             gaps.keep(unit)
@@ -101,6 +104,9 @@ class _Pool:
             elif gaps.kept_cost > budget:  # only grows
                 break
         return longest
+
+    def _no_prefix(self) -> _Gaps:
+        return _Gaps(self._segment, self._cost_before, self._delimiter_tokens)
 
 
 class _Gaps:

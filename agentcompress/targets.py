@@ -118,13 +118,14 @@ def _bundled_files(name: str) -> Iterator[None]:
 def _claude_counter() -> TokenizerCounter:
     from tokenizers import Tokenizer
 
+    from agentcompress.drafts.tokens import encodable
+
     file = _litellm_folder() / "litellm_core_utils" / "tokenizers" / "anthropic_tokenizer.json"
     tokenizer = Tokenizer.from_file(str(file))
     tokenizer.encode_special_tokens = True
 
     def count(text: str) -> int:
-        encodable = text.encode("utf-8", "replace").decode("utf-8")
-        return len(tokenizer.encode(encodable, add_special_tokens=False).ids)
+        return len(tokenizer.encode(encodable(text), add_special_tokens=False).ids)
 
     return TokenizerCounter("anthropic", count, exact=False)
 

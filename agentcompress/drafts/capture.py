@@ -1,4 +1,4 @@
-"""Our attention, registered with transformers: it reads cached windows in place and writes down who looked where.
+"""Our attention, registered with transformers: it reads cached windows and writes down who looked where.
 
 A forward pass runs under `capturing(state)`; `state` is an `Encode` or a `Probe`, and every layer's attention call
 goes to it. Registered with both of transformers' interfaces: without the mask one, a pass over a cache would be
@@ -82,7 +82,7 @@ class Probe:
     rest: list[Tensor] = field(default_factory=list)
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scaling: float, softcap: float | None) -> Tensor:
-        """Attend in float32 to the cached keys, read where they lie, and to the probe's own.
+        """Attend in float32 to the cached keys and to the probe's own, which are not joined to one tensor.
 
         A few rows at a time: a long query over many windows would not fit in memory as one matrix.
         """

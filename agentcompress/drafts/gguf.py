@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from agentcompress import progress
+from agentcompress.drafts.quiet import without_bars
 from agentcompress.errors import DraftCorruptError
 
 _LOCK_TIMEOUT_S = 600
@@ -60,29 +61,24 @@ def convert(file: Path, folder: Path, extra: Mapping[str, str]) -> None:
 def _write(file: Path, staging: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
-    from transformers.utils import logging
 
     progress.report("convert", 0, 3)
-    bars = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
     try:
-        tokenizer: Any = AutoTokenizer.from_pretrained(str(file.parent), gguf_file=file.name)
-        progress.report("convert", 1, 3)
-        model = AutoModelForCausalLM.from_pretrained(
-            str(file.parent),
-            gguf_file=file.name,
-            dtype=torch.bfloat16,
-            quantization_config=GgufConfig(dequantize=True),
-        )
-        progress.report("convert", 2, 3)
-        model.save_pretrained(str(staging))
-        tokenizer.save_pretrained(str(staging))
-        progress.report("convert", 3, 3)
+        with without_bars():
+            tokenizer: Any = AutoTokenizer.from_pretrained(str(file.parent), gguf_file=file.name)
+            progress.report("convert", 1, 3)
+            model = AutoModelForCausalLM.from_pretrained(
+                str(file.parent),
+                gguf_file=file.name,
+                dtype=torch.bfloat16,
+                quantization_config=GgufConfig(dequantize=True),
+            )
+            progress.report("convert", 2, 3)
+            model.save_pretrained(str(staging))
+            tokenizer.save_pretrained(str(staging))
+            progress.report("convert", 3, 3)
     except Exception as error:  # a damaged file makes the readers stumble in any way
         raise DraftCorruptError(f"{file.name} can't be read as GGUF: {error}") from error
-    finally:
-        if bars:
-            logging.enable_progress_bar()
 
 
 def _flush(file: Path) -> None:

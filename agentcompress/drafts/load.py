@@ -12,6 +12,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from agentcompress.drafts import fetch, gguf
@@ -69,12 +70,11 @@ def find(name: str) -> DraftFiles | None:
     if name and path.is_dir():
         return _checked(name, path, _folder_revision(path))
     if name in BUILT_IN:
-        kept = _kept(name)
-        return kept or _from_hub(name, BUILT_IN[name].hub_id, local=True)
+        return _kept(name) or _cached_from_hub(name, BUILT_IN[name].hub_id)
     if path.is_file():
         return _kept(_gguf_key(path), name)
     if _HUB_ID.fullmatch(name):
-        return _from_hub(name, name, local=True)
+        return _cached_from_hub(name, name)
     return None
 
 
@@ -99,12 +99,9 @@ def pull(name: str) -> DraftFiles:
             f'{", ".join(BUILT_IN)}, a folder or .gguf file that exists, or a Hugging Face id "owner/model"',
         )
     try:
-        files = _from_hub(name, name, local=False)
+        return _fetched_from_hub(name, name)
     except fetch.UnreachableError as error:
         raise _unavailable(name, name, str(error)) from error
-    if files is None:  # pragma: no cover - snapshot_download raises instead
-        raise _unavailable(name, name, "the hub returned nothing")
-    return files
 
 
 def remove(name: str) -> Path | None:
@@ -140,9 +137,7 @@ def _converted() -> Iterator[tuple[str, DraftFiles]]:
 def _pull_built_in(name: str, built_in: BuiltIn) -> DraftFiles:
     reasons = []
     try:
-        files = _from_hub(name, built_in.hub_id, local=False)
-        if files is not None:
-            return files
+        return _fetched_from_hub(name, built_in.hub_id)
     except fetch.UnreachableError as error:
         reasons.append(f"the hub: {error}")
     try:
@@ -180,10 +175,15 @@ def _kept(key: str, name: str | None = None) -> DraftFiles | None:
     return _checked(name or key, folder, done.read_text(encoding="utf-8").splitlines()[1])
 
 
-def _from_hub(name: str, hub_id: str, *, local: bool) -> DraftFiles | None:
-    folder = fetch.hub_snapshot(hub_id, local_only=local)
-    if folder is None or (local and _missing(folder)):  # half-fetched is as good as not here: fetching mends it
+def _cached_from_hub(name: str, hub_id: str) -> DraftFiles | None:
+    folder = fetch.cached_snapshot(hub_id)
+    if folder is None or _missing(folder):  # half-fetched is as good as not here: fetching mends it
         return None
+    return DraftFiles(name, folder, folder.name)
+
+
+def _fetched_from_hub(name: str, hub_id: str) -> DraftFiles:
+    folder = fetch.hub_snapshot(hub_id)
     return _checked(name, folder, folder.name)
 
 
@@ -220,5 +220,11 @@ def _gguf_key(file: Path) -> str:
 
 
 def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    stat = file.stat()
+    return _sha256_of(file.resolve(), stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=16)
+def _sha256_of(file: Path, size: int, mtime_ns: int) -> str:
+    """Hash a file once as long as it does not change: finding, keying and naming a draft all ask for it."""
+    return fetch.sha256(file)

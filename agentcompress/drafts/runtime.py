@@ -21,6 +21,7 @@ from torch import Tensor
 
 from agentcompress import progress
 from agentcompress.drafts import capture, load
+from agentcompress.drafts.quiet import without_bars
 from agentcompress.drafts.tokens import DraftTokenizer
 from agentcompress.errors import DraftCorruptError, DraftUnsupportedError
 
@@ -147,7 +148,7 @@ def _loaded(name: str) -> DraftRuntime:
 
 def best_dtype() -> torch.dtype:
     """bfloat16 where the CPU multiplies it natively (AMX, AVX512-BF16) or a GPU is there, else float32."""
-    if torch.cuda.is_available() or torch.backends.mps.is_available():
+    if default_device() != "cpu":
         return torch.bfloat16
     capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     native = any(capabilities.get(feature) for feature in ("amx_bf16", "avx512_bf16", "bf16"))
@@ -171,18 +172,15 @@ def _band_model(files: load.DraftFiles, dtype: torch.dtype) -> tuple[Any, int]:
         config.layer_types = config.layer_types[: config.num_hidden_layers]
     verbosity = transformers_logging.get_verbosity()
     transformers_logging.set_verbosity_error()  # "weights not used": the layers left out on purpose
-    bars = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.disable_progress_bar()
     try:
-        model = AutoModel.from_pretrained(
-            str(files.folder), config=config, dtype=dtype, attn_implementation=capture.NAME
-        )
+        with without_bars():
+            model = AutoModel.from_pretrained(
+                str(files.folder), config=config, dtype=dtype, attn_implementation=capture.NAME
+            )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise DraftCorruptError(f"draft {files.name!r} in {files.folder} can't be loaded: {error}") from error
     finally:
         transformers_logging.set_verbosity(verbosity)
-        if bars:
-            transformers_logging.enable_progress_bar()
     _log.debug("draft %s: %d of %d layers, %s", files.name, config.num_hidden_layers, layers, dtype)
     return model.eval().to(default_device()), layers
 

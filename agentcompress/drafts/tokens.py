@@ -55,7 +55,7 @@ class DraftTokenizer:
         """Tokenize plain text: special-token spellings in it are text. Lone surrogates count as U+FFFD."""
         with self._lock:
             encoded = self._tokenizer(
-                _encodable(text),
+                encodable(text),
                 add_special_tokens=False,
                 return_offsets_mapping=True,
                 return_attention_mask=False,
@@ -103,7 +103,8 @@ def _template(tokenizer: Any) -> Template:
     return Template(f"{tokenizer.bos_token or ''}{_SYSTEM}\n\n{_OPENING}", "\nAnswer:")
 
 
-def _encodable(text: str) -> str:
+def encodable(text: str) -> str:
+    """Replace lone surrogates, which no tokenizer takes, by U+FFFD: character by character, so offsets stay."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:

@@ -155,7 +155,7 @@ def _without_request(text: str, stretch: Span, *, request_beside: bool) -> Span:
         start = breaks[0].end()
     if breaks and end - breaks[-1].end() <= _REQUEST_CHARS:
         end = max(start, breaks[-1].start())
-    asks = any(_ASKS.match(text, at) for at in (stretch.start, end + len(text[end:]) - len(text[end:].lstrip())))
+    asks = any(_ASKS.match(text, at) for at in (stretch.start, end))
     if (start, end) == stretch and not request_beside:
         return nothing
     return Span(start, end) if asks or detect(text[start:end]) != "prose" else nothing

