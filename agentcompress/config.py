@@ -44,6 +44,15 @@ class CompressConfig(BaseModel):
     min_tokens: Annotated[int, Field(ge=1)] = 512
     """Blocks of a conversation with fewer target tokens are left alone."""
 
+    segment_cache_bytes: Annotated[int, Field(ge=0)] = 1 << 30
+    """Memory for what the draft has encoded, shared by all compressors of the process with this draft; 0: none."""
+
+    segment_cache_folder: str | None = None
+    """Folder where encoded segments are kept for other processes and later ones; None: memory only."""
+
+    segment_cache_folder_bytes: Annotated[int, Field(ge=1)] = 8 << 30
+    """Most that may lie in that folder."""
+
     seed: int = 0
     """Seed of the `random` scorer."""
 
@@ -65,6 +74,9 @@ def _config_error(error: ValidationError) -> ConfigError:
         "keep_rate": KEEP_RATE_RANGE,
         "min_tokens": TOKENS_RANGE,
         "seed": "a whole number",
+        "segment_cache_bytes": "a whole number >= 0",
+        "segment_cache_folder": "a path or None",
+        "segment_cache_folder_bytes": TOKENS_RANGE,
         "scorer_options": "a mapping of option names to values",
         "segmenter_options": "a mapping of option names to values",
     }.get(name, "a non-empty string")

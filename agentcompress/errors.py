@@ -70,6 +70,10 @@ class ScoringError(AgentCompressError):
     """A scorer failed, or returned something that is not one finite score per unit."""
 
 
+class DeadlineError(AgentCompressError):
+    """The caller's deadline passed, or it cancelled its call; what had not started was dropped."""
+
+
 class PluginError(AgentCompressError):
     """An entry point or dotted path names something that can't be loaded."""
 

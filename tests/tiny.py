@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -46,8 +47,8 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def tiny_configs(vocabulary: int) -> dict[str, PreTrainedConfig]:
-    shape = {
+def tiny_shape(vocabulary: int) -> dict[str, Any]:
+    return {
         "vocab_size": vocabulary,
         "hidden_size": 32,
         "intermediate_size": 48,
@@ -62,6 +63,10 @@ def tiny_configs(vocabulary: int) -> dict[str, PreTrainedConfig]:
         "pad_token_id": 0,
         "initializer_range": 0.3,
     }
+
+
+def tiny_configs(vocabulary: int) -> dict[str, PreTrainedConfig]:
+    shape = tiny_shape(vocabulary)
     return {
         "llama": LlamaConfig(**shape),
         "qwen3": Qwen3Config(**shape),

@@ -1,18 +1,19 @@
 """Our attention, registered with transformers: it reads cached windows and writes down who looked where.
 
-A forward pass runs under `capturing(state)`; `state` is an `Encode` or a `Probe`, and every layer's attention call
-goes to it. Registered with both of transformers' interfaces: without the mask one, a pass over a cache would be
+A forward pass runs under `capturing(state)`, an `Encode` or a `probe.Probe`, and every layer's attention call goes to
+it. Registered with both of transformers' interfaces: without the mask one, a pass over a cache would be
 given a mask that assumes consecutive positions (and sliding layers would not see far windows).
 
-Knows tensors; knows nothing of text, units or files.
+Knows tensors; knows nothing of text, units or files. Shapes: L layers, H query heads, KV key heads, G = H / KV, D head
+dimension, R rows (tokens run), T tokens of a window, S of the sink.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Protocol
 
 import torch
@@ -22,100 +23,72 @@ from torch.nn.functional import scaled_dot_product_attention
 from agentcompress.errors import DraftUnsupportedError
 
 NAME = "agentcompress"
-_ROWS_AT_ONCE = 64
+KV = tuple[Tensor, Tensor]
+"""Keys and values."""
+
+_ENCODE_ROWS = 128  # encoded in blocks: a causal mask leaves much of a big square unused
 
 
 class State(Protocol):
     """What happens at a layer's attention."""
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scaling: float, softcap: float | None) -> Tensor:
-        """q (B, H, R, D), k and v (B, KV, R, D), positions already applied; returns (B, H, R, Dv)."""
+        """q (1, H, R, D), k and v (1, KV, R, D), positions already applied; returns (1, H, R, D)."""
         ...
 
 
-@dataclass
 class Encode:
-    """Windows after a shared sink: causal among themselves, all of the sink in sight.
+    """A window after the sink: causal in itself, all of the sink in sight. Its keys and values go to `write`.
 
-    sink: per layer (k, v), each (KV, S, D), or empty to encode the sink itself.
-    After the pass `keys[layer]` and `values[layer]` are (B, KV, T, D).
+    layers: how many there are; the last one's output is not computed, for nobody reads it. sink: per layer keys and
+    values, (1, KV, S, D) each; none to encode the sink itself. write: called as (layer, keys, values), (KV, T, D).
     """
 
-    sink: list[tuple[Tensor, Tensor]]
-    keys: list[Tensor] = field(default_factory=list)
-    values: list[Tensor] = field(default_factory=list)
+    def __init__(self, layers: int, write: Callable[[int, Tensor, Tensor], None], sink: Sequence[KV] = ()) -> None:
+        self._layers, self._write, self._sink = layers, write, sink
+        self.seen = 0
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scaling: float, softcap: float | None) -> Tensor:
         """Store this layer's keys and values, then attend to sink + window."""
-        self.keys.append(k)
-        self.values.append(v)
-        if self.sink:
-            sink_k, sink_v = (part.expand(k.shape[0], -1, -1, -1) for part in self.sink[layer])
-            k, v = torch.cat([sink_k, k], 2), torch.cat([sink_v, v], 2)  # (B, KV, S + T, D)
-        rows, seen = q.shape[2], k.shape[2]
-        mask = torch.ones(rows, seen, dtype=torch.bool, device=q.device).tril(seen - rows)
-        if softcap is not None:
-            weights = _logits(q, k, scaling, softcap).masked_fill(~mask, -torch.inf).softmax(-1)
-            return _weighted(weights, v).to(q.dtype)
+        if k.shape != v.shape:
+            raise DraftUnsupportedError("drafts whose keys and values differ in shape can't be cached")
+        self._write(layer, k[0], v[0])
+        self.seen += 1
+        if layer + 1 == self._layers:
+            return torch.zeros_like(q)
+        if self._sink:
+            k, v = (torch.cat(parts, 2) for parts in zip(self._sink[layer], (k, v), strict=True))  # (1, KV, S + T, D)
+        before = k.shape[2] - q.shape[2]
+        out = q.new_empty(1, q.shape[2], q.shape[1], q.shape[3]).transpose(1, 2)  # rows outermost, as the next wants
+        for start in range(0, q.shape[2], _ENCODE_ROWS):
+            block = q[:, :, start : start + _ENCODE_ROWS]
+            seen = before + start + block.shape[2]
+            out[:, :, start : start + _ENCODE_ROWS] = _causal(block, k[:, :, :seen], v[:, :, :seen], scaling, softcap)
+        return out
+
+
+def _causal(q: Tensor, k: Tensor, v: Tensor, scaling: float, softcap: float | None) -> Tensor:
+    """The last row sees every key, the one before all but one, and so on."""
+    rows, seen = q.shape[2], k.shape[2]
+    mask = _causal_mask(seen - rows, q.dtype, q.device)[:rows]
+    mask = mask[:, mask.shape[1] - _ENCODE_ROWS + rows - seen : mask.shape[1] - _ENCODE_ROWS + rows]
+    if softcap is None:
         return scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scaling, enable_gqa=True)
+    groups = k.shape[1]
+    logits = capped(grouped(q, groups).float() * scaling @ k[0].float().transpose(1, 2), softcap)
+    weights = (logits.view(q.shape[1], rows, seen) + mask).softmax(-1)
+    return (weights.view(groups, -1, seen) @ v[0].float()).view(1, q.shape[1], rows, -1).to(q.dtype)
 
 
-@dataclass
-class Probe:
-    """Query tokens over sink and windows jointly, and causally over themselves.
+def _causal_mask(before: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """(block, at least `before` zeros and then a lower triangle of -inf above the diagonal)."""
+    return _wide_mask(max(1024, 1 << before.bit_length()), dtype, device)
 
-    keys, values: per layer (KV, S + T, D): the sink's first, then every window's.
-    sink_tokens: S. rows: real (not padding) rows of each batch entry, (B,).
-    After the pass, for every layer of `band`, averaged over the real rows:
-      mean[i] (B, H, T) post-softmax attention on the windows; last[i] the same over the last `last_rows` real rows;
-      rest[i] (B, H) the attention that went to the sink and the probe itself.
-    """
 
-    keys: list[Tensor]
-    values: list[Tensor]
-    sink_tokens: int
-    rows: Tensor
-    band: range
-    last_rows: int
-    mean: list[Tensor] = field(default_factory=list)
-    last: list[Tensor] = field(default_factory=list)
-    rest: list[Tensor] = field(default_factory=list)
-
-    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scaling: float, softcap: float | None) -> Tensor:
-        """Attend in float32 to the cached keys and to the probe's own, which are not joined to one tensor.
-
-        A few rows at a time: a long query over many windows would not fit in memory as one matrix.
-        """
-        keys, values = self.keys[layer][None].float(), self.values[layer][None].float()
-        k, v = k.float(), v.float()
-        cached, rows = keys.shape[2], q.shape[2]
-        causal = torch.ones(rows, rows, dtype=torch.bool, device=q.device).tril()
-        out, read = [], []
-        for start in range(0, rows, _ROWS_AT_ONCE):
-            block = slice(start, start + _ROWS_AT_ONCE)
-            ahead = _logits(q[:, :, block], k, scaling, softcap).masked_fill(~causal[block], -torch.inf)
-            weights = torch.cat([_logits(q[:, :, block], keys, scaling, softcap), ahead], -1).softmax(-1)
-            out.append(_weighted(weights[..., :cached], values) + _weighted(weights[..., cached:], v))
-            if layer in self.band:
-                read.append(self._shares(weights[..., self.sink_tokens : cached], start))
-        if read:
-            mean, last = (torch.stack(part).sum(0) for part in zip(*read, strict=True))
-            self.mean.append(mean)
-            self.last.append(last)
-            self.rest.append(1.0 - mean.sum(-1))
-        return torch.cat(out, 2).to(q.dtype)
-
-    def _shares(self, windows: Tensor, start: int) -> tuple[Tensor, Tensor]:
-        """What rows `start`.. add to the means over all real rows and over the last of them: twice (B, H, T)."""
-        row = torch.arange(start, start + windows.shape[2], device=windows.device)
-        real = row < self.rows[:, None]  # (B, R)
-        tail = real & (row >= self.rows[:, None] - self.last_rows)
-        counts = self.rows[:, None], self.rows[:, None].clamp_max(self.last_rows)
-        mean, last = (
-            torch.einsum("bhrt,br->bht", windows, rows / count)
-            for rows, count in zip((real, tail), counts, strict=True)
-        )
-        return mean, last
+@lru_cache(maxsize=8)
+def _wide_mask(before: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    seen = torch.ones(_ENCODE_ROWS, before + _ENCODE_ROWS, dtype=torch.bool, device=device).tril(before)
+    return torch.zeros(seen.shape, dtype=dtype, device=device).masked_fill_(~seen, -torch.inf)
 
 
 _current: ContextVar[State | None] = ContextVar("agentcompress_capture", default=None)
@@ -159,20 +132,11 @@ def _no_mask(*_: Any, **__: Any) -> None:
     """Leave masking to `State.attend`, which knows what a row may see."""
 
 
-def _logits(q: Tensor, k: Tensor, scaling: float, softcap: float | None) -> Tensor:
-    """q (B, H, R, D), k (1 or B, KV, T, D) -> float32 (B, H, R, T); query heads share their group's keys."""
-    batch, heads, rows, dim = q.shape
-    groups = k.shape[1]
-    grouped = (q.float() * scaling).reshape(batch, groups, (heads // groups) * rows, dim)
-    logits = grouped @ k.float().transpose(-1, -2)
-    if softcap is not None:
-        logits = torch.tanh(logits / softcap) * softcap
-    return logits.view(batch, heads, rows, k.shape[2])
+def grouped(q: Tensor, groups: int) -> Tensor:
+    """(1, H, R, D) -> (KV, G R, D): query heads share their group's keys."""
+    return q.reshape(groups, -1, q.shape[-1])
 
 
-def _weighted(weights: Tensor, v: Tensor) -> Tensor:
-    """Weights (B, H, R, T), v (1 or B, KV, T, D) -> (B, H, R, D) in float32."""
-    batch, heads, rows, tokens = weights.shape
-    groups = v.shape[1]
-    grouped = weights.reshape(batch, groups, (heads // groups) * rows, tokens)
-    return (grouped @ v.float()).view(batch, heads, rows, v.shape[-1])
+def capped(logits: Tensor, softcap: float | None) -> Tensor:
+    """Logits held softly within +-softcap, as Gemma 2 does."""
+    return logits if softcap is None else torch.tanh(logits / softcap) * softcap

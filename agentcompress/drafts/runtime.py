@@ -1,13 +1,15 @@
 """Run the draft: encode windows after the sink, probe them with a query, read the band's attention (design 4.1).
 
 Every window stands at the same positions, so its keys and values depend on its own text alone. Only the layers up
-to the end of the band are loaded, without the language-model head.
+to the end of the band are loaded, without the language-model head. A window is encoded, and read by a probe, by one
+thread on its own: the same bits come out whatever is computed beside it.
 
 Knows tokens and tensors; knows nothing of units, scores or budgets.
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import threading
 from collections.abc import Sequence
@@ -19,11 +21,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from agentcompress import progress
-from agentcompress.drafts import capture, load
+from agentcompress.drafts import capture, cores, load, pages
+from agentcompress.drafts.decoder import decoder_for
+from agentcompress.drafts.pages import Window
+from agentcompress.drafts.probe import Probe
 from agentcompress.drafts.quiet import without_bars
+from agentcompress.drafts.streams import Streams
 from agentcompress.drafts.tokens import DraftTokenizer
-from agentcompress.errors import DraftCorruptError, DraftUnsupportedError
+from agentcompress.errors import DraftCorruptError, DraftUnsupportedError, ScoringError
 
 BAND = (0.30, 0.75)
 """The layers whose attention is read, as fractions of the depth: floor(.3 L) up to, not including, floor(.75 L)."""
@@ -31,108 +36,134 @@ BAND = (0.30, 0.75)
 LAST_ROWS = 6
 """How many of the probe's last rows are averaged apart."""
 
-_BATCH_TOKENS = 4096
+_RUN_PAGES = 32
 _log = logging.getLogger("agentcompress")
 _loading = threading.Lock()
 
 
-@dataclass(frozen=True)
-class WindowCache:
-    """Keys and values of the sink and some windows: per layer (KV, S + T, D), windows in the order given."""
-
-    keys: list[Tensor]
-    values: list[Tensor]
-    longest_window: int
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ProbeAttention:
-    """Post-softmax attention of probes on window tokens, float32, in the band's layers, a probe an entry.
+    """Post-softmax attention of a probe on window tokens, float32, in the band's layers.
 
-    mean (probes, layers, heads, tokens): averaged over the probe's rows; last: over its last `LAST_ROWS` rows.
-    rest (probes, layers, heads): what went to the sink and to the probe itself; mean.sum(-1) + rest = 1.
+    mean (layers, heads, tokens): averaged over the probe's rows; last: over its last `LAST_ROWS` rows.
+    rest (layers, heads): what went to the sink and to the probe itself; mean.sum(-1) + rest = 1, within rounding.
     """
 
     mean: Tensor
     last: Tensor
     rest: Tensor
 
+    @property
+    def nbytes(self) -> int:
+        """Memory it takes."""
+        return self.mean.nbytes + self.last.nbytes + self.rest.nbytes
+
 
 class DraftRuntime:
-    """A draft in memory. Calls are serialised; a failing call leaves nothing behind for the next one."""
+    """A draft in memory, for many callers at once; a failing call leaves nothing behind for the next one.
 
-    def __init__(self, files: load.DraftFiles, dtype: torch.dtype | None = None) -> None:
+    dtype: of weights and cache, by default `best_dtype()`. threads: how many windows are computed at a time on a CPU,
+    >= 1, by default the cores this process may use; fewer work while other processes keep those cores busy.
+    """
+
+    def __init__(self, files: load.DraftFiles, dtype: torch.dtype | None = None, threads: int | None = None) -> None:
         capture.register()
         self.files = files
         self.tokenizer = DraftTokenizer(files)
-        self._lock = threading.Lock()
-        self._model, self.layers = _band_model(files, dtype or best_dtype())
-        self.band = range(int(BAND[0] * self.layers), max(1, int(BAND[1] * self.layers)))
         sink = self.tokenizer.template_ids(self.tokenizer.template.sink)
         self.sink_tokens = len(sink)
-        state = capture.Encode(sink=[])
-        self._forward(torch.tensor([sink]), start=0, state=state)
-        if len(state.keys) != self.band.stop:
-            raise DraftUnsupportedError(
-                f"draft {files.name!r}: attention was captured in {len(state.keys)} of {self.band.stop} layers"
-            )
-        self._sink = [(k[0], v[0]) for k, v in zip(state.keys, state.values, strict=True)]
+        model, self.layers = _band_model(files, dtype or best_dtype())
+        self.dtype = model.dtype
+        self.band = range(int(BAND[0] * self.layers), max(1, int(BAND[1] * self.layers)))
+        self.decoder = decoder_for(model, torch.tensor(sink))
+        self._streams = _streams(self.decoder.device, threads)
+        self._sink: list[capture.KV] = []
+        self.shape = self._encode_sink(torch.tensor(sink))
+        identity = [files.revision, self.dtype, self.layers, self.band.stop, type(self.decoder).__name__, sink]
+        self.identity = hashlib.blake2b(repr(identity).encode(), digest_size=16).hexdigest()
+        _log.debug("draft %s: %s, %d threads", files.name, type(self.decoder).__name__, self._streams.count)
 
-    def encode(self, windows: Sequence[np.ndarray]) -> WindowCache:
+    def window_key(self, ids: np.ndarray) -> str:
+        """What `Window.key` will be for these token ids: digest of draft, revision, dtype, layers, sink and ids."""
+        return hashlib.blake2b(
+            ids.astype("<i8").tobytes(), digest_size=16, key=bytes.fromhex(self.identity)
+        ).hexdigest()
+
+    def encode(self, windows: Sequence[np.ndarray], *, extent_pages: int = 16) -> list[Window]:
         """Encode windows of token ids, each after the sink and at the sink's next positions.
 
-        Batched by length; a batch holds about 4,096 tokens, padding included.
+        Windows of concurrent calls are taken in turn. extent_pages: most pages that live and die together.
+        Raises `ScoringError` when the draft computes something that is no number, `DeadlineError` when the context's
+        deadline passes first.
         """
-        with self._lock, torch.inference_mode():
-            lengths = [len(window) for window in windows]
-            starts = np.cumsum([self.sink_tokens, *lengths])
-            keys, values = self._arena(int(starts[-1]))
-            done = 0
-            for batch in _batches(lengths):
-                progress.report("encode", done, len(windows))
-                done += len(batch)
-                state = capture.Encode(self._sink)
-                longest = lengths[batch[-1]]
-                ids = torch.zeros(len(batch), longest, dtype=torch.long)
-                for row, i in enumerate(batch):
-                    ids[row, : lengths[i]] = torch.from_numpy(windows[i])
-                self._forward(ids, self.sink_tokens, state)
-                for layer, (k, v) in enumerate(zip(state.keys, state.values, strict=True)):
-                    for row, i in enumerate(batch):
-                        place = slice(int(starts[i]), int(starts[i + 1]))
-                        keys[layer][:, place] = k[row, :, : lengths[i]]
-                        values[layer][:, place] = v[row, :, : lengths[i]]
-            progress.report("encode", done, len(windows))
-            return WindowCache(keys, values, max(lengths))
+        keys = [self.window_key(ids) for ids in windows]
+        placed = pages.placed(keys, [len(ids) for ids in windows], self.shape, extent_pages)
+        order = sorted(range(len(windows)), key=lambda i: -len(windows[i]))  # long ones first: threads end together
+        self._streams.run(lambda i: self._encode(windows[order[i]], placed[order[i]]), len(windows), "encode")
+        return placed
 
-    def probe(self, cache: WindowCache, probes: Sequence[Sequence[int]]) -> ProbeAttention:
-        """Run every probe (token ids) over sink and windows jointly, in one forward pass."""
-        with self._lock, torch.inference_mode():
-            rows = torch.tensor([len(probe) for probe in probes])
-            ids = torch.zeros(len(probes), int(rows.max()), dtype=torch.long)
-            for row, probe in enumerate(probes):
-                ids[row, : len(probe)] = torch.tensor(probe)
-            state = capture.Probe(
-                cache.keys, cache.values, self.sink_tokens, rows.to(self._model.device), self.band, LAST_ROWS
+    def probe(
+        self, windows: Sequence[Window], query: Sequence[int], null: Sequence[int]
+    ) -> tuple[ProbeAttention, ProbeAttention]:
+        """Run two probes (token ids) over sink and windows jointly: that of the query, and the query-free one.
+
+        Each is computed on its own, so what the query's finds does not depend on the other being remembered.
+        """
+        found: dict[int, ProbeAttention] = {}
+
+        def work(i: int) -> None:
+            found[i] = self._probed(windows, (query, null)[i])
+
+        self._streams.run(work, 2)
+        return found[0], found[1]
+
+    def probe_query(self, windows: Sequence[Window], query: Sequence[int]) -> ProbeAttention:
+        """Run the query's probe alone."""
+        found: list[ProbeAttention] = []
+        self._streams.run(lambda _: found.append(self._probed(windows, query)), 1)
+        return found[0]
+
+    @torch.inference_mode()
+    def _encode_sink(self, ids: Tensor) -> pages.Shape:
+        def write(layer: int, keys: Tensor, values: Tensor) -> None:
+            self._sink.append((keys[None].clone(), values[None].clone()))
+
+        self.decoder.forward(ids, 0, capture.Encode(self.band.stop, write))
+        shapes = {part.shape for kv in self._sink for part in kv}
+        if len(self._sink) != self.band.stop or len(shapes) != 1:
+            raise DraftUnsupportedError(
+                f"draft {self.files.name!r}: attention was captured in {len(self._sink)} of {self.band.stop} layers, "
+                f"with keys of {len(shapes)} shapes"
             )
-            self._forward(ids, self.sink_tokens + cache.longest_window, state)
-            mean, last, rest = (torch.stack(part, 1).cpu() for part in (state.mean, state.last, state.rest))
-            return ProbeAttention(mean, last, rest)
+        _, kv_heads, _, head_dim = shapes.pop()
+        return pages.Shape(self.band.stop, kv_heads, head_dim, self.dtype, self.decoder.device)
 
-    def _forward(self, ids: Tensor, start: int, state: capture.State) -> None:
-        positions = torch.arange(start, start + ids.shape[1])[None].expand(ids.shape[0], -1)
-        device = self._model.device
-        with torch.inference_mode(), capture.capturing(state):
-            self._model(input_ids=ids.to(device), position_ids=positions.to(device), use_cache=False)
+    @torch.inference_mode()
+    def _encode(self, ids: np.ndarray, window: Window) -> None:
+        extent, page = window.extent, window.page
+        state = capture.Encode(self.band.stop, lambda layer, k, v: extent.write(layer, page, k, v), self._sink)
+        self.decoder.forward(torch.from_numpy(ids), self.sink_tokens, state)
+        last = extent.kv[-1, :, page : page + window.pages]
+        if not torch.isfinite(last.sum(dtype=torch.float32)):  # what goes wrong in a layer shows in all behind it
+            raise ScoringError(f"draft {self.files.name!r} computed keys or values that are no finite numbers")
 
-    def _arena(self, tokens: int) -> tuple[list[Tensor], list[Tensor]]:
-        arenas: tuple[list[Tensor], list[Tensor]] = ([], [])
-        for sink_k, sink_v in self._sink:
-            for arena, sink in ((arenas[0], sink_k), (arenas[1], sink_v)):
-                place = sink.new_empty(sink.shape[0], tokens, sink.shape[2])
-                place[:, : self.sink_tokens] = sink
-                arena.append(place)
-        return arenas
+    @torch.inference_mode()
+    def _probed(self, windows: Sequence[Window], ids: Sequence[int]) -> ProbeAttention:
+        run_pages = max(1, min(_RUN_PAGES, sum(w.pages for w in windows) // (2 * self._streams.count)))
+        runs = pages.runs(windows, run_pages)
+        state = Probe(
+            runs,
+            self._sink,
+            len(ids),
+            self.band,
+            LAST_ROWS,
+            lambda work, count: self._streams.start(work, count).wait,
+        )
+        self.decoder.forward(torch.tensor(ids), self.sink_tokens + max(w.tokens for w in windows), state)
+        found = ProbeAttention(*(part.cpu() for part in state.read()))
+        if not torch.isfinite(found.mean.sum()):
+            raise ScoringError(f"draft {self.files.name!r} computed attention that is no finite number")
+        return found
 
 
 def shared_runtime(name: str) -> DraftRuntime:
@@ -144,6 +175,14 @@ def shared_runtime(name: str) -> DraftRuntime:
 @lru_cache(maxsize=2)
 def _loaded(name: str) -> DraftRuntime:
     return DraftRuntime(load.pull(name))
+
+
+def _streams(device: torch.device, threads: int | None) -> Streams:
+    """On a CPU a thread a core; an accelerator is fed by one."""
+    if device.type != "cpu":
+        return Streams(1)
+    count = threads or cores.available()
+    return Streams(count, cores.Load(count).free_cores)
 
 
 def best_dtype() -> torch.dtype:
@@ -190,14 +229,3 @@ def default_device() -> str:
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
-def _batches(lengths: Sequence[int]) -> list[list[int]]:
-    """Group indexes so that windows of a batch have similar lengths; ascending within a batch."""
-    batches: list[list[int]] = []
-    for i in sorted(range(len(lengths)), key=lambda i: (lengths[i], i)):
-        if batches and (len(batches[-1]) + 1) * lengths[i] <= _BATCH_TOKENS:
-            batches[-1].append(i)
-        else:
-            batches.append([i])
-    return batches

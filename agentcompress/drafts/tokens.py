@@ -26,6 +26,11 @@ class Tokens:
     starts: np.ndarray
     ends: np.ndarray
 
+    @property
+    def nbytes(self) -> int:
+        """Memory it takes."""
+        return self.ids.nbytes + self.starts.nbytes + self.ends.nbytes
+
 
 @dataclass(frozen=True)
 class Template:

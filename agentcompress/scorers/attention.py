@@ -16,7 +16,7 @@ def log_ratio(a: Tensor, a0: Tensor, epsilon: float = EPSILON) -> Tensor:
     a, a0: float32 (L, H, T), attention of the query's and of the null query's rows, averaged over rows.
     Returns (T,): mean over layers and heads of a * log((a + epsilon) / (a0 + epsilon)).
     """
-    return (a * ((a + epsilon).log() - (a0 + epsilon).log())).mean((0, 1))
+    return a.add(epsilon).div_(a0.add(epsilon)).log_().mul_(a).mean((0, 1))
 
 
 def prior(a0: Tensor) -> Tensor:

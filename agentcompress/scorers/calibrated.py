@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,30 +11,15 @@ from agentcompress.config import checked_count, checked_weight
 from agentcompress.errors import InvalidInputError
 from agentcompress.schema import Segment
 from agentcompress.scorers.lexical import LexicalScorer
+from agentcompress.scorers.remembered import RememberedScores
 from agentcompress.scorers.units import neighbours, unit_means, unit_of_tokens, with_parents
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from agentcompress.config import CompressConfig
-    from agentcompress.drafts.runtime import ProbeAttention, WindowCache
-    from agentcompress.drafts.tokens import DraftTokenizer
+    from agentcompress.protocols import Scorer
+    from agentcompress.segment_cache import Runtime, Tokenizer
 
 NULL_QUERY = "N/A"
-
-
-class Runtime(Protocol):
-    """The part of `drafts.runtime.DraftRuntime` that this scorer uses."""
-
-    tokenizer: DraftTokenizer
-
-    def encode(self, windows: Sequence[np.ndarray]) -> WindowCache:
-        """Encode windows of token ids."""
-        ...
-
-    def probe(self, cache: WindowCache, probes: Sequence[Sequence[int]]) -> ProbeAttention:
-        """Read the attention of probes on encoded windows."""
-        ...
 
 
 class CalibratedScorer:
@@ -72,15 +57,19 @@ class CalibratedScorer:
         self._lexical = LexicalScorer()
 
     @classmethod
-    def from_config(cls, config: CompressConfig, **options: float) -> CalibratedScorer:
-        """Make one on the config's draft, which is loaded when the first text is scored."""
+    def from_config(cls, config: CompressConfig, **options: float) -> Scorer:
+        """Make one on the config's draft, which is loaded when the first text is scored; it remembers its scores."""
+        from agentcompress.segment_cache import shared_cache
 
         def runtime() -> Runtime:
-            from agentcompress.drafts.runtime import shared_runtime
+            return shared_cache(
+                config.draft,
+                config.segment_cache_bytes,
+                config.segment_cache_folder,
+                config.segment_cache_folder_bytes,
+            )
 
-            return shared_runtime(config.draft)
-
-        return cls(runtime, **options)  # pyrefly: ignore[bad-argument-type]
+        return RememberedScores(cls(runtime, **options))  # pyrefly: ignore[bad-argument-type]
 
     def score(self, segment: Segment, query: str) -> np.ndarray:
         """Float64 (units,). A blank query scores by the draft's prior: what any reader looks at."""
@@ -101,18 +90,19 @@ class CalibratedScorer:
         tokens = runtime.tokenizer.tokenize(segment.text)
         if not len(tokens.ids):
             return np.zeros(0), tokens.ends
-        probes = [self._probe(runtime.tokenizer, query), self._probe(runtime.tokenizer, NULL_QUERY)]
+        probes = [self._probe(runtime.tokenizer, text) for text in (query, NULL_QUERY)]
         windows = window_ranges(unit_of_tokens(segment, tokens.ends), self.window_tokens)
         read = []
         for group in _groups(windows, self.group_tokens):
-            read.append(runtime.probe(runtime.encode([tokens.ids[a:b] for a, b in group]), probes))
+            read.append(runtime.probe(runtime.encode([tokens.ids[a:b] for a, b in group]), *probes))
         a, a0 = (
-            attention.joint_softmax([part.mean[i] for part in read], [part.rest[i] for part in read]) for i in (0, 1)
+            attention.joint_softmax([found[i].mean for found in read], [found[i].rest for found in read])
+            for i in (0, 1)
         )
         scores = attention.log_ratio(a, a0) if query.strip() else attention.prior(a0)
         return scores.double().numpy(), tokens.ends
 
-    def _probe(self, tokenizer: DraftTokenizer, query: str) -> list[int]:
+    def _probe(self, tokenizer: Tokenizer, query: str) -> list[int]:
         question = tokenizer.tokenize(f"\n\nQuestion: {query}").ids.tolist()
         if len(question) > self.max_query_tokens:
             head = 2 * self.max_query_tokens // 3

@@ -62,7 +62,7 @@ def test_bfloat16_attention_agrees_with_a_dense_float32_pass(runtime: DraftRunti
         dense = model(torch.tensor([[*sink, *tokens.tolist(), *probe]]), output_attentions=True).attentions
     band = torch.stack(dense)[runtime.band.start : runtime.band.stop, 0]
     expected = band[:, :, -len(probe) :, len(sink) : len(sink) + len(tokens)].mean(2)
-    found = runtime.probe(runtime.encode([tokens]), [probe]).mean[0]
+    found = runtime.probe(runtime.encode([tokens]), probe, probe)[0].mean
     assert torch.corrcoef(torch.stack([expected.flatten(), found.flatten()]))[0, 1] > 0.99
 
 

@@ -7,11 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, Qwen2Config, Qwen2Model
 
-from agentcompress.drafts import load
+from agentcompress.drafts import capture, load
+from agentcompress.drafts.decoder import FusedDecoder, ModuleDecoder, decoder_for
+from agentcompress.drafts.pages import Shape, placed, runs
+from agentcompress.drafts.probe import Probe
 from agentcompress.drafts.runtime import LAST_ROWS, DraftRuntime
-from agentcompress.errors import DraftCorruptError, DraftUnsupportedError
+from agentcompress.errors import DraftCorruptError, DraftUnsupportedError, ScoringError
+from tests.tiny import tiny_shape
 
 ARCHITECTURES = ["llama", "qwen3", "gemma3"]
 TEXT = "The cat sat on the mat. The dog barked at the cat, and then it ran away.\n"
@@ -34,53 +38,152 @@ def dense_attention(folder: Path, ids: list[int]) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("question", ["Who barked?", "Who barked at the cat on the mat, and then ran away? " * 6])
-def test_one_window_is_a_plain_prefill(runtime: DraftRuntime, question: str) -> None:
-    tokens = runtime.tokenizer.tokenize(TEXT).ids
+@pytest.mark.parametrize("text", [TEXT, TEXT * 20])
+def test_one_window_is_a_plain_prefill(runtime: DraftRuntime, question: str, text: str) -> None:
+    tokens = runtime.tokenizer.tokenize(text).ids[:400]
     sink = runtime.tokenizer.template_ids(runtime.tokenizer.template.sink)
     probe = runtime.tokenizer.tokenize(question).ids.tolist()
-    read = runtime.probe(runtime.encode([tokens]), [probe, probe[:3]])
+    read = runtime.probe(runtime.encode([tokens]), probe, probe[:3])
 
     dense = dense_attention(runtime.files.folder, [*sink, *tokens.tolist(), *probe])
     band = dense[runtime.band.start : runtime.band.stop]
     first = len(sink) + len(tokens)
     windows = band[:, :, :, len(sink) : first]
-    for entry, rows in ((0, len(probe)), (1, 3)):
+    for found, rows in zip(read, (len(probe), 3), strict=True):
         mine = windows[:, :, first : first + rows]
-        assert torch.allclose(read.mean[entry].double(), mine.mean(2), atol=1e-5)
-        assert torch.allclose(read.last[entry].double(), mine[:, :, -LAST_ROWS:].mean(2), atol=1e-5)
-        assert torch.allclose(read.mean[entry].sum(-1) + read.rest[entry], torch.ones(1), atol=1e-5)
+        assert torch.allclose(found.mean.double(), mine.mean(2), atol=1e-5)
+        assert torch.allclose(found.last.double(), mine[:, :, -LAST_ROWS:].mean(2), atol=1e-5)
+        assert torch.allclose(found.mean.sum(-1) + found.rest, torch.ones(1), atol=1e-5)
 
 
 def test_windows_do_not_see_each_other_and_their_order_does_not_matter(runtime: DraftRuntime) -> None:
-    tokens = runtime.tokenizer.tokenize(TEXT * 3).ids
-    windows = [tokens[:17], tokens[17:40], tokens[40:48]]
-    probe = [runtime.tokenizer.tokenize("Who barked?").ids.tolist()]
-    straight = runtime.encode(windows)
-    turned = runtime.encode(windows[::-1])
-    sink = runtime.sink_tokens
-    assert torch.allclose(straight.keys[-1][:, sink : sink + 17], turned.keys[-1][:, -17:], atol=1e-5)
-    alone = runtime.encode([windows[1]])
-    assert torch.allclose(straight.values[-1][:, sink + 17 : sink + 40], alone.values[-1][:, sink:], atol=1e-5)
-    a, b = runtime.probe(straight, probe).mean, runtime.probe(turned, probe).mean
-    assert torch.allclose(a[..., :17], b[..., -17:], atol=1e-5)
-    assert torch.allclose(a[..., -8:], b[..., :8], atol=1e-5)
+    tokens = runtime.tokenizer.tokenize(TEXT * 20).ids
+    windows = [tokens[:300], tokens[300:317], tokens[317:340]]
+    probe = runtime.tokenizer.tokenize("Who barked?").ids.tolist()
+    straight, turned = runtime.encode(windows), runtime.encode(windows[::-1])
+    for one, other in zip(straight, turned[::-1], strict=True):
+        assert one.key == other.key
+        assert torch.equal(one.kv(), other.kv())
+        assert torch.equal(one.kv(), runtime.encode([windows[straight.index(one)]])[0].kv())
+    a, b = runtime.probe(straight, probe, probe)[0].mean, runtime.probe(turned, probe, probe)[0].mean
+    assert torch.allclose(a[..., :300], b[..., -300:], atol=1e-5)
+    assert torch.allclose(a[..., -23:], b[..., :23], atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_same_bits_whatever_is_computed_beside_it_and_wherever_it_lies(
+    tiny_drafts: dict[str, Path], dtype: torch.dtype
+) -> None:
+    files = load.pull(str(tiny_drafts["llama"]))
+    one, three = DraftRuntime(files, dtype, threads=1), DraftRuntime(files, dtype, threads=3)
+    tokens = one.tokenizer.tokenize(TEXT * 200).ids
+    windows = [tokens[i * 400 : (i + 1) * 400] for i in range(9)]
+    probe = one.tokenizer.tokenize("Who barked at the cat?").ids.tolist()
+    together = one.probe(one.encode(windows), probe, probe[:4])[0]
+    apart = [three.encode([window], extent_pages=1)[0] for window in windows]
+    for found in (three.probe(apart, probe, probe[:5])[0], three.probe_query(apart, probe)):
+        assert torch.equal(found.mean, together.mean)
+        assert torch.equal(found.last, together.last)
+        assert torch.equal(found.rest, together.rest)
 
 
 def test_only_the_layers_of_the_band_are_loaded(runtime: DraftRuntime) -> None:
     assert runtime.layers == 8
     assert runtime.band == range(2, 6)
-    cache = runtime.encode([runtime.tokenizer.tokenize(TEXT).ids])
-    assert len(cache.keys) == 6
-    assert cache.keys[0].shape[0] == 2  # KV heads, not query heads
+    window = runtime.encode([runtime.tokenizer.tokenize(TEXT).ids])[0]
+    assert window.kv().shape == (6, 2, 2, window.tokens, 8)  # KV heads, not query heads
+    assert runtime.shape.token_bytes == 6 * 2 * 2 * 8 * 4
+
+
+def test_common_shapes_are_fused_and_others_run_on_their_modules(runtime: DraftRuntime) -> None:
+    assert isinstance(runtime.decoder, ModuleDecoder if "gemma3" in runtime.files.name else FusedDecoder)
+
+
+def test_biases_are_fused_too(tmp_path: Path) -> None:
+    shape = tiny_shape(400)
+    torch.manual_seed(7)
+    model = Qwen2Model(Qwen2Config(**shape)).eval()
+    for layer in model.layers:
+        for part in ("q_proj", "k_proj", "v_proj"):
+            torch.nn.init.normal_(getattr(layer.self_attn, part).bias)
+    assert fused_and_modules_agree(model) < 1e-4
+
+
+def test_a_fused_draft_that_disagrees_is_left_aside(caplog: pytest.LogCaptureFixture) -> None:
+    torch.manual_seed(7)
+    model = Qwen2Model(Qwen2Config(**tiny_shape(400))).eval()
+    model.layers[1].mlp.act_fn = torch.nn.Tanh()  # not what its config says
+    assert fused_and_modules_agree(model) > 1e-2
+    assert isinstance(decoder_for(model, torch.arange(30)), ModuleDecoder)
+    assert "fused layers are" in caplog.text
+
+
+def fused_and_modules_agree(model: Qwen2Model) -> float:
+    capture.register()
+    model.set_attn_implementation(capture.NAME)
+    ids, last = torch.arange(30), []
+    with torch.inference_mode():
+        for decoder in (ModuleDecoder(model), FusedDecoder(model)):
+            written: list[torch.Tensor] = []
+            decoder.forward(ids, 3, capture.Encode(decoder.layers, lambda _, k, v, w=written: w.append(k)))
+            last.append(written[-1])
+    return float((last[0] - last[1]).abs().max() / last[0].abs().max())
+
+
+def test_logits_far_above_the_sinks_do_not_overflow() -> None:
+    shape = Shape(1, 2, 8, torch.float32, torch.device("cpu"))
+    windows = placed(["a", "b"], [300, 20], shape, 16)
+    torch.manual_seed(0)
+    sink = [(torch.randn(1, 2, 4, 8), torch.randn(1, 2, 4, 8))]
+    keys, values = torch.randn(2, 2, 320, 8) * 100
+    for window, part in zip(windows, (slice(0, 300), slice(300, 320)), strict=True):
+        window.extent.write(0, window.page, keys[:, part], values[:, part])
+    q, k, v = torch.randn(1, 4, 5, 8), torch.randn(1, 2, 5, 8), torch.randn(1, 2, 5, 8)
+    for softcap in (None, 300.0):
+        state = Probe(runs(windows, 2), sink, 5, range(1), 2)
+        out = state.attend(0, q, k, v, 1.0, softcap)
+        mean, last, rest = state.read()
+
+        all_keys = torch.cat([sink[0][0][0], keys, k[0]], 1).double().repeat_interleave(2, 0)
+        all_values = torch.cat([sink[0][1][0], values, v[0]], 1).double().repeat_interleave(2, 0)
+        logits = q[0].double() @ all_keys.transpose(1, 2)
+        if softcap:
+            logits = torch.tanh(logits / softcap) * softcap
+        logits[..., -5:].masked_fill_(torch.ones(5, 5).triu(1).bool(), -torch.inf)
+        weights = logits.softmax(-1)
+        assert logits.max() > 200
+        assert torch.allclose(out[0].double(), weights @ all_values, atol=1e-2, rtol=1e-4)
+        assert torch.allclose(mean[0].double(), weights[:, :, 4:324].mean(1), atol=1e-4)
+        assert torch.allclose(last[0].double(), weights[:, -2:, 4:324].mean(1), atol=1e-4)
+        assert torch.allclose(rest[0].double(), 1 - weights[:, :, 4:324].mean(1).sum(-1), atol=1e-4)
+
+
+@pytest.mark.parametrize("poisoned", ["window", "probe"])
+def test_numbers_that_are_none_are_an_error_of_that_call_alone(runtime: DraftRuntime, poisoned: str) -> None:
+    own = DraftRuntime(runtime.files, torch.float32)
+    rare = own.tokenizer.tokenize("@").ids
+    tokens, probe = own.tokenizer.tokenize(TEXT).ids, own.tokenizer.tokenize("Who barked?").ids.tolist()
+    before = own.probe(own.encode([tokens]), probe, probe)[0].mean
+    embedding = (
+        own.decoder.model.embed_tokens.weight if isinstance(own.decoder, ModuleDecoder) else own.decoder._embedding
+    )  # type: ignore[attr-defined]
+    with torch.no_grad():
+        embedding[int(rare[0])] = float("nan")
+    window, query = [tokens], [*probe, int(rare[0])]
+    if poisoned == "window":
+        window, query = [tokens, np.concatenate([tokens, rare])], probe
+    with pytest.raises(ScoringError, match="finite number"):
+        own.probe(own.encode(window), query, probe)
+    assert torch.equal(own.probe(own.encode([tokens]), probe, probe)[0].mean, before)
 
 
 def test_a_failing_call_leaves_nothing_behind(runtime: DraftRuntime) -> None:
     tokens = runtime.tokenizer.tokenize(TEXT).ids
-    probe = [runtime.tokenizer.tokenize("Who barked?").ids.tolist()]
-    before = runtime.probe(runtime.encode([tokens]), probe).mean
+    probe = runtime.tokenizer.tokenize("Who barked?").ids.tolist()
+    before = runtime.probe(runtime.encode([tokens]), probe, probe)[0].mean
     with pytest.raises(IndexError):
         runtime.encode([np.array([10**6])])
-    assert torch.equal(runtime.probe(runtime.encode([tokens]), probe).mean, before)
+    assert torch.equal(runtime.probe(runtime.encode([tokens]), probe, probe)[0].mean, before)
 
 
 def test_special_tokens_in_a_text_are_text(runtime: DraftRuntime) -> None:
@@ -100,12 +203,10 @@ def test_a_damaged_draft_says_so(tiny_drafts: dict[str, Path], tmp_path: Path) -
 
 
 def test_attention_that_can_not_be_read_says_so() -> None:
-    from agentcompress.drafts import capture
-
     q = torch.zeros(1, 2, 3, 4)
     with pytest.raises(DraftUnsupportedError, match="outside of a capture"):
         capture._attention(torch.nn.Module(), q, q, q, None)
-    with capture.capturing(capture.Encode(sink=[])):
+    with capture.capturing(capture.Encode(1, lambda *_: None)):
         with pytest.raises(DraftUnsupportedError, match="learned attention sinks"):
             capture._attention(torch.nn.Module(), q, q, q, None, s_aux=torch.zeros(2))
         with pytest.raises(DraftUnsupportedError, match="which layer it is"):

@@ -1,0 +1,81 @@
+"""How many cores the draft may use: affinity, cgroup quota, OMP_NUM_THREADS, and what others leave of them now."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+_CGROUP = Path("/sys/fs/cgroup")
+_SAMPLE_S = 0.5
+
+
+def available(cgroup: Path = _CGROUP) -> int:
+    """Cores this process may use, at least 1: the least of its affinity, its cgroup's quota and OMP_NUM_THREADS."""
+    counts = [float(len(_affinity())), _quota(cgroup)]
+    asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    if asked.isdecimal() and int(asked) > 0:
+        counts.append(float(asked))
+    return max(1, int(min(counts)))
+
+
+class Load:
+    """What other processes leave of our cores, looked at no more often than every half second. Not thread-safe.
+
+    busy: seconds of work so far on our cores, by everyone and by this process (`_busy_s`).
+    """
+
+    def __init__(self, cores: int, busy: Callable[[], tuple[float, float]] | None = None) -> None:
+        self.cores = cores
+        self._busy = busy or _busy_s
+        self._seen = (time.monotonic(), *self._busy())
+        self._free = cores
+
+    def free_cores(self) -> int:
+        """Cores, of those that are ours, that nobody else keeps busy: 1 to `cores`."""
+        then, all_then, own_then = self._seen
+        now = time.monotonic()
+        if now - then >= _SAMPLE_S:
+            busy, own = self._busy()
+            others = max(0.0, (busy - all_then) - (own - own_then)) / (now - then)
+            self._free = min(self.cores, max(1, round(len(_affinity()) - others)))
+            self._seen = (now, busy, own)
+        return self._free
+
+
+def _busy_s() -> tuple[float, float]:
+    import psutil
+
+    try:
+        times = psutil.cpu_times(percpu=True)
+        own = psutil.Process().cpu_times()
+    except (OSError, NotImplementedError, psutil.Error):  # a sandbox that hides it: then nobody else is busy
+        return 0.0, 0.0
+    ours = [times[core] for core in _affinity() if core < len(times)]
+    busy = sum(sum(core) - core.idle - getattr(core, "iowait", 0) - getattr(core, "guest", 0) for core in ours)
+    return busy, own.user + own.system
+
+
+def _affinity() -> set[int]:
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        return os.sched_getaffinity(0)
+    return set(range(os.cpu_count() or 1))
+
+
+def _quota(cgroup: Path) -> float:
+    """Cores' worth of time per period that the cgroup (v2, then v1) allows; infinite without a limit."""
+    try:
+        quota, period = (cgroup / "cpu.max").read_text(encoding="ascii").split()
+    except (OSError, ValueError):
+        try:
+            quota, period = (
+                (cgroup / "cpu" / f"cpu.cfs_{part}_us").read_text(encoding="ascii") for part in ("quota", "period")
+            )
+        except (OSError, ValueError):
+            return float("inf")
+    try:
+        share = float(quota) / float(period)
+    except (ValueError, ZeroDivisionError):  # "max"
+        return float("inf")
+    return share if share > 0 else float("inf")  # v1 says -1

@@ -1,0 +1,246 @@
+"""The draft's layers, one sequence at a time: transformers' own modules, or the same arithmetic with fewer passes.
+
+`FusedDecoder` is for the common shape (Llama, Mistral, Qwen2, Qwen3): q, k, v in one product, norm weights folded into
+the weights behind them, SwiGLU and residuals in the products' epilogues (oneDNN, where this build of torch has it).
+It is checked against transformers' modules when it is made, and left aside where it does not agree.
+
+Knows weights and tensors; knows nothing of windows or caches: attention goes to a `capture.State`.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from agentcompress.drafts import capture
+
+_log = logging.getLogger("agentcompress")
+_ATTENTION = {"q_proj", "k_proj", "v_proj", "o_proj"}
+_HEAD_NORMS = {"q_norm", "k_norm"}
+_LAYER = {"self_attn", "mlp", "input_layernorm", "post_attention_layernorm"}
+_ROPES = {"default", "linear", "llama3", "yarn"}  # those whose angles depend on nothing but the position
+_TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.06, torch.float16: 0.02}
+
+
+class Decoder(Protocol):
+    """Layers up to the end of the band."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        ...
+
+    @property
+    def layers(self) -> int:
+        """How many there are."""
+        ...
+
+    def forward(self, ids: Tensor, start: int, state: capture.State) -> None:
+        """Run token ids (R,) at positions `start`..; every layer's attention goes to `state`."""
+        ...
+
+
+class ModuleDecoder:
+    """Transformers' own modules, of any architecture whose attention can be captured."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.device = model.device
+        self.layers = model.config.num_hidden_layers
+
+    def forward(self, ids: Tensor, start: int, state: capture.State) -> None:
+        """Run token ids (R,) at positions `start`..; every layer's attention goes to `state`."""
+        positions = torch.arange(start, start + len(ids), device=self.device)[None]
+        with capture.capturing(state):
+            self.model(input_ids=ids.to(self.device)[None], position_ids=positions, use_cache=False)
+
+
+class UnlikeError(Exception):
+    """The model is not of the common shape. Never leaves this module."""
+
+
+class FusedDecoder:
+    """The common shape, from the modules of a loaded model; shares no memory with them but the embeddings."""
+
+    def __init__(self, model: Any) -> None:
+        self._embedding = model.embed_tokens.weight
+        self.device, self.dtype = model.device, model.dtype
+        rope = getattr(model.config, "rope_parameters", None) or {}
+        if type(model.embed_tokens) is not torch.nn.Embedding or rope.get("rope_type", "default") not in _ROPES:
+            raise UnlikeError("embeddings or rotary positions")
+        self._rotary = model.rotary_emb
+        self._angles: tuple[Tensor, Tensor] | None = None
+        self._layers = [_FusedLayer(layer, model.config) for layer in model.layers]
+        self.layers = len(self._layers)
+
+    def forward(self, ids: Tensor, start: int, state: capture.State) -> None:
+        """Run token ids (R,) at positions `start`..; every layer's attention goes to `state`.
+
+        The last layer's attention is the last thing computed: nobody reads what comes behind it.
+        """
+        x = functional.embedding(ids.to(self.device), self._embedding)  # (R, E)
+        cos, sin = self._positions(start, start + len(ids))
+        for index, layer in enumerate(self._layers):
+            q, k, v = layer.project(x, cos, sin)
+            out = state.attend(index, q, k, v, layer.scaling, None)  # (1, H, R, D)
+            if index + 1 < self.layers:
+                x = layer.finish(x, out.to(x.dtype))
+
+    def _positions(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        """Cosines and signed sines of positions [start, stop), (stop - start, 1, D) each."""
+        angles = self._angles
+        if angles is None or len(angles[0]) < stop:
+            positions = torch.arange(2 * stop, device=self.device)[None]
+            cos, sin = self._rotary(self._embedding[:1], positions)
+            sin = sin.clone()
+            sin[..., : sin.shape[-1] // 2].neg_()  # rotate_half's sign
+            angles = self._angles = cos[0, :, None], sin[0, :, None]
+        return angles[0][start:stop], angles[1][start:stop]
+
+
+class _FusedLayer:
+    def __init__(self, layer: Any, config: Any) -> None:
+        attention, mlp = layer.self_attn, layer.mlp
+        children = {name for name, _ in attention.named_children()}
+        if (
+            {name for name, _ in layer.named_children()} != _LAYER
+            or children - _HEAD_NORMS != _ATTENTION
+            or {name for name, _ in mlp.named_children()} - {"act_fn"} != {"gate_proj", "up_proj", "down_proj"}
+            or config.hidden_act != "silu"
+        ):
+            raise UnlikeError("layers")
+        self.scaling, self._dim = attention.scaling, attention.head_dim
+        self._kv_heads = attention.k_proj.out_features // self._dim
+        self._heads = attention.q_proj.out_features // self._dim
+        self._eps = layer.input_layernorm.variance_epsilon
+        self._head_norms = None
+        if children & _HEAD_NORMS:
+            q_norm, k_norm = attention.q_norm, attention.k_norm
+            self._head_norms = (q_norm.weight, q_norm.variance_epsilon), (k_norm.weight, k_norm.variance_epsilon)
+        before, behind = layer.input_layernorm.weight, layer.post_attention_layernorm.weight
+        self._qkv = _linear([attention.q_proj, attention.k_proj, attention.v_proj], before)
+        self._out = _linear([attention.o_proj])
+        self._gate, self._up = _linear([mlp.gate_proj], behind), _linear([mlp.up_proj], behind)
+        self._down = _linear([mlp.down_proj])
+
+    def project(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Hidden states (R, E) -> q (1, H, R, D), k and v (1, KV, R, D), positions applied."""
+        heads = self._qkv(_normed(x, self._eps)).view(len(x), -1, self._dim)  # (R, H + 2 KV, D)
+        turned = heads[:, : -self._kv_heads]
+        if self._head_norms:
+            (q_weight, q_eps), (k_weight, k_eps) = self._head_norms
+            turned = torch.cat(
+                [
+                    _normed(turned[:, : self._heads], q_eps) * q_weight,
+                    _normed(turned[:, self._heads :], k_eps) * k_weight,
+                ],
+                1,
+            )
+        half = self._dim // 2
+        rotated = turned * cos
+        rotated[..., :half].addcmul_(turned[..., half:], sin[..., :half])
+        rotated[..., half:].addcmul_(turned[..., :half], sin[..., half:])
+        parts = rotated[:, : self._heads], rotated[:, self._heads :], heads[:, -self._kv_heads :]
+        q, k, v = (part.transpose(0, 1)[None] for part in parts)
+        return q, k, v
+
+    def finish(self, x: Tensor, out: Tensor) -> Tensor:
+        """Attention's output (1, H, R, D) -> the layer's output (R, E), residuals and SwiGLU included."""
+        x = self._out.plus(out[0].transpose(0, 1).reshape(len(x), -1), x)
+        normed = _normed(x, self._eps)
+        return self._down.plus(self._up.times(normed, self._gate.swish(normed)), x)
+
+
+def _normed(x: Tensor, eps: float) -> Tensor:
+    """RMS norm without its weight; the mean square in float32."""
+    norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32)
+    return x * norm.square_().div_(x.shape[-1]).add_(eps).rsqrt_().to(x.dtype)
+
+
+class _Plain:
+    """A product with torch's public operations."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        self._weight, self._bias = weight, bias
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return functional.linear(x, self._weight, self._bias)
+
+    def swish(self, x: Tensor) -> Tensor:
+        return functional.silu(self(x), inplace=True)
+
+    def times(self, x: Tensor, other: Tensor) -> Tensor:
+        return self(x).mul_(other)
+
+    def plus(self, x: Tensor, other: Tensor) -> Tensor:
+        return self(x).add_(other)
+
+
+class _Packed:
+    """The same with oneDNN's: weights laid out once for the CPU's matrix units, what follows done in registers."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        self._weight = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), 512)
+        self._bias = bias
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return torch.ops.mkldnn._linear_pointwise(x, self._weight, self._bias, "none", [], "")
+
+    def swish(self, x: Tensor) -> Tensor:
+        return torch.ops.mkldnn._linear_pointwise(x, self._weight, self._bias, "swish", [], "")
+
+    def times(self, x: Tensor, other: Tensor) -> Tensor:
+        return torch.ops.mkldnn._linear_pointwise.binary(x, other, self._weight, self._bias, "mul")
+
+    def plus(self, x: Tensor, other: Tensor) -> Tensor:
+        return torch.ops.mkldnn._linear_pointwise.binary(x, other, self._weight, self._bias, "add")
+
+
+def _linear(modules: list[Any], norm: Tensor | None = None) -> _Plain | _Packed:
+    """Several products of one input as one, the weight of the norm before them folded in."""
+    if not all(type(module) is torch.nn.Linear for module in modules):
+        raise UnlikeError("a projection that is no plain Linear")
+    weight = torch.cat([module.weight for module in modules])
+    if norm is not None:
+        weight = (weight.float() * norm.float()).to(weight.dtype)
+    biases = [module.bias for module in modules]
+    bias = None
+    if any(b is not None for b in biases):
+        bias = torch.cat(
+            [
+                torch.zeros(m.out_features, dtype=weight.dtype, device=weight.device) if m.bias is None else m.bias
+                for m in modules
+            ]
+        )
+    packable = weight.device.type == "cpu" and torch.backends.mkldnn.is_available()
+    packable = packable and all(hasattr(torch.ops.mkldnn, op) for op in ("_linear_pointwise", "_reorder_linear_weight"))
+    return (_Packed if packable else _Plain)(weight, bias)
+
+
+@torch.inference_mode()
+def decoder_for(model: Any, sample: Tensor) -> Decoder:
+    """The fused decoder where it agrees with the model's modules on the token ids `sample` (R,), else the modules."""
+    modules = ModuleDecoder(model)
+    try:
+        fused = FusedDecoder(model)
+    except (UnlikeError, AttributeError) as error:
+        _log.debug("%s runs on transformers' modules: %s", type(model).__name__, error)
+        return modules
+    # The last layer's keys and values: all before it shows there.
+    expected, found = (_last_kv(decoder, sample) for decoder in (modules, fused))
+    off = float((found - expected).norm() / expected.norm())
+    if not off <= _TOLERANCE.get(model.dtype, 0.0):  # NaN compares false
+        _log.warning("%s runs on transformers' modules: fused layers are %.2g off", type(model).__name__, off)
+        return modules
+    return fused
+
+
+def _last_kv(decoder: Decoder, ids: Tensor) -> Tensor:
+    written: list[Tensor] = []
+    state = capture.Encode(decoder.layers, lambda _, k, v: written.append(torch.cat([k, v]).float()))
+    decoder.forward(ids, 0, state)
+    return written[-1]

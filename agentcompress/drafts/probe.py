@@ -1,0 +1,197 @@
+"""Attention of a query over cached windows: one softmax over pages that stay where they are.
+
+Knows tensors; knows nothing of text or units. Shapes: H query heads, KV key heads, G = H / KV, R rows of the probe,
+S tokens of the sink, P pages of a run, N = PAGE_TOKENS, D head dimension.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from agentcompress.drafts.capture import KV, capped, grouped
+from agentcompress.drafts.pages import PAGE_TOKENS, Run
+from agentcompress.errors import DraftUnsupportedError
+
+_ROWS_AT_ONCE = 64  # a long query over many windows would not fit in memory as one matrix
+_UNSHIFTED = 20.0  # logits up to here are exponentiated as they are
+
+
+class Spread(Protocol):
+    """Something that runs pieces of work, several at a time perhaps: `streams.Streams` behind it, or `in_turn`."""
+
+    def __call__(self, work: Callable[[int], None], count: int) -> Callable[[], None]:
+        """Begin `work(0)` .. `work(count - 1)`; the returned function returns when they are done."""
+        ...
+
+
+def in_turn(work: Callable[[int], None], count: int) -> Callable[[], None]:
+    """Do the pieces here and now."""
+    for index in range(count):
+        work(index)
+    return lambda: None
+
+
+class Probe:
+    """Query tokens over sink and windows jointly, and causally over themselves.
+
+    runs: the windows' pages. sink: per layer keys and values (1, KV, S, D). rows: R. After the pass `read()` gives,
+    in the layers of `band`, post-softmax attention averaged over the rows, and over the last `last_rows` of them.
+
+    Every page is exponentiated against the same shift per row, and what pages sum to is added up in their order: so
+    a result depends neither on who computed which page nor on where the pages lie.
+    """
+
+    def __init__(
+        self, runs: Sequence[Run], sink: Sequence[KV], rows: int, band: range, last_rows: int, spread: Spread = in_turn
+    ) -> None:
+        self._runs, self._sink, self._band, self._spread = runs, sink, band, spread
+        device = runs[0].kv.device
+        share = torch.zeros(2, rows, device=device)  # of a row in the mean, and in the mean of the last rows
+        share[0] = 1 / rows
+        share[1, -last_rows:] = 1 / min(rows, last_rows)
+        self._share = share
+        self._found = torch.empty(0)  # (layers of the band, 2, H, all P, N): mean, last
+        self._rest = torch.empty(0)  # (layers of the band, H)
+        self._end_reading: Callable[[], None] = lambda: None
+
+    def read(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Attention on the windows: mean and last, float32 (band, H, tokens); and what went elsewhere, (band, H)."""
+        self._end_reading()
+        if not len(self._rest):
+            raise DraftUnsupportedError("no attention was captured in the band's layers")
+        counts = torch.cat([run.real for run in self._runs]).sum(1).tolist()
+        found = torch.cat([self._found[:, :, :, page, :count] for page, count in enumerate(counts)], 3)
+        return found[:, 0], found[:, 1], self._rest  # (band, H, tokens) twice
+
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scaling: float, softcap: float | None) -> Tensor:
+        """Attend to sink, windows and the probe itself; in the band, write down who looked where."""
+        heads, rows = q.shape[1:3]
+        if not len(self._rest):
+            pages = sum(len(run.real) for run in self._runs)
+            self._found = q.new_zeros(len(self._band), 2, heads, pages, PAGE_TOKENS, dtype=torch.float32)
+            self._rest = q.new_zeros(len(self._band), heads, dtype=torch.float32)
+        near = [torch.cat([sink[0], own[0]], 1).float() for sink, own in zip(self._sink[layer], (k, v), strict=True)]
+        sink_tokens = near[0].shape[1] - rows
+        out = []
+        for start in range(0, rows, _ROWS_AT_ONCE):
+            block = slice(start, min(rows, start + _ROWS_AT_ONCE))
+            scaled = grouped(q[:, :, block] * scaling, k.shape[1])
+            seen_keys, seen_values = (part[:, : sink_tokens + block.stop] for part in near)  # (KV, S + .., D)
+            self._end_reading()
+            part = _Rows(scaled, seen_keys, seen_values, self._runs, layer, block.stop - start, softcap, self._spread)
+            out.append(part.attend())
+            if layer in self._band:
+                self._begin_reading(self._band.index(layer), part, self._share[:, block])
+        return torch.cat(out, 1)[None].to(q.dtype)
+
+    def _begin_reading(self, index: int, part: _Rows, share: Tensor) -> None:
+        """Add rows, each with its share (2, rows), to the means; done while the next layer is computed."""
+        groups, rows = part.total.shape[0], share.shape[1]
+        heads = part.total.shape[1] // rows  # of a group
+        mixing = torch.einsum("mr,hg->mhgr", share, torch.eye(heads, device=share.device))
+        mixing = mixing.reshape(2 * heads, heads * rows) / part.total.transpose(1, 2)  # (KV, 2 G, G R)
+        mixing = mixing.to(part.weights[0].dtype)
+        self._rest[index] += (part.rest / part.total).view(-1, rows) @ share[0]
+        found, starts = self._found[index].view(2, groups, heads, -1, PAGE_TOKENS), [0]
+        for run in self._runs:
+            starts.append(starts[-1] + len(run.real))
+
+        def read(i: int) -> None:
+            pages = starts[i + 1] - starts[i]
+            both = mixing.repeat(pages, 1, 1).bmm(part.weights[i])  # (P KV, 2 G, N)
+            both = both.view(pages, groups, 2, heads, PAGE_TOKENS).permute(2, 1, 3, 0, 4)
+            found[:, :, :, starts[i] : starts[i + 1]] += both
+
+        self._end_reading = self._spread(_inferring(read), len(self._runs))
+
+
+class _Rows:
+    """Some rows at one layer, q scaled (KV, G R, D), the same number of every head.
+
+    near_keys, near_values: of sink and probe up to the last of the rows, float32 (KV, S + .., D).
+    After `attend`: weights, per run (P KV, G R, N), exponentiated logits; total and rest, float32 (KV, G R, 1), the
+    sum of all weights and of those that are not on windows.
+    """
+
+    def __init__(
+        self,
+        q: Tensor,
+        near_keys: Tensor,
+        near_values: Tensor,
+        runs: Sequence[Run],
+        layer: int,
+        rows: int,
+        softcap: float | None,
+        spread: Spread,
+    ) -> None:
+        self._q, self._near_keys, self._near_values = q, near_keys, near_values
+        self._runs, self._layer, self._rows, self._softcap, self._spread = runs, layer, rows, softcap, spread
+        self.weights = [q] * len(runs)
+        self.total = self.rest = q
+
+    def attend(self) -> Tensor:
+        """Return (H, R, D)."""
+        logits = capped(self._q.float() @ self._near_keys.transpose(1, 2), self._softcap)  # (KV, G R, S + ..)
+        own = torch.ones(self._rows, self._rows, dtype=torch.bool, device=logits.device)
+        logits.view(-1, self._rows, logits.shape[2])[:, :, -self._rows :].masked_fill_(own.triu(1), -torch.inf)
+        # Any shift will do that keeps exp within range; where sinks take most of the attention, this is near the best.
+        shift = logits.amax(-1, keepdim=True)
+        shift = shift.to(self._q.dtype).float() if float(shift.abs().amax()) > _UNSHIFTED else shift * 0
+        weighted = self._weigh(logits, shift)
+        if not torch.isfinite(weighted).all():  # some window's logits are far above those of sink and probe
+            unshifted = torch.zeros_like(shift)
+            highest = [
+                self._logits(i, unshifted).view(-1, *self._q.shape[:2], PAGE_TOKENS).amax((0, 3)).float()[..., None]
+                for i in range(len(self._runs))
+            ]
+            weighted = self._weigh(logits, torch.stack([shift, *highest]).amax(0))
+        return (weighted / self.total).view(-1, self._rows, weighted.shape[-1])
+
+    def _weigh(self, near_logits: Tensor, shift: Tensor) -> Tensor:
+        """Set weights, total and rest for a shift (KV, G R, 1); return the weighted values (KV, G R, D)."""
+        sums, weighted = [self._q] * len(self._runs), [self._q] * len(self._runs)
+
+        def weigh(i: int) -> None:
+            groups, run = self._q.shape[0], self._runs[i]
+            weights = self._weights_on(i, shift)
+            real = run.real.to(weights.dtype).repeat_interleave(groups, 0)[..., None]  # (P KV, N, 1)
+            sums[i] = weights.bmm(real).view(-1, groups, *weights.shape[1:2], 1)
+            weighted[i] = weights.bmm(run.kv[self._layer, 1].flatten(0, 1)).view(-1, *self._q.shape)
+            self.weights[i] = weights
+
+        end = self._spread(_inferring(weigh), len(self._runs))
+        near_weights = (near_logits - shift).exp()
+        self.rest = near_weights.sum(-1, keepdim=True)
+        near = near_weights @ self._near_values
+        end()
+        self.total = self.rest + torch.cat(sums).sum(0, dtype=torch.float32)
+        return near + torch.cat(weighted).sum(0, dtype=torch.float32)
+
+    def _weights_on(self, i: int, shift: Tensor) -> Tensor:
+        return self._logits(i, shift).exp_()
+
+    def _logits(self, i: int, shift: Tensor) -> Tensor:
+        """Logits on a run less `shift`, (P KV, G R, N): subtracted before rounding, so the high ones stay exact."""
+        keys = self._runs[i].kv[self._layer, 0]
+        pages = keys.shape[0]
+        q, keys = self._q.repeat(pages, 1, 1), keys.flatten(0, 1).transpose(1, 2)  # (P KV, G R, D), (P KV, D, N)
+        shift = shift.to(q.dtype)
+        if self._softcap is not None:
+            return capped(q.bmm(keys), self._softcap).sub_(shift.repeat(pages, 1, 1))
+        if not shift.any():
+            return q.bmm(keys)
+        return torch.baddbmm(shift.repeat(pages, 1, 1), q, keys, beta=-1)
+
+
+def _inferring(work: Callable[[int], None]) -> Callable[[int], None]:
+    """Work for another thread, where inference mode is off until somebody sets it."""
+
+    def inferring(piece: int) -> None:
+        with torch.inference_mode():
+            work(piece)
+
+    return inferring

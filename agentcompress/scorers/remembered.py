@@ -1,0 +1,38 @@
+"""Scores of the same segment and query, computed once: a wrapper around any scorer."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+from cachetools import LRUCache
+
+from agentcompress.digests import digest
+from agentcompress.protocols import Scorer
+from agentcompress.schema import Segment
+
+_ENTRY_BYTES = 200
+
+
+class RememberedScores:
+    """A scorer that computes the same segment and query once. budget_bytes: of the scores kept."""
+
+    def __init__(self, scorer: Scorer, budget_bytes: int = 1 << 24) -> None:
+        self.scorer = scorer
+        self._kept: LRUCache = LRUCache(budget_bytes, getsizeof=lambda scores: scores.nbytes + _ENTRY_BYTES)
+        self._lock = threading.Lock()
+
+    def score(self, segment: Segment, query: str) -> np.ndarray:
+        """Float64 (units,), a copy."""
+        units = np.fromiter(
+            (place for unit in segment.units for place in (unit.start, unit.end, unit.parent)), dtype=np.int64
+        )
+        key = digest(segment.text, segment.kind, units.tobytes(), query)
+        with self._lock:
+            scores = self._kept.get(key)
+        if scores is None:
+            scores = self.scorer.score(segment, query)
+            with self._lock:
+                if scores.nbytes + _ENTRY_BYTES <= self._kept.maxsize:
+                    self._kept[key] = scores
+        return scores.copy()

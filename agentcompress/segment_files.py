@@ -1,0 +1,147 @@
+"""Encoded windows on disk: one safetensors file each, shared by processes, capped in size.
+
+Nothing here is needed for a right answer: a file that is damaged is dropped, a folder that can't be written to or has
+gone is worked without, and a warning says so once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import tempfile
+import threading
+import zlib
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from agentcompress.config import checked_count
+from agentcompress.drafts.pages import Shape, Window, placed
+
+_log = logging.getLogger("agentcompress")
+_SUFFIX = ".kv.safetensors"
+_FULL_QUEUE = 64  # windows waiting to be written; more are not
+_RESCAN = 64  # files written before others' files are counted again
+_LEFTOVER_S = 3600
+
+
+class SegmentFiles:
+    """A folder of encoded windows. max_bytes: of all of them, >= 1; those not used for longest are deleted first."""
+
+    def __init__(self, folder: str | os.PathLike[str], max_bytes: int) -> None:
+        self.folder = Path(folder).expanduser()
+        self.max_bytes = checked_count("segment_cache_folder_bytes", max_bytes)
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="agentcompress-segments")
+        self._queued = threading.Semaphore(_FULL_QUEUE)
+        self._written = 0
+        self._bytes = 0
+        self._warned = False
+
+    def load(self, tokens: Mapping[str, int], shape: Shape) -> dict[str, Window]:
+        """Read the windows that are here, given the tokens of each by key."""
+        read: dict[str, Tensor] = {}
+        for key, count in tokens.items():
+            kv = self._read(self.folder / f"{key}{_SUFFIX}", shape, count)
+            if kv is not None:
+                read[key] = kv
+        windows = placed(list(read), [tokens[key] for key in read], shape, most_pages=16)
+        for window in windows:
+            for layer, (keys, values) in enumerate(read.pop(window.key)):
+                window.extent.write(layer, window.page, keys, values)
+        return {window.key: window for window in windows}
+
+    def store(self, windows: Iterable[Window]) -> None:
+        """Write windows in the background; a copy is made when it is a window's turn, for extents never change."""
+        for window in windows:
+            if self._queued.acquire(blocking=False):
+                self._writer.submit(self._store, window)
+
+    def flush(self) -> None:
+        """Return when everything stored so far is on disk, or was given up."""
+        self._writer.submit(lambda: None).result()
+
+    def _store(self, window: Window) -> None:
+        try:
+            self._write(self.folder / f"{window.key}{_SUFFIX}", window.kv().cpu())
+            if self._written % _RESCAN == 0 or self._bytes > self.max_bytes:
+                self._bytes = self._shrink()
+            self._written += 1
+        except Exception as error:  # noqa: BLE001 - a full or read-only disk in any of its ways
+            if not self._warned:
+                self._warned = True
+                _log.warning("segment cache: %s can't be written to (%s); going on without", self.folder, error)
+        finally:
+            self._queued.release()
+
+    def _write(self, file: Path, kv: Tensor) -> None:
+        from safetensors.torch import save
+
+        if file.exists():
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        data = save({"kv": kv}, {"crc32": str(_checksum(kv))})
+        handle, name = tempfile.mkstemp(suffix=".part", dir=self.folder)
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(data)
+            Path(name).replace(file)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                Path(name).unlink()
+            raise
+        self._bytes += len(data)
+
+    def _read(self, file: Path, shape: Shape, tokens: int) -> Tensor | None:
+        from safetensors import safe_open
+
+        if not file.is_file():
+            return None
+        try:
+            with safe_open(file, framework="pt") as opened:  # mapped into memory, not read into it
+                kv = opened.get_tensor("kv")
+                expected = (opened.metadata() or {}).get("crc32")
+            if tuple(kv.shape) == shape.of(tokens) and kv.dtype == shape.dtype and expected == str(_checksum(kv)):
+                os.utime(file)
+                return kv
+            reason = "not what was written"
+        except Exception as error:  # noqa: BLE001 - a damaged file makes its reader stumble in any way
+            reason = str(error)
+        _log.warning("segment cache: %s is damaged (%s) and is computed again", file, reason)
+        with contextlib.suppress(OSError):
+            file.unlink()
+        return None
+
+    def _shrink(self) -> int:
+        """Delete what is over the cap, the least recently used first, and leavings of killed writers."""
+        files, now = [], None
+        for entry in os.scandir(self.folder):
+            with contextlib.suppress(FileNotFoundError):  # another process shrinks as well
+                stat = entry.stat()
+                if entry.name.endswith(_SUFFIX):
+                    files.append((stat.st_mtime, stat.st_size, entry.path))
+                elif entry.name.endswith(".part"):
+                    now = now or _now(self.folder)
+                    if now - stat.st_mtime > _LEFTOVER_S:
+                        Path(entry.path).unlink()
+        total = sum(size for _, size, _ in files)
+        for _, size, path in sorted(files):
+            if total <= self.max_bytes:
+                break
+            with contextlib.suppress(OSError):
+                Path(path).unlink()
+            total -= size
+        return total
+
+
+def _now(folder: Path) -> float:
+    """The file system's idea of now, which may be another machine's."""
+    with tempfile.TemporaryFile(dir=folder) as file:
+        return os.fstat(file.fileno()).st_mtime
+
+
+def _checksum(kv: Tensor) -> int:
+    return zlib.crc32(kv.contiguous().view(torch.uint8).numpy().data)

@@ -1,0 +1,409 @@
+"""What is encoded once stays right: hits in any order, budgets, several callers, and disks that fail."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agentcompress import CompressConfig, Compressor, deadlines
+from agentcompress.drafts import load
+from agentcompress.drafts.pages import Window
+from agentcompress.drafts.runtime import DraftRuntime
+from agentcompress.errors import ConfigError, DeadlineError, ScoringError
+from agentcompress.schema import Segment
+from agentcompress.scorers.calibrated import CalibratedScorer
+from agentcompress.scorers.remembered import RememberedScores
+from agentcompress.segment_cache import SegmentCache, shared_cache
+from agentcompress.segment_files import SegmentFiles
+from tests.fakes import LongestScorer
+
+PROBE, NULL = [5, 6, 7, 8, 9], [5, 6]
+DOCUMENTS = [np.arange(start, start + length) % 300 + 3 for start, length in ((0, 300), (7, 40), (90, 256), (33, 1))]
+
+
+@pytest.fixture(scope="module")
+def runtime(tiny_draft: str) -> DraftRuntime:
+    return DraftRuntime(load.pull(tiny_draft), torch.float32)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "segments"
+
+
+def same(runtime: DraftRuntime, cache: SegmentCache, documents: Sequence[np.ndarray]) -> None:
+    """The cache gives the very bits that its runtime gives."""
+    windows, plain = cache.encode(documents), runtime.encode(documents)
+    assert [window.key for window in windows] == [window.key for window in plain]
+    for window, expected in zip(windows, plain, strict=True):
+        assert torch.equal(window.kv(), expected.kv())
+    for found, expected in zip(cache.probe(windows, PROBE, NULL), runtime.probe(plain, PROBE, NULL), strict=True):
+        assert torch.equal(found.mean, expected.mean)
+        assert torch.equal(found.last, expected.last)
+        assert torch.equal(found.rest, expected.rest)
+
+
+@settings(max_examples=30)
+@given(
+    calls=st.lists(st.lists(st.sampled_from(range(4)), min_size=1, max_size=5), min_size=1, max_size=5),
+    budget=st.sampled_from([1, 400_000, 1 << 30]),
+)
+def test_a_cache_changes_nothing(runtime: DraftRuntime, calls: list[list[int]], budget: int) -> None:
+    cache = SegmentCache(runtime, budget)
+    for call in calls:
+        same(runtime, cache, [DOCUMENTS[i] for i in call])
+        assert cache.stats().bytes <= budget
+
+
+def test_a_document_hits_in_another_order_and_beside_others(runtime: DraftRuntime) -> None:
+    cache = SegmentCache(runtime)
+    cache.encode(DOCUMENTS[:2])
+    cache.encode([DOCUMENTS[2], DOCUMENTS[1], DOCUMENTS[0], DOCUMENTS[1]])
+    assert (cache.stats().hits, cache.stats().misses) == (2, 3)
+    assert cache.stats().encode_ms > 0
+    cache.clear()
+    assert cache.stats().bytes == 0
+    cache.encode(DOCUMENTS[:1])
+    assert cache.stats().misses == 4
+
+
+def test_the_query_free_probe_is_computed_once(runtime: DraftRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache, probed = SegmentCache(runtime), []
+    original = DraftRuntime._probed
+    monkeypatch.setattr(
+        DraftRuntime, "_probed", lambda self, windows, ids: (probed.append(ids), original(self, windows, ids))[1]
+    )
+    windows = cache.encode(DOCUMENTS)
+    cache.probe(windows, PROBE, NULL)
+    cache.probe(windows, PROBE[1:], NULL)
+    cache.probe(windows[1:], PROBE, NULL)
+    assert sorted(map(tuple, probed)) == sorted(map(tuple, [PROBE, NULL, PROBE[1:], PROBE, NULL]))
+
+
+def test_a_thousand_segments_through_a_small_cache(runtime: DraftRuntime) -> None:
+    budget = 64 << 20
+    cache = SegmentCache(runtime, budget)
+    rng = np.random.default_rng(0)
+    documents = [rng.integers(3, 300, 40) for _ in range(1000)]
+    most = 0
+    for document in documents:
+        cache.encode([document])
+        most = max(most, cache.stats().bytes)
+    assert budget * 0.9 < most <= budget
+    stats = cache.stats()
+    assert stats.misses == 1000
+    assert stats.bytes + stats.evicted_bytes == 1000 * runtime.shape.page_bytes
+    cache.encode(documents[-300:])
+    assert cache.stats().misses == 1000  # the last ones are all here
+    cache.encode(documents[:300])
+    assert cache.stats().misses == 1300  # the first ones are not
+
+
+def test_what_is_used_stays(runtime: DraftRuntime) -> None:
+    cache = SegmentCache(runtime, 3 * runtime.shape.page_bytes)
+    for document in (DOCUMENTS[1], DOCUMENTS[2], DOCUMENTS[3], DOCUMENTS[1], np.arange(3, 60), np.arange(4, 60)):
+        cache.encode([document])
+    before = cache.stats().misses
+    cache.encode([DOCUMENTS[1]])
+    assert cache.stats().misses == before
+
+
+def test_a_budget_smaller_than_one_request(runtime: DraftRuntime) -> None:
+    cache = SegmentCache(runtime, runtime.shape.page_bytes)
+    for _ in range(2):
+        same(runtime, cache, DOCUMENTS)
+    assert cache.stats().bytes <= runtime.shape.page_bytes
+
+
+def test_callers_at_the_same_window_encode_it_once(runtime: DraftRuntime) -> None:
+    cache, errors = SegmentCache(runtime), []
+
+    def call() -> None:
+        try:
+            same(runtime, cache, DOCUMENTS)
+        except BaseException as error:  # noqa: BLE001 - told to the test
+            errors.append(error)
+
+    callers = [threading.Thread(target=call) for _ in range(8)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert errors == []
+    assert cache.stats().misses == len(DOCUMENTS)
+
+
+class SlowRuntime(DraftRuntime):
+    """Waits at a gate, and fails as often as it is told to."""
+
+    gate: threading.Event
+    failures: int
+
+    def encode(self, windows: Sequence[np.ndarray], *, extent_pages: int = 16) -> list[Window]:
+        self.gate.wait(10)
+        if self.failures:
+            self.failures -= 1
+            raise ScoringError("not this time")
+        return super().encode(windows, extent_pages=extent_pages)
+
+
+def test_a_call_that_waits_for_another_takes_over_when_that_fails(tiny_draft: str) -> None:
+    slow = SlowRuntime(load.pull(tiny_draft), torch.float32)
+    slow.gate, slow.failures = threading.Event(), 1
+    cache, ends = SegmentCache(slow), []
+
+    def call() -> None:
+        try:
+            ends.append(cache.encode(DOCUMENTS[:1])[0].tokens)
+        except ScoringError as error:
+            ends.append(str(error))
+
+    callers = [threading.Thread(target=call) for _ in range(3)]
+    for caller in callers:
+        caller.start()
+        time.sleep(0.02)
+    with deadlines.within(30), pytest.raises(DeadlineError):
+        cache.encode(DOCUMENTS[:1])  # waits no longer than it may
+    slow.gate.set()
+    for caller in callers:
+        caller.join()
+    assert sorted(map(str, ends)) == ["300", "300", "not this time"]
+    assert cache.stats().misses == 1
+
+
+def test_numbers_that_are_none_are_not_kept(tiny_draft: str) -> None:
+    own = DraftRuntime(load.pull(tiny_draft), torch.float32)
+    embedding = own.decoder._embedding  # type: ignore[attr-defined]
+    with torch.no_grad():
+        healthy = embedding[9].clone()
+        embedding[9] = float("nan")
+    cache = SegmentCache(own)
+    with pytest.raises(ScoringError, match="finite"):
+        cache.encode(DOCUMENTS)
+    with torch.no_grad():
+        embedding[9] = healthy
+    same(own, cache, DOCUMENTS)
+
+
+def test_files_serve_the_next_process(runtime: DraftRuntime, folder: Path) -> None:
+    files = SegmentFiles(folder, 1 << 30)
+    first = SegmentCache(runtime, files=files)
+    first.encode(DOCUMENTS)
+    files.flush()
+    second = SegmentCache(runtime, files=SegmentFiles(folder, 1 << 30))
+    same(runtime, second, DOCUMENTS[::-1])
+    assert (second.stats().file_hits, second.stats().misses) == (len(DOCUMENTS), 0)
+
+
+@pytest.mark.parametrize("damage", ["emptied", "cut", "one bit", "another window's"])
+def test_damaged_files_are_computed_again(
+    runtime: DraftRuntime, folder: Path, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    files = SegmentFiles(folder, 1 << 30)
+    window, other = SegmentCache(runtime, files=files).encode([DOCUMENTS[0], DOCUMENTS[2]])
+    files.flush()
+    file = folder / f"{window.key}.kv.safetensors"
+    data = bytearray(file.read_bytes())
+    data[-100] ^= 4
+    file.write_bytes(
+        {
+            "emptied": b"",
+            "cut": bytes(data[:-1000]),
+            "one bit": bytes(data),
+            "another window's": (folder / f"{other.key}.kv.safetensors").read_bytes(),
+        }[damage]
+    )
+    cache = SegmentCache(runtime, files=files)
+    same(runtime, cache, [DOCUMENTS[0], DOCUMENTS[2]])
+    assert (cache.stats().file_hits, cache.stats().misses) == (1, 1)
+    assert "is damaged" in caplog.text
+    files.flush()
+    fresh = SegmentCache(runtime, files=SegmentFiles(folder, 1 << 30))
+    fresh.encode([DOCUMENTS[0]])
+    assert fresh.stats().file_hits == 1  # it was mended
+
+
+def test_a_folder_that_can_not_be_written_to_is_worked_without(
+    runtime: DraftRuntime, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    files = SegmentFiles(tmp_path / "file" / "segments", 1 << 30)
+    for _ in range(2):
+        same(runtime, SegmentCache(runtime, files=files), DOCUMENTS)
+        files.flush()
+    assert caplog.text.count("can't be written to") == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of a process's file sizes are POSIX's")
+def test_a_full_disk_is_worked_without(tiny_draft: str, folder: Path) -> None:
+    out = in_another_process(
+        tiny_draft,
+        folder,
+        "import resource, signal\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))\n"
+        "cache.encode(documents); files.flush(); print(cache.stats().misses)",
+    )
+    assert "can't be written to" in out.stderr
+    assert out.stdout == "4\n"
+    assert [file.stat().st_size for file in folder.iterdir() if file.stat().st_size > 50_000] == []
+    assert list(folder.glob("*.part")) == []
+
+
+def test_a_folder_that_goes_away_under_way_comes_back(runtime: DraftRuntime, folder: Path) -> None:
+    files = SegmentFiles(folder, 1 << 30)
+    cache = SegmentCache(runtime, files=files)
+    cache.encode(DOCUMENTS[:2])
+    files.flush()
+    shutil.rmtree(folder)
+    same(runtime, cache, DOCUMENTS)
+    files.flush()
+    assert len(list(folder.iterdir())) == 2
+
+
+def test_the_folder_is_capped(runtime: DraftRuntime, folder: Path) -> None:
+    files = SegmentFiles(folder, 300_000)
+    cache = SegmentCache(runtime, files=files)
+    (folder).mkdir()
+    left = folder / "x.part"
+    left.touch()
+    os.utime(left, (1, 1))
+    for start in range(20):
+        cache.encode([np.arange(start + 3, start + 53)])
+        files.flush()
+    sizes = [file.stat().st_size for file in folder.iterdir()]
+    assert 200_000 < sum(sizes) <= 300_000 + max(sizes)
+    assert not left.exists()
+    again = SegmentCache(runtime, files=SegmentFiles(folder, 300_000))
+    again.encode([np.arange(22, 72)])
+    assert again.stats().file_hits == 1  # the last one is among those that stayed
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is POSIX's")
+def test_killed_while_writing(tiny_draft: str, runtime: DraftRuntime, folder: Path) -> None:
+    killed = in_another_process(
+        tiny_draft,
+        folder,
+        "import os, signal\n"
+        "from pathlib import Path\n"
+        "Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "cache.encode(documents); files.flush()",
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert len(list(folder.glob("*.part"))) == 1
+    files = SegmentFiles(folder, 1 << 30)
+    same(runtime, SegmentCache(runtime, files=files), DOCUMENTS)
+    files.flush()
+    assert len(list(folder.glob("*.kv.safetensors"))) == len(DOCUMENTS)
+
+
+def test_two_processes_on_one_folder(tiny_draft: str, runtime: DraftRuntime, folder: Path) -> None:
+    code = (
+        "for _ in range(20):\n"
+        "    cache.clear(); cache.encode(documents); files.flush()\n"
+        "print(cache.stats().misses + cache.stats().file_hits)"
+    )
+    other = subprocess.Popen(command(tiny_draft, folder, code), stdout=subprocess.PIPE, text=True)
+    files = SegmentFiles(folder, 300_000)  # so small that files come and go
+    while other.poll() is None:
+        same(runtime, SegmentCache(runtime, files=files), DOCUMENTS)
+    files.flush()
+    assert other.returncode == 0
+    assert other.stdout is not None
+    assert other.stdout.read() == "80\n"
+    other.stdout.close()
+
+
+def command(draft: str, folder: Path, code: str) -> list[str]:
+    setup = (
+        "import torch\n"
+        "from agentcompress.drafts import load\n"
+        "from agentcompress.drafts.runtime import DraftRuntime\n"
+        "from agentcompress.segment_cache import SegmentCache\n"
+        "from agentcompress.segment_files import SegmentFiles\n"
+        "from tests.unit.test_segment_cache import DOCUMENTS as documents\n"
+        f"files = SegmentFiles({str(folder)!r}, 1 << 30)\n"
+        f"cache = SegmentCache(DraftRuntime(load.pull({draft!r}), torch.float32), files=files)\n"
+    )
+    return [sys.executable, "-c", setup + code]
+
+
+def in_another_process(draft: str, folder: Path, code: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(draft, folder, code), capture_output=True, text=True, check=check, timeout=120)
+
+
+class CountingScorer(LongestScorer):
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def score(self, segment: Segment, query: str) -> np.ndarray:
+        self.calls += 1
+        return super().score(segment, query)
+
+
+def test_scores_are_remembered_by_text_units_and_query() -> None:
+    counting = CountingScorer()
+    scorer = RememberedScores(counting)
+    segments = [
+        Compressor(CompressConfig(scorer="lexical", segmenter=name))._segment("a\n\nb. c\n")
+        for name in ("lines", "prose")
+    ]
+    for _ in range(2):
+        for segment in segments:
+            for query in ("b", "c"):
+                scorer.score(segment, query)[:] = 0  # the caller's copy
+    assert counting.calls == 4
+    assert scorer.score(segments[0], "b").any()
+    small = RememberedScores(counting, budget_bytes=1)
+    small.score(segments[0], "b")
+    assert np.array_equal(small.score(segments[0], "b"), scorer.score(segments[0], "b"))
+
+
+def test_the_default_scorer_runs_on_the_cache_its_config_asks_for(tiny_draft: str, folder: Path) -> None:
+    text = "The cat sat on the mat. The dog barked.\n" * 60
+    results = []
+    for options in (
+        {"segment_cache_bytes": 0},
+        {},
+        {"segment_cache_bytes": 1 << 20, "segment_cache_folder": str(folder)},
+    ):
+        config = CompressConfig(draft=tiny_draft, **options)
+        compressor = Compressor(config)
+        results.append(compressor.compress_text(text, query="Who barked?", keep_rate=0.2).text)
+        scorer = compressor.scorer
+        assert isinstance(scorer, RememberedScores)
+        assert isinstance(scorer.scorer, CalibratedScorer)
+    assert results[0] == results[1] == results[2]
+    cache = shared_cache(tiny_draft, 1 << 20, str(folder), 8 << 30)
+    assert isinstance(cache, SegmentCache)
+    assert cache.stats().misses > 0
+    assert cache is shared_cache(tiny_draft, 1 << 20, str(folder), 8 << 30)
+    assert isinstance(shared_cache(tiny_draft, 0, None, 1), DraftRuntime)
+
+
+@pytest.mark.parametrize(
+    ("field", "bad", "allowed"),
+    [
+        ("segment_cache_bytes", -1, "a whole number >= 0"),
+        ("segment_cache_bytes", 1.5, "a whole number >= 0"),
+        ("segment_cache_folder", 7, "a path or None"),
+        ("segment_cache_folder_bytes", 0, "a whole number >= 1"),
+    ],
+)
+def test_bad_cache_settings(field: str, bad: object, allowed: str) -> None:
+    with pytest.raises(ConfigError, match=f"{field} must be {allowed}"):
+        CompressConfig(**{field: bad})
