@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, replace
@@ -103,7 +103,7 @@ class SegmentCache:
         self._stats = CacheStats()
         page_bytes = runtime.shape.page_bytes
         self._extent_pages = max(1, min(_MOST_PAGES, budget_bytes // (_EXTENTS_PER_BUDGET * page_bytes)))
-        self.tokenizer = _RememberingTokenizer(runtime.tokenizer, self._remembered)
+        self.tokenizer = _RememberingTokenizer(runtime.tokenizer, self._kept)
 
     def encode(self, windows: Sequence[np.ndarray]) -> list[Window]:
         """Encode windows of token ids, those that are not here yet; a window that another call is at is waited for."""
@@ -126,10 +126,10 @@ class SegmentCache:
         """Probe with a query; what the query-free probe finds on the same windows is computed once."""
         started = time.perf_counter()
         key = digest("null", *(window.key for window in windows), *map(str, null))
-        known = self._remembered(key, lambda: None)
+        known = self._kept.get(key)
         if known is None:
             asked, known = self.runtime.probe(windows, query, null)
-            self._remember(key, known)
+            self._kept.put(key, known)
         else:
             asked = self.runtime.probe_query(windows, query)
         self._count(probe_ms=(time.perf_counter() - started) * 1000)
@@ -138,12 +138,19 @@ class SegmentCache:
     def stats(self) -> CacheStats:
         """What was found, computed, kept and given up so far."""
         with self._lock:
-            return replace(self._stats, bytes=int(self._kept.currsize), evicted_bytes=self._kept.evicted_bytes)
+            stats = self._stats
+        held, evicted = self._kept.sizes()
+        return replace(stats, bytes=held, evicted_bytes=evicted)
+
+    def kv_bytes_per_token(self) -> float:
+        """Memory of the windows kept now, padding included, for each of their draft tokens; 0 when none are."""
+        windows = self._kept.windows()
+        held = sum({id(window.extent): window.extent.nbytes for window in windows}.values())
+        return held / max(1, sum(window.tokens for window in windows))
 
     def clear(self) -> None:
         """Forget everything in memory; files stay."""
-        with self._lock:
-            self._kept = _Kept(int(self._kept.maxsize))
+        self._kept.clear()
 
     def _claim(self, keys: list[str], found: dict[str, Window]) -> tuple[list[str], dict[str, Future[Window]]]:
         """Put what is here into `found`; return the keys this call is to encode, and those others are at."""
@@ -169,14 +176,15 @@ class SegmentCache:
             if self._files:
                 done.update(self._files.load({key: len(ids) for key, ids in ids_of.items()}, self.runtime.shape))
             missing = [key for key in ids_of if key not in done]
+            self._kept.make_room(self.runtime.shape.window_bytes(len(ids_of[key]) for key in missing))
             encoded = self.runtime.encode([ids_of[key] for key in missing], extent_pages=self._extent_pages)
             done.update(zip(missing, encoded, strict=True))
             self._count(misses=len(missing), file_hits=len(done) - len(missing))
             if self._files:
                 self._files.store(encoded)
         finally:
+            self._kept.keep(list(done.values()))
             with self._lock:
-                self._kept.keep(list(done.values()))
                 pending = {key: self._pending.pop(key) for key in ids_of}
             for key, future in pending.items():
                 if key in done:
@@ -186,47 +194,70 @@ class SegmentCache:
         self._count(encode_ms=(time.perf_counter() - started) * 1000)
         return done
 
-    def _remembered(self, key: str, make: Callable[[], Any]) -> Any:
-        """Return what is kept under `key`, or make it and keep it."""
-        with self._lock:
-            value = self._kept.get(key)
-        if value is None:
-            value = make()
-            if value is not None:
-                self._remember(key, value)
-        return value
-
-    def _remember(self, key: str, value: Any) -> None:
-        with self._lock:
-            self._kept.put(key, value)
-
     def _count(self, **more: float) -> None:
         with self._lock:
             changed = {name: getattr(self._stats, name) + value for name, value in more.items()}
             self._stats = replace(self._stats, **changed)
 
 
-class _Kept(LRUCache):
-    """Extents by identity, and anything else with `nbytes` by key. `windows` finds a window's extent."""
+class _Kept:
+    """What is in memory: extents of windows, and anything else that has `nbytes`. Safe in several threads."""
+
+    def __init__(self, budget_bytes: int) -> None:
+        self._lock = threading.Lock()
+        self._entries = _Entries(budget_bytes)
+
+    def get(self, key: str) -> Any:
+        with self._lock:
+            return self._entries.get(key)
+
+    def put(self, key: str, value: Any) -> None:
+        """Keep a value, unless it alone is over the budget."""
+        with self._lock:
+            self._entries.put(key, value)
+
+    def window(self, key: str) -> Window | None:
+        with self._lock:
+            window = self._entries.windows.get(key)
+            if window is not None:
+                self._entries.get(id(window.extent))  # used: moves to the end of the line
+            return window
+
+    def keep(self, windows: list[Window]) -> None:
+        with self._lock:
+            for window in windows:
+                if id(window.extent) in self._entries or self._entries.put(id(window.extent), window.extent):
+                    self._entries.windows[window.key] = window
+
+    def make_room(self, more: int) -> None:
+        """Evict now what so many bytes would push out, so that old and new are not in memory together."""
+        with self._lock:
+            while self._entries and self._entries.currsize + more > self._entries.maxsize:
+                self._entries.popitem()
+
+    def windows(self) -> list[Window]:
+        with self._lock:
+            return list(self._entries.windows.values())
+
+    def sizes(self) -> tuple[int, int]:
+        """Bytes held, and bytes evicted so far."""
+        with self._lock:
+            return int(self._entries.currsize), self._entries.evicted_bytes
+
+    def clear(self) -> None:
+        with self._lock:
+            self._entries = _Entries(int(self._entries.maxsize))
+
+
+class _Entries(LRUCache):
+    """Extents by identity (an int), anything else by its key (a str)."""
 
     def __init__(self, budget_bytes: int) -> None:
         super().__init__(budget_bytes, getsizeof=lambda value: value.nbytes)
         self.windows: dict[str, Window] = {}
         self.evicted_bytes = 0
 
-    def window(self, key: str) -> Window | None:
-        window = self.windows.get(key)
-        if window is not None:
-            self.get(id(window.extent))  # used: moves to the end of the line
-        return window
-
-    def keep(self, windows: list[Window]) -> None:
-        for window in windows:
-            if id(window.extent) in self or self.put(id(window.extent), window.extent):
-                self.windows[window.key] = window
-
-    def put(self, key: Any, value: Any) -> bool:
-        """Keep a value, unless it alone is over the budget."""
+    def put(self, key: str | int, value: Any) -> bool:
         if value.nbytes > self.maxsize:
             return False
         self[key] = value
@@ -243,12 +274,17 @@ class _Kept(LRUCache):
 class _RememberingTokenizer:
     """A tokenizer that knows the texts it saw last."""
 
-    def __init__(self, tokenizer: Tokenizer, remembered: Callable[[str, Callable[[], Any]], Any]) -> None:
-        self._tokenizer, self._remembered = tokenizer, remembered
+    def __init__(self, tokenizer: Tokenizer, kept: _Kept) -> None:
+        self._tokenizer, self._kept = tokenizer, kept  # not the cache: a cycle would keep its memory for long
         self.template = tokenizer.template
 
     def tokenize(self, text: str) -> Tokens:
-        return self._remembered(digest("tokens", text), lambda: self._tokenizer.tokenize(text))
+        key = digest("tokens", text)
+        tokens = self._kept.get(key)
+        if tokens is None:
+            tokens = self._tokenizer.tokenize(text)
+            self._kept.put(key, tokens)
+        return tokens
 
     def template_ids(self, text: str) -> list[int]:
         return self._tokenizer.template_ids(text)

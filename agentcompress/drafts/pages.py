@@ -8,7 +8,7 @@ Knows tensors; knows nothing of text or models. Shapes: L layers, P pages, KV ke
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -36,6 +36,10 @@ class Shape:
     def page_bytes(self) -> int:
         """Memory of a page."""
         return PAGE_TOKENS * self.token_bytes
+
+    def window_bytes(self, tokens: Iterable[int]) -> int:
+        """Memory of windows of so many tokens each, padding included."""
+        return self.page_bytes * sum(map(pages_of, tokens))
 
     def of(self, tokens: int) -> tuple[int, int, int, int, int]:
         """Shape of the keys and values of so many tokens: (L, 2, KV, T, D)."""

@@ -17,7 +17,7 @@ from agentcompress.drafts.pages import PAGE_TOKENS, Run
 from agentcompress.errors import DraftUnsupportedError
 
 _ROWS_AT_ONCE = 64  # a long query over many windows would not fit in memory as one matrix
-_UNSHIFTED = 20.0  # logits up to here are exponentiated as they are
+_UNSHIFTED = 20.0  # logits up to here are exponentiated as they are, where the type holds such numbers
 
 
 class Spread(Protocol):
@@ -140,7 +140,8 @@ class _Rows:
         logits.view(-1, self._rows, logits.shape[2])[:, :, -self._rows :].masked_fill_(own.triu(1), -torch.inf)
         # Any shift will do that keeps exp within range; where sinks take most of the attention, this is near the best.
         shift = logits.amax(-1, keepdim=True)
-        shift = shift.to(self._q.dtype).float() if float(shift.abs().amax()) > _UNSHIFTED else shift * 0
+        fits = torch.finfo(self._q.dtype).max > 1e30 and float(shift.abs().amax()) <= _UNSHIFTED
+        shift = shift * 0 if fits else shift.to(self._q.dtype).float()
         weighted = self._weigh(logits, shift)
         if not torch.isfinite(weighted).all():  # some window's logits are far above those of sink and probe
             unshifted = torch.zeros_like(shift)

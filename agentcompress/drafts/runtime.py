@@ -74,14 +74,31 @@ class DraftRuntime:
         self.sink_tokens = len(sink)
         model, self.layers = _band_model(files, dtype or best_dtype())
         self.dtype = model.dtype
+        self.weight_bytes = sum(weight.nbytes for weight in model.parameters())
+        projections = sum(w.numel() for name, w in model.named_parameters() if w.dim() == 2 and "embed" not in name)
+        self._flop_weights = projections * (model.config.num_hidden_layers - 1) / model.config.num_hidden_layers
         self.band = range(int(BAND[0] * self.layers), max(1, int(BAND[1] * self.layers)))
         self.decoder = decoder_for(model, torch.tensor(sink))
         self._streams = _streams(self.decoder.device, threads)
         self._sink: list[capture.KV] = []
         self.shape = self._encode_sink(torch.tensor(sink))
+        self._attention_width = (self.shape.layers - 1) * model.config.num_attention_heads * self.shape.head_dim
         identity = [files.revision, self.dtype, self.layers, self.band.stop, type(self.decoder).__name__, sink]
         self.identity = hashlib.blake2b(repr(identity).encode(), digest_size=16).hexdigest()
-        _log.debug("draft %s: %s, %d threads", files.name, type(self.decoder).__name__, self._streams.count)
+        _log.debug("draft %s: %s, %d threads", files.name, type(self.decoder).__name__, self.threads)
+
+    @property
+    def threads(self) -> int:
+        """Windows that are computed at a time, at most."""
+        return self._streams.count
+
+    def flops(self, tokens: int) -> float:
+        """Floating-point operations that encoding a window of so many tokens takes: products of weights and attention.
+
+        The last layer, of which only keys and values are computed, is left out.
+        """
+        pairs = tokens * self.sink_tokens + tokens * (tokens + 1) / 2
+        return 2.0 * self._flop_weights * tokens + 4.0 * self._attention_width * pairs
 
     def window_key(self, ids: np.ndarray) -> str:
         """What `Window.key` will be for these token ids: digest of draft, revision, dtype, layers, sink and ids."""
@@ -186,9 +203,12 @@ def _streams(device: torch.device, threads: int | None) -> Streams:
 
 
 def best_dtype() -> torch.dtype:
-    """bfloat16 where the CPU multiplies it natively (AMX, AVX512-BF16) or a GPU is there, else float32."""
-    if default_device() != "cpu":
-        return torch.bfloat16
+    """bfloat16 where CPU (AMX, AVX512-BF16) or CUDA multiply it natively; else float16 on GPUs, float32 on CPUs."""
+    device = default_device()
+    if device == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    if device == "mps":
+        return torch.float16
     capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     native = any(capabilities.get(feature) for feature in ("amx_bf16", "avx512_bf16", "bf16"))
     return torch.bfloat16 if native else torch.float32

@@ -1,4 +1,4 @@
-"""Threads that run a draft's work, one core each: many small pieces, taken in turn, from all callers' batches.
+"""Threads that run a draft's work, one core each: many small pieces, from all callers' batches.
 
 Torch's own threads meet at a barrier after every operation, which is slow when one of them has lost its core; ours
 share nothing but the list of pieces. A piece is computed by one thread alone, so its result does not depend on how
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import deque
 from collections.abc import Callable
 
 import torch
@@ -33,16 +32,17 @@ class Streams:
         self._pid = -1
 
     def start(self, work: Callable[[int], None], count: int) -> Batch:
-        """Queue `work(0)` .. `work(count - 1)`, in this order; a stream's own batches go before those of callers."""
+        """Queue `work(0)` .. `work(count - 1)`, begun in this order.
+
+        A stream's own batches go before those of callers, and of these the one with the least left: a short call does
+        not wait for a long one, and equal calls are done one after the other, not all at the end.
+        """
         self._ensure_threads()
         nested = getattr(_local, "streams", None) is self
-        batch = Batch(self, work, count, None if nested else deadlines.current())
-        with self._changed:
-            if nested:
-                self._waiting.appendleft(batch)
-            else:
-                self._waiting.append(batch)
-            self._changed.notify_all()
+        batch = Batch(self, work, count, nested)
+        with self._lock:
+            self._waiting.append(batch)
+            self._work.notify(count)
         return batch
 
     def run(self, work: Callable[[int], None], count: int, what: str | None = None) -> None:
@@ -58,8 +58,9 @@ class Streams:
             if self._pid == os.getpid():
                 return
             self._pid = os.getpid()
-            self._changed = threading.Condition()
-            self._waiting: deque[Batch] = deque()
+            self._lock = threading.Lock()
+            self._work = threading.Condition(self._lock)
+            self._waiting: list[Batch] = []
             self._working = 0
             for i in range(self.count):
                 threading.Thread(target=self._serve, name=f"agentcompress-draft-{i}", daemon=True).start()
@@ -68,22 +69,23 @@ class Streams:
         use_one_thread()
         _local.streams = self
         while True:
-            with self._changed:
+            with self._lock:
                 while (claimed := self._next()) is None:
-                    self._changed.wait(_POLL_S if self._waiting else None)
+                    self._work.wait(_POLL_S if self._waiting else None)
                 self._working += 1
             batch, index = claimed
             batch.do(index)
-            with self._changed:
+            with self._lock:
                 self._working -= 1
-                self._changed.notify_all()
+                if self._waiting:
+                    self._work.notify()
             del batch, claimed  # and with it what its pieces hold, while we wait
 
     def _next(self) -> tuple[Batch, int] | None:
         """Claim the next piece, if this thread may work now. Call with the lock held."""
         if not self._waiting or self._working >= self._free():
             return None
-        for batch in tuple(self._waiting):
+        for batch in sorted(self._waiting, key=lambda batch: (not batch.nested, batch.left)):
             index = batch.claim()
             if index is not None:
                 return batch, index
@@ -91,14 +93,20 @@ class Streams:
 
 
 class Batch:
-    """Pieces of one call. All state is guarded by the streams' condition."""
+    """Pieces of one call. All state is guarded by the streams' lock."""
 
-    def __init__(
-        self, streams: Streams, work: Callable[[int], None], count: int, deadline: deadlines.Deadline | None
-    ) -> None:
-        self._streams, self._work, self._count, self._deadline = streams, work, count, deadline
+    def __init__(self, streams: Streams, work: Callable[[int], None], count: int, nested: bool) -> None:
+        self._streams, self._work, self._count, self.nested = streams, work, count, nested
+        self._deadline = None if nested else deadlines.current()  # what a piece needs inside is part of the piece
         self._claimed = self._done = 0
+        self._told = threading.Condition(streams._lock)  # of this batch alone: callers don't wake each other
+        self._listened = False
         self._error: BaseException | None = None
+
+    @property
+    def left(self) -> int:
+        """Pieces that nobody has begun."""
+        return self._count - self._claimed
 
     def claim(self) -> int | None:
         """Take the next piece that nobody has begun; None when there is none. Call with the lock held."""
@@ -118,36 +126,35 @@ class Batch:
             self._work(index)
         except BaseException as raised:  # noqa: BLE001 - whatever it is, the caller gets it
             error = raised
-        with self._streams._changed:
+        with self._streams._lock:
             self._done += 1
             if error is not None:
                 self._drop(error)
-            if self._done >= self._count:
-                self._streams._changed.notify_all()
+            if self._done >= self._count or error is not None or self._listened:
+                self._told.notify_all()
 
     def wait(self, what: str | None = None) -> None:
         """Return when every piece is done; a stream that waits for its own batch works on it meanwhile."""
-        nested = getattr(_local, "streams", None) is self._streams
-        while nested:
-            with self._streams._changed:
+        while self.nested:
+            with self._streams._lock:
                 index = self.claim()
             if index is None:
                 break
             self.do(index)
         reported = -1
+        self._listened = bool(what) and progress.is_listened_to()
         while True:
-            with self._streams._changed:
-                if self._done >= self._count or (self._error and not nested):
+            with self._streams._lock:
+                if self._done >= self._count or (self._error and not self.nested):
                     break
                 if self._deadline is not None and self._deadline.is_over:
                     self._drop(self._deadline.error())
                     break
-                if what and self._done != reported:
-                    reported = self._done
-                else:
-                    self._streams._changed.wait(_POLL_S if self._deadline is not None else None)
+                if not self._listened or self._done == reported:
+                    self._told.wait(_POLL_S if self._deadline is not None else None)
                     continue
-            progress.report(what, reported, self._count)
+                reported = self._done
+            progress.report(what or "", reported, self._count)
         if self._error is not None:
             raise self._error
         if what:

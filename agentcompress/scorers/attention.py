@@ -24,16 +24,16 @@ def prior(a0: Tensor) -> Tensor:
     return a0.mean((0, 1))
 
 
-def joint_softmax(parts: Sequence[Tensor], rests: Sequence[Tensor]) -> Tensor:
-    """Put attention that was read in groups of windows on the scale of one softmax over all of them.
+def joint_factors(sums: Sequence[Tensor], rests: Sequence[Tensor]) -> list[Tensor]:
+    """What puts attention that was read in groups of windows on the scale of one softmax over all of them.
 
-    parts: per group (L, H, T_g), attention on its tokens; rests: per group (L, H), attention that went to the sink
+    sums: per group (L, H), attention on all of its tokens; rests: per group (L, H), attention that went to the sink
     and the probe, which every group saw alike. With e_g the unnormalised weights and r the (shared) weight of the
     rest, parts_g / rests_g = e_g / r in every group, and the joint softmax is (e_g / r) / (1 + sum of all e / r).
     Exact for one group; for several it assumes that the probe's queries do not depend on the group.
-    Returns (L, H, sum of T_g).
+    Returns per group (L, H), to multiply its attention (L, H, T_g) by.
     """
-    if len(parts) == 1:
-        return parts[0]
-    relative = torch.cat([a / rest[..., None].clamp_min(EPSILON) for a, rest in zip(parts, rests, strict=True)], -1)
-    return relative / (1 + relative.sum(-1, keepdim=True))
+    if len(sums) == 1:
+        return [torch.ones_like(rests[0])]
+    total = 1 + torch.stack([part / rest.clamp_min(EPSILON) for part, rest in zip(sums, rests, strict=True)]).sum(0)
+    return [1 / (rest.clamp_min(EPSILON) * total) for rest in rests]

@@ -27,7 +27,7 @@ class CalibratedScorer:
 
     window_tokens: draft tokens encoded together, 16 to 4096 (512; 320 keeps a little less: fewer neighbours see each
     other). group_tokens: draft tokens in one joint softmax; longer segments are read in groups, put on one scale by
-    `attention.joint_softmax`, which bounds memory. lexical_weight: BM25's weight at both levels, >= 0.
+    `attention.joint_factors`, which bounds memory. lexical_weight: BM25's weight at both levels, >= 0.
     neighbour_weight: that of the units before and behind, >= 0. max_query_tokens: a longer query is shortened in its
     middle.
     """
@@ -84,6 +84,8 @@ class CalibratedScorer:
 
     def token_scores(self, segment: Segment, query: str) -> tuple[np.ndarray, np.ndarray]:
         """Scores of the segment's draft tokens and where each ends in the text; float64 and int64, (tokens,)."""
+        import torch
+
         from agentcompress.scorers import attention
 
         runtime = self._runtime()
@@ -92,15 +94,19 @@ class CalibratedScorer:
             return np.zeros(0), tokens.ends
         probes = [self._probe(runtime.tokenizer, text) for text in (query, NULL_QUERY)]
         windows = window_ranges(unit_of_tokens(segment, tokens.ends), self.window_tokens)
-        read = []
-        for group in _groups(windows, self.group_tokens):
-            read.append(runtime.probe(runtime.encode([tokens.ids[a:b] for a, b in group]), *probes))
-        a, a0 = (
-            attention.joint_softmax([found[i].mean for found in read], [found[i].rest for found in read])
+        read = [
+            runtime.probe(runtime.encode([tokens.ids[a:b] for a, b in group]), *probes)
+            for group in _groups(windows, self.group_tokens)
+        ]
+        scores = []
+        factors = [
+            attention.joint_factors([found[i].mean.sum(-1) for found in read], [found[i].rest for found in read])
             for i in (0, 1)
-        )
-        scores = attention.log_ratio(a, a0) if query.strip() else attention.prior(a0)
-        return scores.double().numpy(), tokens.ends
+        ]
+        for found, factor, factor0 in zip(read, *factors, strict=True):
+            a, a0 = found[0].mean * factor[..., None], found[1].mean * factor0[..., None]
+            scores.append(attention.log_ratio(a, a0) if query.strip() else attention.prior(a0))
+        return torch.cat(scores).double().numpy(), tokens.ends
 
     def _probe(self, tokenizer: Tokenizer, query: str) -> list[int]:
         question = tokenizer.tokenize(f"\n\nQuestion: {query}").ids.tolist()

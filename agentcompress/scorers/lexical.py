@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections import Counter
 
 import numpy as np
+from cachetools import LRUCache, cached
 
 from agentcompress.config import checked_weight
 from agentcompress.schema import Segment
-from agentcompress.scorers.units import with_parents
+from agentcompress.scorers.units import segment_digest, with_parents
 
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_]+(?:_+[^\W_]+)*")
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_a-zA-Z]+")
+_KEPT_WORDS = 300_000
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
 
 
@@ -33,7 +36,7 @@ class LexicalScorer:
 
     def bm25(self, segment: Segment, query: str) -> tuple[np.ndarray, np.ndarray]:
         """BM25 of every unit and its length in words, (units,) each."""
-        documents = [Counter(words(segment.text[unit.start : unit.end])) for unit in segment.units]
+        documents = _documents(segment)
         sizes = np.array([document.total() for document in documents], dtype=np.float64)
         scores = np.zeros(len(documents))
         mean_size = sizes.mean() if sizes.any() else 1.0
@@ -46,6 +49,15 @@ class LexicalScorer:
             length = 1 - self.b + self.b * sizes / mean_size
             scores += rarity * counts * (self.k1 + 1) / np.maximum(counts + self.k1 * length, 1e-9)
         return scores, sizes
+
+
+@cached(  # the part that does not depend on the query
+    LRUCache(_KEPT_WORDS, getsizeof=lambda documents: sum(map(len, documents))),
+    key=segment_digest,
+    lock=threading.Lock(),
+)
+def _documents(segment: Segment) -> tuple[Counter[str], ...]:
+    return tuple(Counter(words(segment.text[unit.start : unit.end])) for unit in segment.units)
 
 
 def words(text: str) -> list[str]:

@@ -10,6 +10,7 @@ from cachetools import LRUCache
 from agentcompress.digests import digest
 from agentcompress.protocols import Scorer
 from agentcompress.schema import Segment
+from agentcompress.scorers.units import segment_digest
 
 _ENTRY_BYTES = 200
 
@@ -24,10 +25,7 @@ class RememberedScores:
 
     def score(self, segment: Segment, query: str) -> np.ndarray:
         """Float64 (units,), a copy."""
-        units = np.fromiter(
-            (place for unit in segment.units for place in (unit.start, unit.end, unit.parent)), dtype=np.int64
-        )
-        key = digest(segment.text, segment.kind, units.tobytes(), query)
+        key = digest(segment_digest(segment), query)
         with self._lock:
             scores = self._kept.get(key)
         if scores is None:

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
+from agentcompress.digests import digest
 from agentcompress.schema import Segment
 
 _TINY = 1e-9
+
+
+def segment_digest(segment: Segment) -> str:
+    """A short key of everything a scorer may look at in a segment."""
+    units = np.fromiter(
+        (place for unit in segment.units for place in (unit.start, unit.end, unit.parent)), dtype=np.int64
+    )
+    return digest(segment.text, segment.kind, units.tobytes())
 
 
 def unit_of_tokens(segment: Segment, ends: np.ndarray) -> np.ndarray:

@@ -135,7 +135,9 @@ def test_groups_are_put_on_the_scale_of_one_softmax() -> None:
         weights = torch.cat([rest, group], -1).softmax(-1)
         parts.append(weights[..., 4:])
         rests.append(weights[..., :4].sum(-1))
-    assert torch.allclose(attention.joint_softmax(parts, rests), joint, atol=1e-6)
+    factors = attention.joint_factors([part.sum(-1) for part in parts], rests)
+    scaled = [part * factor[..., None] for part, factor in zip(parts, factors, strict=True)]
+    assert torch.allclose(torch.cat(scaled, -1), joint, atol=1e-6)
 
 
 def test_a_long_segment_is_read_in_groups(tiny_draft: str) -> None:

@@ -119,6 +119,20 @@ def test_only_as_many_work_as_there_are_free_cores() -> None:
     assert most[0] == 2
 
 
+def test_a_short_call_does_not_wait_for_a_long_one() -> None:
+    streams, gate, order = Streams(1), threading.Event(), []
+    blocker = streams.start(lambda _: gate.wait(10), 1)
+    batches = [
+        streams.start(lambda i, name=name: order.append((name, i)), count)
+        for name, count in (("long", 4), ("short", 2), ("as short", 2))
+    ]
+    gate.set()
+    for batch in (blocker, *batches):
+        batch.wait()
+    assert [name for name, _ in order] == ["short", "short", "as short", "as short", "long", "long", "long", "long"]
+    assert [i for name, i in order if name == "long"] == [0, 1, 2, 3]
+
+
 def test_many_callers_at_once() -> None:
     streams, sums = Streams(3), {}
 

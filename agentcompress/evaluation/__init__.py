@@ -1,0 +1,1 @@
+"""Measurements anyone can repeat: how fast the draft is (`bench`)."""

@@ -1,0 +1,234 @@
+"""How fast the draft is: cold, warm and hot calls, against the published method and the machine's own ceiling.
+
+A call is `Scorer.score` of the default scorer: text and units in, scores out. Counting the target's tokens, selecting
+and rendering are not the draft's and are not in it. Ratios are taken within one run, neighbours in time.
+"""
+
+from __future__ import annotations
+
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from agentcompress import progress
+from agentcompress.config import checked_count
+from agentcompress.errors import InvalidInputError
+from agentcompress.evaluation.passages import passage
+from agentcompress.evaluation.rivals import GemmCeiling, SpeculativePass, at_once
+from agentcompress.schema import Segment
+from agentcompress.segment_cache import SegmentCache
+
+LENGTHS = (1024, 2048, 4096, 8192, 16_384, 32_768, 65_536, 131_072)
+_QUERY = "Why was the {} moved?"
+_SUBJECTS = ("shipment", "session", "replica", "batch", "index", "order")
+_CALLERS, _CALLER_TOKENS = 16, 4096
+_SHORT = 16_384  # up to here a length is measured several times
+_SLACK_BYTES = 3 << 29  # 1.5 GiB for everything but weights and cache
+
+
+@dataclass(frozen=True)
+class Row:
+    """Times at a length, in milliseconds, medians; None where not measured."""
+
+    tokens: int
+    cold_ms: float
+    warm_ms: float
+    hot_ms: float
+    baseline_ms: float | None
+
+
+@dataclass(frozen=True)
+class _Call:
+    """Milliseconds, and memory, of calls on one text."""
+
+    cold: list[float]
+    warm: list[float]
+    hot: list[float]
+    peak_rss_bytes: int
+    kv_bytes_per_token: float
+
+
+@dataclass
+class BenchReport:
+    """What a run found. `keys` are the figures for machines; `rows` the table; `machine` where it was."""
+
+    draft: str
+    machine: dict[str, Any]
+    rows: list[Row] = field(default_factory=list)
+    keys: dict[str, float | int | bool | None] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything, the keys on the top level."""
+        return {**self.keys, "draft": self.draft, "machine": self.machine, "rows": [asdict(row) for row in self.rows]}
+
+
+class Bench:
+    """One run over a draft's runtime. Everything is measured on caches of its own."""
+
+    def __init__(self, draft: str, lengths: Sequence[int] = LENGTHS, budget_bytes: int = 1 << 30) -> None:
+        from agentcompress.drafts.runtime import shared_runtime
+        from agentcompress.scorers.calibrated import CalibratedScorer
+        from agentcompress.scorers.remembered import RememberedScores
+
+        if not lengths or min(checked_count("lengths", length) for length in lengths) < 64:
+            raise InvalidInputError("lengths", list(lengths), "token counts >= 64")
+        self._lengths = sorted(set(lengths))
+        self._runtime = shared_runtime(draft)
+        self._budget = budget_bytes
+        self._new_cache = lambda: SegmentCache(self._runtime, budget_bytes)
+        self._new_scorer = lambda cache: RememberedScores(CalibratedScorer(lambda: cache))
+        self._seed = 0
+        self._report = BenchReport(draft, self._machine())
+
+    def run(self) -> BenchReport:
+        """Measure everything. Takes minutes."""
+        self._warm_up()
+        steps: list[tuple[str, Callable[[], None]]] = [
+            *((f"{length} tokens", lambda length=length: self._measure(length)) for length in self._lengths),
+            ("share of the ceiling", self._measure_share),
+            (f"{_CALLERS} callers at once", self._measure_callers),
+            ("speculative prefill", self._measure_baseline),
+        ]
+        for i, (name, step) in enumerate(steps):
+            progress.report(name, i, len(steps))
+            step()
+        progress.report("done", len(steps), len(steps))
+        self._report.keys.update(self._growths())
+        return self._report
+
+    def _measure(self, tokens: int) -> None:
+        """Cold, warm and hot at a length; at the longest also the memory of the process."""
+        calls = [self._call(tokens) for _ in range(3 if tokens <= _SHORT else 1)]
+        cold, warm, hot = (
+            statistics.median(ms for call in calls for ms in getattr(call, name)) for name in ("cold", "warm", "hot")
+        )
+        self._report.rows.append(Row(tokens, cold, warm, hot, None))
+        keys = self._report.keys
+        if tokens == _SHORT:
+            keys["warm_speedup_16k"], keys["hot_speedup_16k"] = cold / warm, cold / hot
+            keys["kv_bytes_per_token"] = calls[0].kv_bytes_per_token
+        if tokens == self._lengths[-1]:
+            keys["peak_rss_bytes"] = max(call.peak_rss_bytes for call in calls)
+            keys["peak_rss_limit_bytes"] = self._runtime.weight_bytes + self._budget + _SLACK_BYTES
+
+    def _call(self, tokens: int) -> _Call:
+        """One fresh text: scored once cold, then with other queries, then again with the first."""
+        cache, segment = self._new_cache(), self._passage(tokens)
+        scorer = self._new_scorer(cache)
+
+        def score(subject: str) -> float:
+            return _ms(lambda: scorer.score(segment, _QUERY.format(subject)))
+
+        with _peak_rss() as peak:
+            cold = score("user")
+        subjects = _SUBJECTS if tokens * self._runtime.shape.token_bytes * 1.1 < self._budget else _SUBJECTS[:1]
+        warm, hot = [score(subject) for subject in subjects], [score("user") for _ in range(9)]
+        return _Call([cold], warm, hot, peak[0], cache.kv_bytes_per_token())
+
+    def _measure_share(self) -> None:
+        """Share of the best matrix product's speed that encoding reaches, in slices between readings of the product."""
+        ceiling = GemmCeiling(self._runtime.dtype, self._runtime.decoder.device.type, self._runtime.threads)
+        shares, readings = [], [ceiling.measure()]
+        for _ in range(2):
+            ids = self._runtime.tokenizer.tokenize(self._passage(_SHORT).text).ids
+            for start in range(0, len(ids), 4096):
+                windows = [ids[i : i + 512] for i in range(start, min(start + 4096, len(ids)), 512)]
+                seconds = _ms(lambda: self._runtime.encode(windows)) / 1000  # noqa: B023
+                readings.append(ceiling.measure())
+                flops = sum(self._runtime.flops(len(window)) for window in windows)
+                shares.append(flops / seconds / statistics.mean(readings[-2:]))
+        self._report.keys["gemm_share_16k"] = statistics.median(shares)
+        self._report.keys["gemm_ceiling_flops"] = statistics.median(readings)
+
+    def _measure_callers(self) -> None:
+        """The same calls in a row and at once, on caches of their own."""
+        segments = [self._passage(_CALLER_TOKENS) for _ in range(_CALLERS)]
+
+        def calls() -> list[Callable[[], np.ndarray]]:
+            scorer = self._new_scorer(self._new_cache())
+            return [lambda s=s: scorer.score(s, _QUERY.format("user")) for s in segments]
+
+        in_a_row: list[np.ndarray] = []
+        row_ms = _ms(lambda: in_a_row.extend(call() for call in calls()))
+        together: list[np.ndarray] = []
+        once_ms = _ms(lambda: together.extend(at_once(calls())))
+        self._report.keys["callers_at_once_over_in_a_row"] = once_ms / row_ms
+        same = all(np.array_equal(a, b) for a, b in zip(in_a_row, together, strict=True))
+        self._report.keys["callers_identical"] = same
+
+    def _measure_baseline(self) -> None:
+        """Speculative prefill where its context allows, each time next to a cold call of ours."""
+        lengths = [row.tokens for row in self._report.rows if row.tokens <= 8192]
+        baseline = SpeculativePass(self._runtime.files, self._runtime.dtype, self._runtime.decoder.device.type)
+        baseline.run(torch.arange(256))
+        for length in lengths:
+            theirs, ours = [], []
+            for _ in range(3):
+                segment = self._passage(length)
+                ids = torch.from_numpy(self._runtime.tokenizer.tokenize(segment.text).ids)
+                theirs.append(_ms(lambda: baseline.run(ids)))  # noqa: B023
+                scorer = self._new_scorer(self._new_cache())
+                ours.append(_ms(lambda: scorer.score(segment, _QUERY.format("user"))))  # noqa: B023
+            ratio = statistics.median(t / o for t, o in zip(theirs, ours, strict=True))
+            self._report.keys[f"cold_over_baseline_{length // 1024}k"] = ratio
+            i = [row.tokens for row in self._report.rows].index(length)
+            self._report.rows[i] = Row(**{**asdict(self._report.rows[i]), "baseline_ms": statistics.median(theirs)})
+
+    def _growths(self) -> dict[str, float]:
+        """Cold time over that of half the length, for every doubling that was measured."""
+        cold = {row.tokens: row.cold_ms for row in self._report.rows}
+        return {
+            f"growth_{tokens // 1024}k_over_{tokens // 2048}k": cold[tokens] / cold[tokens // 2]
+            for tokens in cold
+            if tokens % 2048 == 0 and tokens // 2 in cold
+        }
+
+    def _warm_up(self) -> None:
+        self._new_scorer(self._new_cache()).score(self._passage(2048), _QUERY.format("user"))
+
+    def _passage(self, tokens: int) -> Segment:
+        self._seed += 1
+        return passage(self._runtime.tokenizer, tokens, self._seed)
+
+    def _machine(self) -> dict[str, Any]:
+        return {
+            "device": self._runtime.decoder.device.type,
+            "dtype": str(self._runtime.dtype).removeprefix("torch."),
+            "threads": self._runtime.threads,
+            "decoder": type(self._runtime.decoder).__name__,
+            "torch": torch.__version__,
+        }
+
+
+def _ms(call: Callable[[], Any]) -> float:
+    started = time.perf_counter()
+    call()
+    return (time.perf_counter() - started) * 1000
+
+
+@contextmanager
+def _peak_rss() -> Iterator[list[int]]:
+    """The most memory the process held at any time inside, looked at every few milliseconds: [bytes]."""
+    import psutil
+
+    process, peak, ended = psutil.Process(), [0], threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(0.01):
+            peak[0] = max(peak[0], process.memory_info().rss)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield peak
+    finally:
+        ended.set()
+        watcher.join()
+        peak[0] = max(peak[0], process.memory_info().rss)
