@@ -24,7 +24,7 @@ from agentcompress.drafts.pages import Shape, Window, placed
 
 _log = logging.getLogger("agentcompress")
 _SUFFIX = ".kv.safetensors"
-_FULL_QUEUE = 64  # windows waiting to be written; more are not
+_FULL_QUEUE = 32  # windows waiting to be written, their memory held; more are not
 _RESCAN = 64  # files written before others' files are counted again
 _LEFTOVER_S = 3600
 

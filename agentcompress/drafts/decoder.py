@@ -91,14 +91,14 @@ class FusedDecoder:
                 x = layer.finish(x, out.to(x.dtype))
 
     def _positions(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
-        """Cosines and signed sines of positions [start, stop), (stop - start, 1, D) each."""
+        """Cosines and signed sines of positions [start, stop), (stop - start, D) each."""
         angles = self._angles
         if angles is None or len(angles[0]) < stop:
             positions = torch.arange(2 * stop, device=self.device)[None]
             cos, sin = self._rotary(self._embedding[:1], positions)
             sin = sin.clone()
             sin[..., : sin.shape[-1] // 2].neg_()  # rotate_half's sign
-            angles = self._angles = cos[0, :, None], sin[0, :, None]
+            angles = self._angles = cos[0], sin[0]
         return angles[0][start:stop], angles[1][start:stop]
 
 
@@ -129,24 +129,18 @@ class _FusedLayer:
 
     def project(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Hidden states (R, E) -> q (1, H, R, D), k and v (1, KV, R, D), positions applied."""
-        heads = self._qkv(_normed(x, self._eps)).view(len(x), -1, self._dim)  # (R, H + 2 KV, D)
-        turned = heads[:, : -self._kv_heads]
+        heads = self._qkv(_normed(x, self._eps)).view(len(x), -1, self._dim).transpose(0, 1)  # (H + 2 KV, R, D)
+        turned = heads[: -self._kv_heads]
         if self._head_norms:
-            (q_weight, q_eps), (k_weight, k_eps) = self._head_norms
+            parts = turned[: self._heads], turned[self._heads :]
             turned = torch.cat(
-                [
-                    _normed(turned[:, : self._heads], q_eps) * q_weight,
-                    _normed(turned[:, self._heads :], k_eps) * k_weight,
-                ],
-                1,
+                [_normed(part, eps) * weight for part, (weight, eps) in zip(parts, self._head_norms, strict=True)]
             )
         half = self._dim // 2
-        rotated = turned * cos
+        rotated = torch.mul(turned, cos, out=turned.new_empty(turned.shape))  # head by head, as attention reads it
         rotated[..., :half].addcmul_(turned[..., half:], sin[..., :half])
         rotated[..., half:].addcmul_(turned[..., :half], sin[..., half:])
-        parts = rotated[:, : self._heads], rotated[:, self._heads :], heads[:, -self._kv_heads :]
-        q, k, v = (part.transpose(0, 1)[None] for part in parts)
-        return q, k, v
+        return rotated[None, : self._heads], rotated[None, self._heads :], heads[None, -self._kv_heads :]
 
     def finish(self, x: Tensor, out: Tensor) -> Tensor:
         """Attention's output (1, H, R, D) -> the layer's output (R, E), residuals and SwiGLU included."""
