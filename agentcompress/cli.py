@@ -123,8 +123,13 @@ def bench(draft: str, lengths: str | None, json_file: str | None, plot_file: str
     from agentcompress.evaluation import bench_report
     from agentcompress.evaluation.bench import LENGTHS, Bench
 
+    for option, file in (("--json", json_file), ("--plot", plot_file)):  # said now, not after minutes
+        if file and not Path(file).absolute().parent.is_dir():
+            raise click.BadParameter(f"no such folder: {Path(file).parent}", param_hint=option)
     if plot_file:
         bench_report.pyplot()
+        if Path(plot_file).suffix.lower() not in bench_report.FORMATS:
+            raise click.BadParameter(f"one of {', '.join(bench_report.FORMATS)}", param_hint="--plot")
     try:
         tokens = [int(part) for part in lengths.split(",")] if lengths else LENGTHS
     except ValueError:

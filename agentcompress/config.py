@@ -45,9 +45,9 @@ class CompressConfig(BaseModel):
     """Blocks of a conversation with fewer target tokens are left alone."""
 
     segment_cache_bytes: Annotated[int, Field(ge=0)] = 1 << 30
-    """Memory for what the draft has encoded, shared by all compressors of the process with this draft; 0: none."""
+    """Memory for what the draft has encoded (0: none), shared where draft and cache settings are the same."""
 
-    segment_cache_folder: str | None = None
+    segment_cache_folder: Annotated[str | None, Field(min_length=1)] = None
     """Folder where encoded segments are kept for other processes and later ones; None: memory only."""
 
     segment_cache_folder_bytes: Annotated[int, Field(ge=1)] = 8 << 30

@@ -1,6 +1,7 @@
 """How long a caller waits, and how it takes its work back: told to the stages below it through the context.
 
-Work that has started is finished (and may be remembered); work that has not is dropped.
+Work that has started is finished, and kept where there is a cache; work that has not is dropped. The context does not
+reach threads by itself: `asyncio.to_thread` takes it along, an executor's `submit` does not.
 """
 
 from __future__ import annotations

@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
-from concurrent.futures import Future
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from cachetools import LRUCache
 
 from agentcompress import deadlines
 from agentcompress.config import checked_count
 from agentcompress.digests import digest
+from agentcompress.segment_memory import SegmentMemory
 
 if TYPE_CHECKING:
     from agentcompress.drafts.pages import Window
@@ -96,7 +96,7 @@ class SegmentCache:
 
     def __init__(self, runtime: Any, budget_bytes: int = 1 << 30, files: SegmentFiles | None = None) -> None:
         self.runtime = runtime
-        self._kept = _Kept(checked_count("segment_cache_bytes", budget_bytes))
+        self._kept = SegmentMemory(checked_count("segment_cache_bytes", budget_bytes))
         self._files = files
         self._lock = threading.Lock()
         self._pending: dict[str, Future[Window]] = {}
@@ -118,6 +118,7 @@ class SegmentCache:
                 window = _awaited(pending)
                 if window is not None:  # else whoever was at it gave up, and it is anyone's again
                     found[key] = window
+                    self._count(hits=1)
         return [found[key] for key in keys]
 
     def probe(
@@ -172,27 +173,37 @@ class SegmentCache:
         """Read or compute windows that this call has claimed."""
         started = time.perf_counter()
         done: dict[str, Window] = {}
+        read = 0
         try:
             if self._files:
                 done.update(self._files.load({key: len(ids) for key, ids in ids_of.items()}, self.runtime.shape))
-            missing = [key for key in ids_of if key not in done]
+            read, missing = len(done), [key for key in ids_of if key not in done]
             self._kept.make_room(self.runtime.shape.window_bytes(len(ids_of[key]) for key in missing))
-            encoded = self.runtime.encode([ids_of[key] for key in missing], extent_pages=self._extent_pages)
-            done.update(zip(missing, encoded, strict=True))
-            self._count(misses=len(missing), file_hits=len(done) - len(missing))
+            encoded = self.runtime.encode(
+                [ids_of[key] for key in missing],
+                extent_pages=self._extent_pages,
+                done=lambda window: done.__setitem__(window.key, window),  # also of a call that ends early
+            )
             if self._files:
                 self._files.store(encoded)
         finally:
-            self._kept.keep(list(done.values()))
-            with self._lock:
-                pending = {key: self._pending.pop(key) for key in ids_of}
-            for key, future in pending.items():
-                if key in done:
-                    future.set_result(done[key])
-                else:
-                    future.cancel()
-        self._count(encode_ms=(time.perf_counter() - started) * 1000)
+            try:
+                self._kept.keep(list(done.values()))
+            finally:
+                self._settle(ids_of, done)
+            milliseconds = (time.perf_counter() - started) * 1000
+            self._count(file_hits=read, misses=len(done) - read, encode_ms=milliseconds)
         return done
+
+    def _settle(self, keys: Iterable[str], done: Mapping[str, Window]) -> None:
+        """Tell those who wait for these windows that they are there, or that nobody is at them any more."""
+        with self._lock:
+            pending = {key: self._pending.pop(key) for key in keys}
+        for key, future in pending.items():
+            if key in done:
+                future.set_result(done[key])
+            else:
+                future.cancel()
 
     def _count(self, **more: float) -> None:
         with self._lock:
@@ -200,81 +211,10 @@ class SegmentCache:
             self._stats = replace(self._stats, **changed)
 
 
-class _Kept:
-    """What is in memory: extents of windows, and anything else that has `nbytes`. Safe in several threads."""
-
-    def __init__(self, budget_bytes: int) -> None:
-        self._lock = threading.Lock()
-        self._entries = _Entries(budget_bytes)
-
-    def get(self, key: str) -> Any:
-        with self._lock:
-            return self._entries.get(key)
-
-    def put(self, key: str, value: Any) -> None:
-        """Keep a value, unless it alone is over the budget."""
-        with self._lock:
-            self._entries.put(key, value)
-
-    def window(self, key: str) -> Window | None:
-        with self._lock:
-            window = self._entries.windows.get(key)
-            if window is not None:
-                self._entries.get(id(window.extent))  # used: moves to the end of the line
-            return window
-
-    def keep(self, windows: list[Window]) -> None:
-        with self._lock:
-            for window in windows:
-                if id(window.extent) in self._entries or self._entries.put(id(window.extent), window.extent):
-                    self._entries.windows[window.key] = window
-
-    def make_room(self, more: int) -> None:
-        """Evict now what so many bytes would push out, so that old and new are not in memory together."""
-        with self._lock:
-            while self._entries and self._entries.currsize + more > self._entries.maxsize:
-                self._entries.popitem()
-
-    def windows(self) -> list[Window]:
-        with self._lock:
-            return list(self._entries.windows.values())
-
-    def sizes(self) -> tuple[int, int]:
-        """Bytes held, and bytes evicted so far."""
-        with self._lock:
-            return int(self._entries.currsize), self._entries.evicted_bytes
-
-    def clear(self) -> None:
-        with self._lock:
-            self._entries = _Entries(int(self._entries.maxsize))
-
-
-class _Entries(LRUCache):
-    """Extents by identity (an int), anything else by its key (a str)."""
-
-    def __init__(self, budget_bytes: int) -> None:
-        super().__init__(budget_bytes, getsizeof=lambda value: value.nbytes)
-        self.windows: dict[str, Window] = {}
-        self.evicted_bytes = 0
-
-    def put(self, key: str | int, value: Any) -> bool:
-        if value.nbytes > self.maxsize:
-            return False
-        self[key] = value
-        return True
-
-    def popitem(self) -> tuple[Any, Any]:
-        key, value = super().popitem()
-        self.evicted_bytes += value.nbytes
-        if isinstance(key, int):
-            self.windows = {k: window for k, window in self.windows.items() if window.extent is not value}
-        return key, value
-
-
 class _RememberingTokenizer:
     """A tokenizer that knows the texts it saw last."""
 
-    def __init__(self, tokenizer: Tokenizer, kept: _Kept) -> None:
+    def __init__(self, tokenizer: Tokenizer, kept: SegmentMemory) -> None:
         self._tokenizer, self._kept = tokenizer, kept  # not the cache: a cycle would keep its memory for long
         self.template = tokenizer.template
 
@@ -301,7 +241,7 @@ def shared_cache(draft: str, budget_bytes: int, folder: str | None, folder_bytes
         return _made(runtime, budget_bytes, folder, folder_bytes)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2)
 def _made(runtime: Any, budget_bytes: int, folder: str | None, folder_bytes: int) -> SegmentCache:
     from agentcompress.segment_files import SegmentFiles
 
@@ -320,7 +260,5 @@ def _awaited(pending: Future[Window]) -> Window | None:
         except FutureTimeoutError:
             if deadline and deadline.is_over:
                 raise deadline.error() from None
-        except BaseException as error:
-            if pending.cancelled():
-                return None
-            raise error
+        except CancelledError:
+            return None

@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from uuid import uuid4
 
 import torch
 from torch import Tensor
@@ -24,7 +25,8 @@ from agentcompress.drafts.pages import Shape, Window, placed
 
 _log = logging.getLogger("agentcompress")
 _SUFFIX = ".kv.safetensors"
-_FULL_QUEUE = 32  # windows waiting to be written, their memory held; more are not
+_FULL_QUEUE = 32  # windows waiting to be written, their memory held
+_PATIENCE_S = 5.0
 _RESCAN = 64  # files written before others' files are counted again
 _LEFTOVER_S = 3600
 
@@ -33,7 +35,7 @@ class SegmentFiles:
     """A folder of encoded windows. max_bytes: of all of them, >= 1; those not used for longest are deleted first."""
 
     def __init__(self, folder: str | os.PathLike[str], max_bytes: int) -> None:
-        self.folder = Path(folder).expanduser()
+        self.folder = Path(os.path.expanduser(folder))  # noqa: PTH111 - Path.expanduser raises for "~nobody"
         self.max_bytes = checked_count("segment_cache_folder_bytes", max_bytes)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="agentcompress-segments")
         self._queued = threading.Semaphore(_FULL_QUEUE)
@@ -55,10 +57,12 @@ class SegmentFiles:
         return {window.key: window for window in windows}
 
     def store(self, windows: Iterable[Window]) -> None:
-        """Write windows in the background; a copy is made when it is a window's turn, for extents never change."""
+        """Write windows in the background. Waits a little where the disk does not keep up, then leaves the rest."""
         for window in windows:
-            if self._queued.acquire(blocking=False):
-                self._writer.submit(self._store, window)
+            if not self._queued.acquire(timeout=_PATIENCE_S):
+                self._warn("it is too slow")
+                return
+            self._writer.submit(self._store, window)
 
     def flush(self) -> None:
         """Return when everything stored so far is on disk, or was given up."""
@@ -71,11 +75,14 @@ class SegmentFiles:
                 self._bytes = self._shrink()
             self._written += 1
         except Exception as error:  # noqa: BLE001 - a full or read-only disk in any of its ways
-            if not self._warned:
-                self._warned = True
-                _log.warning("segment cache: %s can't be written to (%s); going on without", self.folder, error)
+            self._warn(error)
         finally:
             self._queued.release()
+
+    def _warn(self, reason: object) -> None:
+        if not self._warned:
+            self._warned = True
+            _log.warning("segment cache: %s can't be written to (%s); going on without", self.folder, reason)
 
     def _write(self, file: Path, kv: Tensor) -> None:
         from safetensors.torch import save
@@ -84,30 +91,33 @@ class SegmentFiles:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         data = save({"kv": kv}, {"crc32": str(_checksum(kv))})
-        handle, name = tempfile.mkstemp(suffix=".part", dir=self.folder)
+        if len(data) > self.max_bytes:
+            return
+        part = file.with_name(f"{uuid4().hex}.part")
         try:
-            with os.fdopen(handle, "wb") as stream:
+            with part.open("xb") as stream:
                 stream.write(data)
-            Path(name).replace(file)
+            part.replace(file)
         except BaseException:
             with contextlib.suppress(OSError):
-                Path(name).unlink()
+                part.unlink()
             raise
         self._bytes += len(data)
 
     def _read(self, file: Path, shape: Shape, tokens: int) -> Tensor | None:
         from safetensors import safe_open
 
-        if not file.is_file():
-            return None
         try:
             with safe_open(file, framework="pt") as opened:  # mapped into memory, not read into it
                 kv = opened.get_tensor("kv")
                 expected = (opened.metadata() or {}).get("crc32")
             if tuple(kv.shape) == shape.of(tokens) and kv.dtype == shape.dtype and expected == str(_checksum(kv)):
-                os.utime(file)
+                with contextlib.suppress(OSError):  # somebody else's file, or a read-only disk
+                    os.utime(file)
                 return kv
             reason = "not what was written"
+        except OSError:  # not there, not ours to read, or a disk that fails: as good as not there
+            return None
         except Exception as error:  # noqa: BLE001 - a damaged file makes its reader stumble in any way
             reason = str(error)
         _log.warning("segment cache: %s is damaged (%s) and is computed again", file, reason)
@@ -116,10 +126,10 @@ class SegmentFiles:
         return None
 
     def _shrink(self) -> int:
-        """Delete what is over the cap, the least recently used first, and leavings of killed writers."""
+        """Delete what is over nine tenths of the cap, least recently used first, and leavings of killed writers."""
         files, now = [], None
         for entry in os.scandir(self.folder):
-            with contextlib.suppress(FileNotFoundError):  # another process shrinks as well
+            with contextlib.suppress(OSError):  # another process shrinks as well, or it is another user's
                 stat = entry.stat()
                 if entry.name.endswith(_SUFFIX):
                     files.append((stat.st_mtime, stat.st_size, entry.path))
@@ -128,12 +138,13 @@ class SegmentFiles:
                     if now - stat.st_mtime > _LEFTOVER_S:
                         Path(entry.path).unlink()
         total = sum(size for _, size, _ in files)
-        for _, size, path in sorted(files):
-            if total <= self.max_bytes:
-                break
-            with contextlib.suppress(OSError):
-                Path(path).unlink()
-            total -= size
+        if total > self.max_bytes:
+            for _, size, path in sorted(files):
+                if total <= 0.9 * self.max_bytes:
+                    break
+                with contextlib.suppress(OSError):
+                    Path(path).unlink()
+                    total -= size
         return total
 
 

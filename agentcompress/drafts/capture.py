@@ -72,6 +72,8 @@ def _causal(q: Tensor, k: Tensor, v: Tensor, scaling: float, softcap: float | No
     rows, seen = q.shape[2], k.shape[2]
     mask = _causal_mask(seen - rows, q.dtype, q.device)[:rows]
     mask = mask[:, mask.shape[1] - _ENCODE_ROWS + rows - seen : mask.shape[1] - _ENCODE_ROWS + rows]
+    if q.device.type == "mps":  # which has no grouped queries in every version of torch
+        k, v = (part.repeat_interleave(q.shape[1] // part.shape[1], 1) for part in (k, v))
     if softcap is None:
         return scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scaling, enable_gqa=True)
     groups = k.shape[1]

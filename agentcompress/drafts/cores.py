@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-_CGROUP = Path("/sys/fs/cgroup")
+_CGROUP, _MEMBERSHIP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 _SAMPLE_S = 0.5
 _BUSY = (
     "user",
@@ -72,13 +72,29 @@ def _affinity() -> set[int]:
 
 
 def _quota(cgroup: Path) -> float:
-    """Cores' worth of time per period that the cgroup (v2, then v1) allows; infinite without a limit."""
+    """Cores' worth of time per period that our cgroup and those above it allow (v2, v1); infinite without a limit."""
     try:
-        quota, period = (cgroup / "cpu.max").read_text(encoding="ascii").split()
+        lines = _MEMBERSHIP.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    folders = {cgroup, cgroup / "cpu"}
+    for line in lines:  # "0::/path" in v2, "4:cpu,cpuacct:/path" in v1
+        _, _, membership = line.partition(":")
+        controllers, _, path = membership.partition(":")
+        if not controllers or "cpu" in controllers.split(","):
+            root = cgroup / "cpu" if controllers else cgroup
+            own = root / path.lstrip("/")
+            folders.update(folder for folder in (own, *own.parents) if folder.is_relative_to(root))
+    return min(map(_quota_of, folders))
+
+
+def _quota_of(folder: Path) -> float:
+    try:
+        quota, period = (folder / "cpu.max").read_text(encoding="ascii").split()
     except (OSError, ValueError):
         try:
             quota, period = (
-                (cgroup / "cpu" / f"cpu.cfs_{part}_us").read_text(encoding="ascii") for part in ("quota", "period")
+                (folder / f"cpu.cfs_{part}_us").read_text(encoding="ascii") for part in ("quota", "period")
             )
         except (OSError, ValueError):
             return float("inf")

@@ -94,7 +94,10 @@ class Probe:
         heads = part.total.shape[1] // rows  # of a group
         mixing = torch.einsum("mr,hg->mhgr", share, torch.eye(heads, device=share.device))
         mixing = mixing.reshape(2 * heads, heads * rows) / part.total.transpose(1, 2)  # (KV, 2 G, G R)
-        mixing = mixing.to(part.weights[0].dtype)
+        dtype = (
+            torch.float32 if part.weights[0].dtype is torch.float16 else part.weights[0].dtype
+        )  # small numbers count
+        mixing = mixing.to(dtype)
         self._rest[index] += (part.rest / part.total).view(-1, rows) @ share[0]
         found, starts = self._found[index].view(2, groups, heads, -1, PAGE_TOKENS), [0]
         for run in self._runs:
@@ -102,7 +105,7 @@ class Probe:
 
         def read(i: int) -> None:
             pages = starts[i + 1] - starts[i]
-            both = mixing.repeat(pages, 1, 1).bmm(part.weights[i])  # (P KV, 2 G, N)
+            both = mixing.repeat(pages, 1, 1).bmm(part.weights[i].to(dtype))  # (P KV, 2 G, N)
             both = both.view(pages, groups, 2, heads, PAGE_TOKENS).permute(2, 1, 3, 0, 4)
             found[:, :, :, starts[i] : starts[i + 1]] += both
 
@@ -143,7 +146,9 @@ class _Rows:
         fits = torch.finfo(self._q.dtype).max > 1e30 and float(shift.abs().amax()) <= _UNSHIFTED
         shift = shift * 0 if fits else shift.to(self._q.dtype).float()
         weighted = self._weigh(logits, shift)
-        if not torch.isfinite(weighted).all():  # some window's logits are far above those of sink and probe
+        if not (
+            torch.isfinite(weighted).all() and torch.isfinite(self.total).all()
+        ):  # some window's logits are far above those of sink and probe
             unshifted = torch.zeros_like(shift)
             highest = [
                 self._logits(i, unshifted).view(-1, *self._q.shape[:2], PAGE_TOKENS).amax((0, 3)).float()[..., None]
@@ -160,7 +165,9 @@ class _Rows:
             groups, run = self._q.shape[0], self._runs[i]
             weights = self._weights_on(i, shift)
             real = run.real.to(weights.dtype).repeat_interleave(groups, 0)[..., None]  # (P KV, N, 1)
-            sums[i] = weights.bmm(real).view(-1, groups, *weights.shape[1:2], 1)
+            half = weights.dtype is torch.float16  # whose range a page's sum may leave
+            summed = weights.float().bmm(real.float()) if half else weights.bmm(real)
+            sums[i] = summed.view(-1, groups, *weights.shape[1:2], 1)
             weighted[i] = weights.bmm(run.kv[self._layer, 1].flatten(0, 1)).view(-1, *self._q.shape)
             self.weights[i] = weights
 

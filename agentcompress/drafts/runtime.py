@@ -9,18 +9,20 @@ Knows tokens and tensors; knows nothing of units, scores or budgets.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import threading
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import torch
+from cachetools import LRUCache
 from torch import Tensor
 
+from agentcompress.config import checked_count
+from agentcompress.digests import digest
 from agentcompress.drafts import capture, cores, load, pages
 from agentcompress.drafts.decoder import decoder_for
 from agentcompress.drafts.pages import Window
@@ -38,7 +40,6 @@ LAST_ROWS = 6
 
 _RUN_PAGES = 32
 _log = logging.getLogger("agentcompress")
-_loading = threading.Lock()
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,10 +82,13 @@ class DraftRuntime:
         self.decoder = decoder_for(model, torch.tensor(sink))
         self._streams = _streams(self.decoder.device, threads)
         self._sink: list[capture.KV] = []
-        self.shape = self._encode_sink(torch.tensor(sink))
+        shapes: list[pages.Shape] = []
+        self._streams.run(lambda _: shapes.append(self._encode_sink(torch.tensor(sink))), 1)
+        self.shape = shapes[0]
         self._attention_width = (self.shape.layers - 1) * model.config.num_attention_heads * self.shape.head_dim
-        identity = [files.revision, self.dtype, self.layers, self.band.stop, type(self.decoder).__name__, sink]
-        self.identity = hashlib.blake2b(repr(identity).encode(), digest_size=16).hexdigest()
+        # The sink's keys and values depend on every weight and setting of the layers, and on who computes them.
+        computed = torch.cat([part.flatten().float().cpu() for kv in self._sink for part in kv]).numpy()
+        self.identity = digest(files.name, files.revision, str(self.dtype), repr(sink), computed.tobytes())
         _log.debug("draft %s: %s, %d threads", files.name, type(self.decoder).__name__, self.threads)
 
     @property
@@ -101,22 +105,33 @@ class DraftRuntime:
         return 2.0 * self._flop_weights * tokens + 4.0 * self._attention_width * pairs
 
     def window_key(self, ids: np.ndarray) -> str:
-        """What `Window.key` will be for these token ids: digest of draft, revision, dtype, layers, sink and ids."""
-        return hashlib.blake2b(
-            ids.astype("<i8").tobytes(), digest_size=16, key=bytes.fromhex(self.identity)
-        ).hexdigest()
+        """What `Window.key` will be for these token ids: of draft, revision, dtype, layers, sink and ids."""
+        return digest(self.identity, ids.astype("<i8").tobytes())
 
-    def encode(self, windows: Sequence[np.ndarray], *, extent_pages: int = 16) -> list[Window]:
+    def encode(
+        self,
+        windows: Sequence[np.ndarray],
+        *,
+        extent_pages: int = 16,
+        done: Callable[[Window], object] = lambda window: None,
+    ) -> list[Window]:
         """Encode windows of token ids, each after the sink and at the sink's next positions.
 
-        Windows of concurrent calls are taken in turn. extent_pages: most pages that live and die together.
+        Windows of concurrent calls are taken in turn. extent_pages: most pages that live and die together. done: called
+        with each window when it is encoded, in the thread that did it.
         Raises `ScoringError` when the draft computes something that is no number, `DeadlineError` when the context's
         deadline passes first.
         """
         keys = [self.window_key(ids) for ids in windows]
         placed = pages.placed(keys, [len(ids) for ids in windows], self.shape, extent_pages)
         order = sorted(range(len(windows)), key=lambda i: -len(windows[i]))  # long ones first: threads end together
-        self._streams.run(lambda i: self._encode(windows[order[i]], placed[order[i]]), len(windows), "encode")
+
+        def work(piece: int) -> None:
+            i = order[piece]
+            self._encode(windows[i], placed[i])
+            done(placed[i])
+
+        self._streams.run(work, len(windows), "encode")
         return placed
 
     def probe(
@@ -160,8 +175,10 @@ class DraftRuntime:
         extent, page = window.extent, window.page
         state = capture.Encode(self.band.stop, lambda layer, k, v: extent.write(layer, page, k, v), self._sink)
         self.decoder.forward(torch.from_numpy(ids), self.sink_tokens, state)
-        last = extent.kv[-1, :, page : page + window.pages]
-        if not torch.isfinite(last.sum(dtype=torch.float32)):  # what goes wrong in a layer shows in all behind it
+        # What goes wrong in a layer shows in all behind it; but half precision has infinities that may not.
+        first = 0 if self.dtype is torch.float16 else self.shape.layers - 1
+        written = extent.kv[first:, :, page : page + window.pages]
+        if not torch.isfinite(written.sum(dtype=torch.float32)):
             raise ScoringError(f"draft {self.files.name!r} computed keys or values that are no finite numbers")
 
     @torch.inference_mode()
@@ -183,22 +200,34 @@ class DraftRuntime:
         return found
 
 
+_runtimes: LRUCache[str, DraftRuntime] = LRUCache(2)
+_guard = threading.Lock()
+_loading: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+
+
 def shared_runtime(name: str) -> DraftRuntime:
-    """Return the process's one runtime of a draft, fetching and loading it on first use. Safe in several threads."""
-    with _loading:
-        return _loaded(name)
+    """Return the process's one runtime of a draft, fetching and loading it on first use. Safe in several threads.
 
-
-@lru_cache(maxsize=2)
-def _loaded(name: str) -> DraftRuntime:
-    return DraftRuntime(load.pull(name))
+    The two used last are kept. While one is being fetched, calls on the other go on.
+    """
+    with _guard:
+        runtime, loading = _runtimes.get(name), _loading[name]
+    if runtime is None:
+        with loading:
+            with _guard:
+                runtime = _runtimes.get(name)
+            if runtime is None:
+                runtime = DraftRuntime(load.pull(name))
+                with _guard:
+                    _runtimes[name] = runtime
+    return runtime
 
 
 def _streams(device: torch.device, threads: int | None) -> Streams:
     """On a CPU a thread a core; an accelerator is fed by one."""
     if device.type != "cpu":
         return Streams(1)
-    count = threads or cores.available()
+    count = cores.available() if threads is None else checked_count("threads", threads)
     return Streams(count, cores.Load(count).free_cores)
 
 

@@ -9,8 +9,10 @@ Knows callables; knows nothing of drafts.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
+import time
 from collections.abc import Callable
 
 import torch
@@ -18,6 +20,8 @@ import torch
 from agentcompress import deadlines, progress
 
 _POLL_S = 0.05
+_PIECES_A_SECOND = 10.0  # how much shorter a batch counts for a second of waiting
+_log = logging.getLogger("agentcompress")
 
 
 class Streams:
@@ -35,14 +39,16 @@ class Streams:
         """Queue `work(0)` .. `work(count - 1)`, begun in this order.
 
         A stream's own batches go before those of callers, and of these the one with the least left: a short call does
-        not wait for a long one, and equal calls are done one after the other, not all at the end.
+        not wait for a long one, and equal calls are done one after the other, not all at the end. Waiting makes a batch
+        count as shorter, so that none waits for ever.
         """
         self._ensure_threads()
         nested = getattr(_local, "streams", None) is self
         batch = Batch(self, work, count, nested)
-        with self._lock:
-            self._waiting.append(batch)
-            self._work.notify(count)
+        if count:
+            with self._lock:
+                self._waiting.append(batch)
+                self._work.notify(count)
         return batch
 
     def run(self, work: Callable[[int], None], count: int, what: str | None = None) -> None:
@@ -57,16 +63,25 @@ class Streams:
         with _starting:
             if self._pid == os.getpid():
                 return
-            self._pid = os.getpid()
             self._lock = threading.Lock()
             self._work = threading.Condition(self._lock)
             self._waiting: list[Batch] = []
             self._working = 0
             for i in range(self.count):
-                threading.Thread(target=self._serve, name=f"agentcompress-draft-{i}", daemon=True).start()
+                try:
+                    threading.Thread(target=self._serve, name=f"agentcompress-draft-{i}", daemon=True).start()
+                except RuntimeError as error:  # the system has no more threads for us: fewer will do
+                    if i == 0:
+                        raise
+                    _log.warning("the draft runs on %d of %d threads: %s", i, self.count, error)
+                    break
+            self._pid = os.getpid()
 
     def _serve(self) -> None:
-        use_one_thread()
+        try:
+            use_one_thread()
+        except Exception as error:  # noqa: BLE001 - slower then, but a thread that ends would leave callers waiting
+            _log.warning("torch's own threads can't be turned off: %s", error)
         _local.streams = self
         while True:
             with self._lock:
@@ -83,13 +98,20 @@ class Streams:
 
     def _next(self) -> tuple[Batch, int] | None:
         """Claim the next piece, if this thread may work now. Call with the lock held."""
-        if not self._waiting or self._working >= self._free():
+        if not self._waiting or self._working >= self._allowed():
             return None
-        for batch in sorted(self._waiting, key=lambda batch: (not batch.nested, batch.left)):
+        for batch in sorted(self._waiting, key=Batch.turn):
             index = batch.claim()
             if index is not None:
                 return batch, index
         return None
+
+    def _allowed(self) -> int:
+        try:
+            return self._free()
+        except Exception as error:  # noqa: BLE001 - as in `_serve`
+            _log.debug("how busy the machine is can't be told: %s", error)
+            return self.count
 
 
 class Batch:
@@ -99,14 +121,16 @@ class Batch:
         self._streams, self._work, self._count, self.nested = streams, work, count, nested
         self._deadline = None if nested else deadlines.current()  # what a piece needs inside is part of the piece
         self._claimed = self._done = 0
+        self._since = time.monotonic()
+        self._over = False
         self._told = threading.Condition(streams._lock)  # of this batch alone: callers don't wake each other
         self._listened = False
         self._error: BaseException | None = None
 
-    @property
-    def left(self) -> int:
-        """Pieces that nobody has begun."""
-        return self._count - self._claimed
+    def turn(self) -> tuple[bool, float]:
+        """The lower, the sooner its next piece is begun."""
+        left = self._count - self._claimed
+        return (not self.nested, left - _PIECES_A_SECOND * (time.monotonic() - self._since))
 
     def claim(self) -> int | None:
         """Take the next piece that nobody has begun; None when there is none. Call with the lock held."""
@@ -132,9 +156,28 @@ class Batch:
                 self._drop(error)
             if self._done >= self._count or error is not None or self._listened:
                 self._told.notify_all()
+        del error  # its traceback holds this frame: a cycle would keep what the pieces hold
 
     def wait(self, what: str | None = None) -> None:
         """Return when every piece is done; a stream that waits for its own batch works on it meanwhile."""
+        try:
+            self._wait(what)
+        except BaseException as error:  # the caller was interrupted, or its listener failed: nobody wants the rest
+            with self._streams._lock:
+                self._drop(error)
+            raise
+        finally:
+            with self._streams._lock:
+                error, self._error, self._over = self._error, None, True
+        try:
+            if error is not None:
+                raise error
+        finally:
+            del error
+        if what:
+            progress.report(what, self._count, self._count)
+
+    def _wait(self, what: str | None) -> None:
         while self.nested:
             with self._streams._lock:
                 index = self.claim()
@@ -155,13 +198,10 @@ class Batch:
                     continue
                 reported = self._done
             progress.report(what or "", reported, self._count)
-        if self._error is not None:
-            raise self._error
-        if what:
-            progress.report(what, self._count, self._count)
 
     def _drop(self, error: BaseException) -> None:
-        self._error = self._error or error
+        if not self._over:
+            self._error = self._error or error
         self._count = self._claimed
 
 

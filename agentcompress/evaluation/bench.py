@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -49,6 +49,7 @@ class Row:
 class _Call:
     """Milliseconds, and memory, of calls on one text."""
 
+    TIMES: ClassVar = ("cold", "warm", "hot")
     cold: list[float]
     warm: list[float]
     hot: list[float]
@@ -91,8 +92,11 @@ class Bench:
     def run(self) -> BenchReport:
         """Measure everything. Takes minutes."""
         self._warm_up()
-        steps: list[tuple[str, Callable[[], None]]] = [
-            *((f"{length} tokens", lambda length=length: self._measure(length)) for length in self._lengths),
+        texts = [(tokens, i) for i in range(3) for tokens in self._lengths if i < _texts(tokens)]
+        calls: dict[int, list[_Call]] = {tokens: [] for tokens in self._lengths}
+        steps: list[tuple[str, Callable[[], None]]] = [  # lengths in turn, so that a busy minute is not one length's
+            *((f"{tokens} tokens", lambda t=tokens: calls[t].append(self._call(t))) for tokens, _ in texts),
+            ("summing up", lambda: self._sum_up(calls)),
             ("share of the ceiling", self._measure_share),
             (f"{_CALLERS} callers at once", self._measure_callers),
             ("speculative prefill", self._measure_baseline),
@@ -101,22 +105,25 @@ class Bench:
             progress.report(name, i, len(steps))
             step()
         progress.report("done", len(steps), len(steps))
-        self._report.keys.update(self._growths())
         return self._report
 
-    def _measure(self, tokens: int) -> None:
-        """Cold, warm and hot at a length; at the longest also the memory of the process."""
-        calls = [self._call(tokens) for _ in range(_texts(tokens))]
-        cold, warm, hot = ([ms for call in calls for ms in getattr(call, name)] for name in ("cold", "warm", "hot"))
-        row = Row(tokens, _median(cold), _median(warm) if warm else None, _median(hot), None)
-        self._report.rows.append(row)
+    def _sum_up(self, calls: dict[int, list[_Call]]) -> None:
+        """Rows and ratios of cold, warm and hot calls; at the longest also the memory of the process."""
         keys = self._report.keys
-        if tokens == _SHORT and row.warm_ms:
-            keys["warm_speedup_16k"], keys["hot_speedup_16k"] = row.cold_ms / row.warm_ms, row.cold_ms / row.hot_ms
-            keys["kv_bytes_per_token"] = calls[0].kv_bytes_per_token
-        if tokens == self._lengths[-1]:
-            keys["peak_rss_bytes"] = max(call.peak_rss_bytes for call in calls)
-            keys["peak_rss_limit_bytes"] = self._runtime.weight_bytes + self._budget + _SLACK_BYTES
+        for tokens, of_length in calls.items():
+            cold, warm, hot = ([ms for call in of_length for ms in getattr(call, name)] for name in _Call.TIMES)
+            row = Row(tokens, _median(cold), _median(warm) if warm else None, _median(hot), None)
+            self._report.rows.append(row)
+            if tokens == _SHORT and row.warm_ms:
+                keys["warm_speedup_16k"], keys["hot_speedup_16k"] = row.cold_ms / row.warm_ms, row.cold_ms / row.hot_ms
+                keys["kv_bytes_per_token"] = of_length[0].kv_bytes_per_token
+        keys["peak_rss_bytes"] = max(call.peak_rss_bytes for call in calls[self._lengths[-1]])
+        keys["peak_rss_limit_bytes"] = self._runtime.weight_bytes + self._budget + _SLACK_BYTES
+        cold_ms = {row.tokens: row.cold_ms for row in self._report.rows}
+        for tokens in cold_ms:
+            if tokens % 2048 == 0 and tokens // 2 in cold_ms:
+                ratio = cold_ms[tokens] / cold_ms[tokens // 2]
+                keys[f"growth_{tokens // 1024}k_over_{tokens // 2048}k"] = ratio
 
     def _call(self, tokens: int) -> _Call:
         """One fresh text: scored once cold, then with other queries, then again with the first."""
@@ -126,11 +133,11 @@ class Bench:
         def score(subject: str) -> float:
             return _ms(lambda: scorer.score(segment, _QUERY.format(subject)))
 
-        with _peak_rss() as peak:
-            cold = score("user")
         fits = tokens * self._runtime.shape.token_bytes * 1.1 < self._budget
         subjects = _SUBJECTS if fits else []
-        warm, hot = [score(subject) for subject in subjects], [score("user") for _ in range(9)]
+        with _peak_rss() as peak:
+            cold = score("user")
+            warm, hot = [score(subject) for subject in subjects], [score("user") for _ in range(9)]
         return _Call([cold], warm, hot, peak[0], cache.kv_bytes_per_token())
 
     def _measure_share(self) -> None:
@@ -150,22 +157,21 @@ class Bench:
 
     def _measure_callers(self) -> None:
         """The same calls in a row and at once, on caches of their own."""
-        segments = [self._passage(_CALLER_TOKENS) for _ in range(_CALLERS)]
-
-        def calls() -> list[Callable[[], np.ndarray]]:
-            scorer = self._new_scorer(self._new_cache())
-            return [lambda s=s: scorer.score(s, _QUERY.format("user")) for s in segments]
-
-        ratios, scores = [], []
-        for _ in range(_ROUNDS):
-            in_a_row: list[np.ndarray] = []
-            row_ms = _ms(lambda: in_a_row.extend(call() for call in calls()))  # noqa: B023
-            together: list[np.ndarray] = []
-            ratios.append(_ms(lambda: together.extend(at_once(calls()))) / row_ms)  # noqa: B023
-            scores += [in_a_row, together]
+        ratios, identical = [], True
+        for i in range(_ROUNDS):
+            segments = [self._passage(_CALLER_TOKENS) for _ in range(_CALLERS)]
+            found: dict[str, list[np.ndarray]] = {}
+            ms = {}
+            for way in ("row", "once") if i % 2 == 0 else ("once", "row"):  # neither always goes first
+                scorer = self._new_scorer(self._new_cache())
+                calls = [lambda s=s, scorer=scorer: scorer.score(s, _QUERY.format("user")) for s in segments]
+                started = time.perf_counter()
+                found[way] = [call() for call in calls] if way == "row" else at_once(calls)
+                ms[way] = (time.perf_counter() - started) * 1000
+            ratios.append(ms["once"] / ms["row"])
+            identical &= all(np.array_equal(a, b) for a, b in zip(found["row"], found["once"], strict=True))
         self._report.keys["callers_at_once_over_in_a_row"] = _median(ratios)
-        same = all(np.array_equal(a, b) for found in scores for a, b in zip(found, scores[0], strict=True))
-        self._report.keys["callers_identical"] = same
+        self._report.keys["callers_identical"] = identical
 
     def _measure_baseline(self) -> None:
         """Speculative prefill where its context allows, each time next to a cold call of ours."""
@@ -181,18 +187,10 @@ class Bench:
                 scorer = self._new_scorer(self._new_cache())
                 ours.append(_ms(lambda: scorer.score(segment, _QUERY.format("user"))))  # noqa: B023
             ratio = _median([t / o for t, o in zip(theirs, ours, strict=True)])
-            self._report.keys[f"cold_over_baseline_{length // 1024}k"] = ratio
+            if length % 1024 == 0:
+                self._report.keys[f"cold_over_baseline_{length // 1024}k"] = ratio
             i = [row.tokens for row in self._report.rows].index(length)
             self._report.rows[i] = Row(**{**asdict(self._report.rows[i]), "baseline_ms": _median(theirs)})
-
-    def _growths(self) -> dict[str, float]:
-        """Cold time over that of half the length, for every doubling that was measured."""
-        cold = {row.tokens: row.cold_ms for row in self._report.rows}
-        return {
-            f"growth_{tokens // 1024}k_over_{tokens // 2048}k": cold[tokens] / cold[tokens // 2]
-            for tokens in cold
-            if tokens % 2048 == 0 and tokens // 2 in cold
-        }
 
     def _warm_up(self) -> None:
         self._new_scorer(self._new_cache()).score(self._passage(2048), _QUERY.format("user"))
@@ -213,7 +211,7 @@ class Bench:
 
 def _texts(tokens: int) -> int:
     """How many texts of a length are measured."""
-    return 3 if tokens <= 32_768 else 2 if tokens <= 65_536 else 1
+    return 3 if tokens <= 16_384 else 2 if tokens <= 65_536 else 1
 
 
 _median = statistics.median

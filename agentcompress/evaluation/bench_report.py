@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from agentcompress.evaluation.bench import BenchReport
 
+FORMATS = (".png", ".svg", ".pdf")
 _FIGURES = {
     "cold_over_baseline_8k": "speculative prefill's time over ours, cold, 8k tokens",
     "warm_speedup_16k": "cold over warm, 16k tokens",

@@ -6,6 +6,7 @@ import statistics
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -110,14 +111,9 @@ def _all(threads: list[threading.Thread]) -> None:
 
 
 def at_once(calls: list[Callable[[], Any]]) -> list[Any]:
-    """Make all calls at the same time, a thread each; results in their order."""
-    results: list[Any] = [None] * len(calls)
-
-    def work(i: int) -> None:
-        results[i] = calls[i]()
-
-    _all([threading.Thread(target=work, args=(i,)) for i in range(len(calls))])
-    return results
+    """Make all calls at the same time, a thread each; results in their order, or the first error."""
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return [future.result() for future in [pool.submit(call) for call in calls]]
 
 
 def _synchronised(tensor: torch.Tensor) -> None:

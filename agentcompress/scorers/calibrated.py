@@ -94,17 +94,16 @@ class CalibratedScorer:
             return np.zeros(0), tokens.ends
         probes = [self._probe(runtime.tokenizer, text) for text in (query, NULL_QUERY)]
         windows = window_ranges(unit_of_tokens(segment, tokens.ends), self.window_tokens)
-        read = [
-            runtime.probe(runtime.encode([tokens.ids[a:b] for a, b in group]), *probes)
-            for group in _groups(windows, self.group_tokens)
-        ]
+        means, rests = ([], []), ([], [])  # of the query's probe and of the query-free one, a group an entry
+        for group in _groups(windows, self.group_tokens):
+            read = runtime.probe(runtime.encode([tokens.ids[a:b] for a, b in group]), *probes)
+            for i, found in enumerate(read):
+                means[i].append(found.mean)
+                rests[i].append(found.rest)
+        factors = [attention.joint_factors([mean.sum(-1) for mean in means[i]], rests[i]) for i in (0, 1)]
         scores = []
-        factors = [
-            attention.joint_factors([found[i].mean.sum(-1) for found in read], [found[i].rest for found in read])
-            for i in (0, 1)
-        ]
-        for found, factor, factor0 in zip(read, *factors, strict=True):
-            a, a0 = found[0].mean * factor[..., None], found[1].mean * factor0[..., None]
+        for mean, mean0, factor, factor0 in zip(*means, *factors, strict=True):
+            a, a0 = mean * factor[..., None], mean0 * factor0[..., None]
             scores.append(attention.log_ratio(a, a0) if query.strip() else attention.prior(a0))
         return torch.cat(scores).double().numpy(), tokens.ends
 

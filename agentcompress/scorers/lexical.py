@@ -52,7 +52,7 @@ class LexicalScorer:
 
 
 @cached(  # the part that does not depend on the query
-    LRUCache(_KEPT_WORDS, getsizeof=lambda documents: sum(map(len, documents))),
+    LRUCache(_KEPT_WORDS, getsizeof=lambda documents: len(documents) + sum(map(len, documents))),
     key=segment_digest,
     lock=threading.Lock(),
 )

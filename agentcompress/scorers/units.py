@@ -13,7 +13,12 @@ _TINY = 1e-9
 def segment_digest(segment: Segment) -> str:
     """A short key of everything a scorer may look at in a segment."""
     units = np.fromiter(
-        (place for unit in segment.units for place in (unit.start, unit.end, unit.parent)), dtype=np.int64
+        (
+            number
+            for unit in segment.units
+            for number in (unit.start, unit.end, unit.parent, len(unit.requires), *unit.requires)
+        ),
+        dtype=np.int64,
     )
     return digest(segment.text, segment.kind, units.tobytes())
 

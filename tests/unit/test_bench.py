@@ -76,6 +76,10 @@ def test_from_the_command_line(report: bench.BenchReport, tmp_path: Path, monkey
     assert asked == [("smollm2-135m", [1024, 2048])]
     assert "cold_over_baseline_8k" in result.output
     assert json.loads(out.read_text())["hot_speedup_16k"] == report.keys["hot_speedup_16k"]
+    for option, bad in (("--json", "nowhere/x.json"), ("--plot", "nowhere/x.png"), ("--plot", "x.xyz")):
+        result = CliRunner().invoke(main, ["bench", option, bad])
+        assert result.exit_code == 2
+        assert option in result.output
     for bad in ("a,b", "1024,"):
         result = CliRunner().invoke(main, ["bench", "--lengths", bad])
         assert result.exit_code == 2
@@ -115,3 +119,5 @@ def test_the_ceiling_is_a_rate() -> None:
     a = torch.randn(64, 64)
     assert 0 < rivals._rate(a, a) < 1e15
     assert rivals.at_once([lambda i=i: np.int64(i) for i in range(5)]) == [0, 1, 2, 3, 4]
+    with pytest.raises(ZeroDivisionError):
+        rivals.at_once([lambda: 1, lambda: 1 / 0])

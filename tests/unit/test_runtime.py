@@ -14,7 +14,7 @@ from agentcompress.drafts.decoder import FusedDecoder, ModuleDecoder, decoder_fo
 from agentcompress.drafts.pages import Shape, placed, runs
 from agentcompress.drafts.probe import Probe
 from agentcompress.drafts.runtime import LAST_ROWS, DraftRuntime
-from agentcompress.errors import DraftCorruptError, DraftUnsupportedError, ScoringError
+from agentcompress.errors import DraftCorruptError, DraftUnsupportedError, InvalidInputError, ScoringError
 from tests.tiny import tiny_shape
 
 ARCHITECTURES = ["llama", "qwen3", "gemma3"]
@@ -118,6 +118,18 @@ def test_a_fused_draft_that_disagrees_is_left_aside(caplog: pytest.LogCaptureFix
     assert "fused layers are" in caplog.text
 
 
+def test_a_build_without_the_fused_operators_runs_on_modules(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unsupported(*_: object) -> None:
+        raise RuntimeError("not in this build")
+
+    monkeypatch.setattr(FusedDecoder, "forward", unsupported)
+    torch.manual_seed(7)
+    model = Qwen2Model(Qwen2Config(**tiny_shape(400))).eval()
+    capture.register()
+    model.set_attn_implementation(capture.NAME)
+    assert isinstance(decoder_for(model, torch.arange(30)), ModuleDecoder)
+
+
 def fused_and_modules_agree(model: Qwen2Model) -> float:
     capture.register()
     model.set_attn_implementation(capture.NAME)
@@ -128,6 +140,27 @@ def fused_and_modules_agree(model: Qwen2Model) -> float:
             decoder.forward(ids, 3, capture.Encode(decoder.layers, lambda _, k, v, w=written: w.append(k)))
             last.append(written[-1])
     return float((last[0] - last[1]).abs().max() / last[0].abs().max())
+
+
+def test_sums_beyond_half_precision_do_not_overflow() -> None:
+    shape = Shape(1, 1, 8, torch.float16, torch.device("cpu"))
+    window = placed(["a"], [200], shape, 16)[0]
+    keys = torch.full((1, 200, 8), 1.0, dtype=torch.float16)
+    window.extent.write(0, 0, keys, keys * 0.01)
+    zero, q = torch.zeros(1, 1, 3, 8, dtype=torch.float16), torch.full((1, 1, 2, 8), 1.25, dtype=torch.float16)
+    state = Probe(runs([window], 2), [(zero, zero)], 2, range(1), 1)  # exp(10) of 200 tokens, over exp(0) of the sink
+    out = state.attend(0, q, zero[:, :, :2], zero[:, :, :2], 1.0, None)
+    mean, _, rest = state.read()
+    assert torch.allclose(out.float(), torch.full_like(out, 0.01).float(), rtol=1e-2)
+    assert torch.allclose(mean.sum(-1), torch.ones(1, 1), atol=1e-2)
+    assert torch.allclose(mean[0, 0], torch.full((200,), 1 / 200), rtol=1e-2)
+    assert float(rest) == pytest.approx((2.5 + 2) / 2 * 0 + 4.5 / (200 * np.exp(10)), rel=0.2)
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1.5])
+def test_threads_are_counted(tiny_draft: str, threads: float) -> None:
+    with pytest.raises(InvalidInputError, match="threads must be a whole number >= 1"):
+        DraftRuntime(load.pull(tiny_draft), torch.float32, threads=threads)  # type: ignore[arg-type]
 
 
 def test_logits_far_above_the_sinks_do_not_overflow() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import json
 import os
 import shutil
 import signal
@@ -9,8 +11,10 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -152,12 +156,12 @@ class SlowRuntime(DraftRuntime):
     gate: threading.Event
     failures: int
 
-    def encode(self, windows: Sequence[np.ndarray], *, extent_pages: int = 16) -> list[Window]:
+    def encode(self, windows: Sequence[np.ndarray], **options: Any) -> list[Window]:
         self.gate.wait(10)
         if self.failures:
             self.failures -= 1
             raise ScoringError("not this time")
-        return super().encode(windows, extent_pages=extent_pages)
+        return super().encode(windows, **options)
 
 
 def test_a_call_that_waits_for_another_takes_over_when_that_fails(tiny_draft: str) -> None:
@@ -182,6 +186,46 @@ def test_a_call_that_waits_for_another_takes_over_when_that_fails(tiny_draft: st
         caller.join()
     assert sorted(map(str, ends)) == ["300", "300", "not this time"]
     assert cache.stats().misses == 1
+
+
+def test_what_was_done_before_a_deadline_is_kept(tiny_draft: str) -> None:
+    own = DraftRuntime(load.pull(tiny_draft), torch.float32, threads=1)
+    cache, gate = SegmentCache(own), threading.Event()
+    original, encoded = own._encode, []
+
+    def slow(ids: np.ndarray, window: Window) -> None:
+        if encoded:  # all but the first
+            gate.wait(10)
+        original(ids, window)
+        encoded.append(window)
+
+    own._encode = slow  # type: ignore[method-assign]
+    with deadlines.within(200), pytest.raises(DeadlineError):
+        cache.encode(DOCUMENTS)
+    gate.set()
+    assert cache.stats().misses == 1
+    same(own, cache, DOCUMENTS)
+    assert cache.stats().hits == 1
+    assert cache.stats().misses == len(DOCUMENTS)
+
+
+def test_a_failed_call_holds_no_memory(tiny_draft: str) -> None:
+    own = DraftRuntime(load.pull(tiny_draft), torch.float32)
+    extents = []
+
+    def fail(ids: np.ndarray, window: Window) -> None:
+        extents.append(weakref.ref(window.extent))
+        raise ZeroDivisionError
+
+    own._encode = fail  # type: ignore[method-assign]
+    gc.disable()
+    try:
+        with pytest.raises(ZeroDivisionError):
+            SegmentCache(own).encode(DOCUMENTS)
+        own._streams.run(lambda _: None, 8)
+        assert [extent() for extent in extents if extent() is not None] == []
+    finally:
+        gc.enable()
 
 
 def test_numbers_that_are_none_are_not_kept(tiny_draft: str) -> None:
@@ -245,6 +289,45 @@ def test_a_folder_that_can_not_be_written_to_is_worked_without(
         same(runtime, SegmentCache(runtime, files=files), DOCUMENTS)
         files.flush()
     assert caplog.text.count("can't be written to") == 1
+
+
+def test_a_file_that_can_not_be_read_is_left_alone(
+    runtime: DraftRuntime, folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    import safetensors
+
+    files = SegmentFiles(folder, 1 << 30)
+    SegmentCache(runtime, files=files).encode(DOCUMENTS)
+    files.flush()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError("not yours")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(safetensors, "safe_open", refuse)
+        patch.setattr(files, "store", lambda windows: None)
+        same(runtime, SegmentCache(runtime, files=files), DOCUMENTS)
+    monkeypatch.setattr(os, "utime", refuse)
+    again = SegmentCache(runtime, files=files)
+    same(runtime, again, DOCUMENTS)
+    assert again.stats().file_hits == len(DOCUMENTS)
+    assert caplog.text == ""
+
+
+def test_another_config_or_draft_has_other_keys(tiny_drafts: dict[str, Path], tmp_path: Path) -> None:
+    keys = set()
+    for name, change in (("same", {}), ("theta", {"rope_theta": 77.0}), ("eps", {"rms_norm_eps": 1e-2})):
+        copy = tmp_path / name / "draft"
+        shutil.copytree(tiny_drafts["llama"], copy, copy_function=shutil.copy2)
+        config = json.loads((copy / "config.json").read_text())
+        config.get("rope_parameters", {}).update({k: v for k, v in change.items() if k == "rope_theta"})
+        config.update(change)
+        (copy / "config.json").write_text(json.dumps(config))
+        files = load.DraftFiles("draft", copy, "the same revision")
+        keys |= {DraftRuntime(files, dtype).window_key(DOCUMENTS[0]) for dtype in (torch.float32, torch.bfloat16)}
+    assert len(keys) == 6
+    files = load.DraftFiles("draft", tmp_path / "same" / "draft", "the same revision")
+    assert DraftRuntime(files, torch.float32, threads=1).window_key(DOCUMENTS[0]) in keys
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of a process's file sizes are POSIX's")
@@ -401,6 +484,7 @@ def test_the_default_scorer_runs_on_the_cache_its_config_asks_for(tiny_draft: st
         ("segment_cache_bytes", -1, "a whole number >= 0"),
         ("segment_cache_bytes", 1.5, "a whole number >= 0"),
         ("segment_cache_folder", 7, "a path or None"),
+        ("segment_cache_folder", "", "a path or None"),
         ("segment_cache_folder_bytes", 0, "a whole number >= 1"),
     ],
 )

@@ -95,6 +95,60 @@ def test_work_is_dropped_before_it_starts(end: str) -> None:
     assert begun == []
 
 
+def test_a_listener_that_fails_drops_the_rest() -> None:
+    streams, begun = Streams(1), []
+
+    def interrupt(what: str, done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    def slow(i: int) -> None:
+        begun.append(i)
+        time.sleep(0.01)
+
+    with progress.listening(interrupt), pytest.raises(KeyboardInterrupt):
+        streams.run(slow, 200, "count")
+    streams.run(lambda _: None, 1)
+    assert len(begun) < 100
+
+
+def test_threads_that_can_not_be_started_are_an_error_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    streams, original = Streams(3), threading.Thread.start
+    left = [0]
+
+    def start(self: threading.Thread) -> None:
+        if not left[0]:
+            raise RuntimeError("can't start new thread")
+        left[0] -= 1
+        original(self)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="can't start"):
+            streams.run(lambda _: None, 2)
+    left[0] = 1
+    done: list[int] = []
+    streams.run(done.append, 5)  # one will do
+    assert done == [0, 1, 2, 3, 4]
+
+
+def test_a_load_that_can_not_be_told_stops_nobody() -> None:
+    def broken() -> int:
+        raise OSError("no /proc here")
+
+    done: list[int] = []
+    Streams(1, broken).run(done.append, 3)
+    assert done == [0, 1, 2]
+
+
+def test_waiting_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    streams = Streams(1)
+    long, short = streams.start(lambda _: None, 0), streams.start(lambda _: None, 0)
+    long._count, short._count = 100, 10
+    assert short.turn() < long.turn()
+    long._since -= 10
+    assert long.turn() < short.turn()
+
+
 def test_a_deadline_is_a_positive_time() -> None:
     for bad in (0, -1, float("nan"), "soon", True):
         with pytest.raises(InvalidInputError, match="deadline_ms must be a number > 0"):
@@ -177,6 +231,18 @@ def test_cores_are_the_least_that_anything_allows(monkeypatch: pytest.MonkeyPatc
     for quota, expected in (("-1\n", 6), ("400000\n", 4)):
         (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text(quota)
         assert cores.available(tmp_path) == expected
+    (tmp_path / "slice" / "unit").mkdir(parents=True)
+    (tmp_path / "slice" / "cpu.max").write_text("300000 100000")
+    (tmp_path / "slice" / "unit" / "cpu.max").write_text("max 100000")
+    (tmp_path / "membership").write_text("4:memory:/other\n0::/slice/unit\n")
+    monkeypatch.setattr(cores, "_MEMBERSHIP", tmp_path / "membership")
+    assert cores.available(tmp_path) == 3
+    (tmp_path / "membership").write_text("2:cpu,cpuacct:/job\n")
+    (tmp_path / "cpu" / "job").mkdir()
+    (tmp_path / "cpu" / "job" / "cpu.cfs_period_us").write_text("100000\n")
+    (tmp_path / "cpu" / "job" / "cpu.cfs_quota_us").write_text("200000\n")
+    assert cores.available(tmp_path) == 2
+    (tmp_path / "membership").unlink()
     for asked, expected in (("3", 3), ("3,2", 3), ("0", 4), ("many", 4)):
         monkeypatch.setenv("OMP_NUM_THREADS", asked)
         assert cores.available(tmp_path) == expected
