@@ -164,7 +164,9 @@ class Bench:
             ms = {}
             for way in ("row", "once") if i % 2 == 0 else ("once", "row"):  # neither always goes first
                 scorer = self._new_scorer(self._new_cache())
-                calls = [lambda s=s, scorer=scorer: scorer.score(s, _QUERY.format("user")) for s in segments]
+                calls: list[Callable[[], np.ndarray]] = [
+                    lambda s=s, scorer=scorer: scorer.score(s, _QUERY.format("user")) for s in segments
+                ]
                 started = time.perf_counter()
                 found[way] = [call() for call in calls] if way == "row" else at_once(calls)
                 ms[way] = (time.perf_counter() - started) * 1000
