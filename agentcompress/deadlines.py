@@ -16,6 +16,9 @@ from numbers import Real
 
 from agentcompress.errors import DeadlineError, InvalidInputError
 
+POLL_S = 0.05
+"""How often those who wait look at their deadline, seconds."""
+
 
 class Deadline:
     """A moment after which a result is of no use, which may also come early: `cancel`. Safe in several threads."""

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from agentcompress.segment_files import SegmentFiles
 
 _EXTENTS_PER_BUDGET = 8  # so that what is evicted at a time is a small part of it
-_MOST_PAGES = 16
-_POLL_S = 0.05
 
 
 class Tokenizer(Protocol):
@@ -95,6 +93,8 @@ class SegmentCache:
     """
 
     def __init__(self, runtime: Any, budget_bytes: int = 1 << 30, files: SegmentFiles | None = None) -> None:
+        from agentcompress.drafts.pages import EXTENT_PAGES  # with torch, which a runtime has loaded by now
+
         self.runtime = runtime
         self._kept = SegmentMemory(checked_count("segment_cache_bytes", budget_bytes))
         self._files = files
@@ -102,7 +102,7 @@ class SegmentCache:
         self._pending: dict[str, Future[Window]] = {}
         self._stats = CacheStats()
         page_bytes = runtime.shape.page_bytes
-        self._extent_pages = max(1, min(_MOST_PAGES, budget_bytes // (_EXTENTS_PER_BUDGET * page_bytes)))
+        self._extent_pages = max(1, min(EXTENT_PAGES, budget_bytes // (_EXTENTS_PER_BUDGET * page_bytes)))
         self.tokenizer = _RememberingTokenizer(runtime.tokenizer, self._kept)
 
     def encode(self, windows: Sequence[np.ndarray]) -> list[Window]:
@@ -256,7 +256,7 @@ def _awaited(pending: Future[Window]) -> Window | None:
     deadline = deadlines.current()
     while True:
         try:
-            return pending.result(_POLL_S if deadline else None)
+            return pending.result(deadlines.POLL_S if deadline else None)
         except FutureTimeoutError:
             if deadline and deadline.is_over:
                 raise deadline.error() from None

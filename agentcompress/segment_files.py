@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from agentcompress.config import checked_count
-from agentcompress.drafts.pages import Shape, Window, placed
+from agentcompress.drafts.pages import EXTENT_PAGES, Shape, Window, placed
 
 _log = logging.getLogger("agentcompress")
 _SUFFIX = ".kv.safetensors"
@@ -50,7 +50,7 @@ class SegmentFiles:
             kv = self._read(self.folder / f"{key}{_SUFFIX}", shape, count)
             if kv is not None:
                 read[key] = kv
-        windows = placed(list(read), [tokens[key] for key in read], shape, most_pages=16)
+        windows = placed(list(read), [tokens[key] for key in read], shape, EXTENT_PAGES)
         for window in windows:
             for layer, (keys, values) in enumerate(read.pop(window.key)):
                 window.extent.write(layer, window.page, keys, values)

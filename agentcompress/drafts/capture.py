@@ -46,14 +46,12 @@ class Encode:
 
     def __init__(self, layers: int, write: Callable[[int, Tensor, Tensor], None], sink: Sequence[KV] = ()) -> None:
         self._layers, self._write, self._sink = layers, write, sink
-        self.seen = 0
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scaling: float, softcap: float | None) -> Tensor:
         """Store this layer's keys and values, then attend to sink + window."""
         if k.shape != v.shape:
             raise DraftUnsupportedError("drafts whose keys and values differ in shape can't be cached")
         self._write(layer, k[0], v[0])
-        self.seen += 1
         if layer + 1 == self._layers:
             return torch.zeros_like(q)
         if self._sink:

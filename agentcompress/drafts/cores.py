@@ -9,15 +9,8 @@ from pathlib import Path
 
 _CGROUP, _MEMBERSHIP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 _SAMPLE_S = 0.5
-_BUSY = (
-    "user",
-    "nice",
-    "system",
-    "irq",
-    "softirq",
-    "interrupt",
-    "dpc",
-)  # not what a hypervisor steals: leaving helps nobody
+# Not what a hypervisor steals: leaving that alone helps nobody.
+_BUSY = ("user", "nice", "system", "irq", "softirq", "interrupt", "dpc")
 
 
 def available(cgroup: Path = _CGROUP) -> int:

@@ -68,7 +68,7 @@ class FusedDecoder:
 
     def __init__(self, model: Any) -> None:
         self._embedding = model.embed_tokens.weight
-        self.device, self.dtype = model.device, model.dtype
+        self.device = model.device
         rope = getattr(model.config, "rope_parameters", None) or {}
         if type(model.embed_tokens) is not torch.nn.Embedding or rope.get("rope_type", "default") not in _ROPES:
             raise UnlikeError("embeddings or rotary positions")
@@ -88,7 +88,7 @@ class FusedDecoder:
             q, k, v = layer.project(x, cos, sin)
             out = state.attend(index, q, k, v, layer.scaling, None)  # (1, H, R, D)
             if index + 1 < self.layers:
-                x = layer.finish(x, out.to(x.dtype))
+                x = layer.finish(x, out)
 
     def _positions(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
         """Cosines and signed sines of positions [start, stop), (stop - start, D) each."""

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 
 PAGE_TOKENS = 256
+EXTENT_PAGES = 16
+"""Most pages of an extent, where nobody asks for less."""
 
 
 @dataclass(frozen=True)
@@ -113,9 +115,13 @@ def placed(keys: Sequence[str], lengths: Sequence[int], shape: Shape, most_pages
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """Pages that lie side by side: kv (L, 2, P, KV, PAGE_TOKENS, D), and which of their tokens are real (P, page)."""
+    """Pages that lie side by side: kv (L, 2, P, KV, PAGE_TOKENS, D), and the real tokens of each, as counts (P,).
+
+    real (P KV, PAGE_TOKENS, 1), in kv's type: 1 where a token is real, 0 where it is padding.
+    """
 
     kv: Tensor
+    counts: list[int]
     real: Tensor
 
 
@@ -131,8 +137,10 @@ def runs(windows: Sequence[Window], most_pages: int) -> list[Run]:
                     counts.append(tokens)
                     continue
             stretches.append((window.extent, page, [tokens]))
-    place = torch.arange(PAGE_TOKENS)
-    return [
-        Run(extent.kv[:, :, first : first + len(counts)], (place < torch.tensor(counts)[:, None]).to(extent.kv.device))
-        for extent, first, counts in stretches
-    ]
+    return [_run(*stretch) for stretch in stretches]
+
+
+def _run(extent: Extent, first: int, counts: list[int]) -> Run:
+    kv = extent.kv[:, :, first : first + len(counts)]
+    real = torch.arange(PAGE_TOKENS) < torch.tensor(counts)[:, None]  # (P, page)
+    return Run(kv, counts, real.to(kv).repeat_interleave(kv.shape[3], 0)[..., None])

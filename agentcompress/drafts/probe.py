@@ -7,6 +7,7 @@ S tokens of the sink, P pages of a run, N = PAGE_TOKENS, D head dimension.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import Protocol
 
 import torch
@@ -54,6 +55,7 @@ class Probe:
         share[0] = 1 / rows
         share[1, -last_rows:] = 1 / min(rows, last_rows)
         self._share = share
+        self._starts = [0, *accumulate(len(run.counts) for run in runs)]  # first page of every run, and the end
         self._found = torch.empty(0)  # (layers of the band, 2, H, all P, N): mean, last
         self._rest = torch.empty(0)  # (layers of the band, H)
         self._end_reading: Callable[[], None] = lambda: None
@@ -63,7 +65,7 @@ class Probe:
         self._end_reading()
         if not len(self._rest):
             raise DraftUnsupportedError("no attention was captured in the band's layers")
-        counts = torch.cat([run.real for run in self._runs]).sum(1).tolist()
+        counts = [count for run in self._runs for count in run.counts]
         found = torch.cat([self._found[:, :, :, page, :count] for page, count in enumerate(counts)], 3)
         return found[:, 0], found[:, 1], self._rest  # (band, H, tokens) twice
 
@@ -71,8 +73,7 @@ class Probe:
         """Attend to sink, windows and the probe itself; in the band, write down who looked where."""
         heads, rows = q.shape[1:3]
         if not len(self._rest):
-            pages = sum(len(run.real) for run in self._runs)
-            self._found = q.new_zeros(len(self._band), 2, heads, pages, PAGE_TOKENS, dtype=torch.float32)
+            self._found = q.new_zeros(len(self._band), 2, heads, self._starts[-1], PAGE_TOKENS, dtype=torch.float32)
             self._rest = q.new_zeros(len(self._band), heads, dtype=torch.float32)
         near = [torch.cat([sink[0], own[0]], 1).float() for sink, own in zip(self._sink[layer], (k, v), strict=True)]
         sink_tokens = near[0].shape[1] - rows
@@ -94,14 +95,12 @@ class Probe:
         heads = part.total.shape[1] // rows  # of a group
         mixing = torch.einsum("mr,hg->mhgr", share, torch.eye(heads, device=share.device))
         mixing = mixing.reshape(2 * heads, heads * rows) / part.total.transpose(1, 2)  # (KV, 2 G, G R)
-        dtype = (
-            torch.float32 if part.weights[0].dtype is torch.float16 else part.weights[0].dtype
-        )  # small numbers count
+        dtype = part.weights[0].dtype
+        if dtype is torch.float16:  # which has no numbers small enough
+            dtype = torch.float32
         mixing = mixing.to(dtype)
         self._rest[index] += (part.rest / part.total).view(-1, rows) @ share[0]
-        found, starts = self._found[index].view(2, groups, heads, -1, PAGE_TOKENS), [0]
-        for run in self._runs:
-            starts.append(starts[-1] + len(run.real))
+        found, starts = self._found[index].view(2, groups, heads, -1, PAGE_TOKENS), self._starts
 
         def read(i: int) -> None:
             pages = starts[i + 1] - starts[i]
@@ -146,9 +145,8 @@ class _Rows:
         fits = torch.finfo(self._q.dtype).max > 1e30 and float(shift.abs().amax()) <= _UNSHIFTED
         shift = shift * 0 if fits else shift.to(self._q.dtype).float()
         weighted = self._weigh(logits, shift)
-        if not (
-            torch.isfinite(weighted).all() and torch.isfinite(self.total).all()
-        ):  # some window's logits are far above those of sink and probe
+        if not (torch.isfinite(weighted).all() and torch.isfinite(self.total).all()):
+            # Some window's logits are far above those of sink and probe.
             unshifted = torch.zeros_like(shift)
             highest = [
                 self._logits(i, unshifted).view(-1, *self._q.shape[:2], PAGE_TOKENS).amax((0, 3)).float()[..., None]
@@ -163,10 +161,9 @@ class _Rows:
 
         def weigh(i: int) -> None:
             groups, run = self._q.shape[0], self._runs[i]
-            weights = self._weights_on(i, shift)
-            real = run.real.to(weights.dtype).repeat_interleave(groups, 0)[..., None]  # (P KV, N, 1)
+            weights = self._logits(i, shift).exp_()
             half = weights.dtype is torch.float16  # whose range a page's sum may leave
-            summed = weights.float().bmm(real.float()) if half else weights.bmm(real)
+            summed = weights.float().bmm(run.real.float()) if half else weights.bmm(run.real)
             sums[i] = summed.view(-1, groups, *weights.shape[1:2], 1)
             weighted[i] = weights.bmm(run.kv[self._layer, 1].flatten(0, 1)).view(-1, *self._q.shape)
             self.weights[i] = weights
@@ -178,9 +175,6 @@ class _Rows:
         end()
         self.total = self.rest + torch.cat(sums).sum(0, dtype=torch.float32)
         return near + torch.cat(weighted).sum(0, dtype=torch.float32)
-
-    def _weights_on(self, i: int, shift: Tensor) -> Tensor:
-        return self._logits(i, shift).exp_()
 
     def _logits(self, i: int, shift: Tensor) -> Tensor:
         """Logits on a run less `shift`, (P KV, G R, N): subtracted before rounding, so the high ones stay exact."""

@@ -112,7 +112,7 @@ class DraftRuntime:
         self,
         windows: Sequence[np.ndarray],
         *,
-        extent_pages: int = 16,
+        extent_pages: int = pages.EXTENT_PAGES,
         done: Callable[[Window], object] = lambda window: None,
     ) -> list[Window]:
         """Encode windows of token ids, each after the sink and at the sink's next positions.

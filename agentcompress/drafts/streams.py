@@ -194,7 +194,7 @@ class Batch:
                     self._drop(self._deadline.error())
                     break
                 if not self._listened or self._done == reported:
-                    self._told.wait(_POLL_S if self._deadline is not None else None)
+                    self._told.wait(deadlines.POLL_S if self._deadline is not None else None)
                     continue
                 reported = self._done
             progress.report(what or "", reported, self._count)

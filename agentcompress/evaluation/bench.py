@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -177,22 +177,22 @@ class Bench:
 
     def _measure_baseline(self) -> None:
         """Speculative prefill where its context allows, each time next to a cold call of ours."""
-        lengths = [row.tokens for row in self._report.rows if row.tokens <= 8192]
         baseline = SpeculativePass(self._runtime.files, self._runtime.dtype, self._runtime.decoder.device.type)
         baseline.run(torch.arange(256))
-        for length in lengths:
+        for i, row in enumerate(self._report.rows):
+            if row.tokens > 8192:
+                break
             theirs, ours = [], []
             for _ in range(_ROUNDS):
-                segment = self._passage(length)
+                segment = self._passage(row.tokens)
                 ids = torch.from_numpy(self._runtime.tokenizer.tokenize(segment.text).ids)
                 theirs.append(_ms(lambda: baseline.run(ids)))  # noqa: B023
                 scorer = self._new_scorer(self._new_cache())
                 ours.append(_ms(lambda: scorer.score(segment, _QUERY.format("user"))))  # noqa: B023
             ratio = _median([t / o for t, o in zip(theirs, ours, strict=True)])
-            if length % 1024 == 0:
-                self._report.keys[f"cold_over_baseline_{length // 1024}k"] = ratio
-            i = [row.tokens for row in self._report.rows].index(length)
-            self._report.rows[i] = Row(**{**asdict(self._report.rows[i]), "baseline_ms": _median(theirs)})
+            if row.tokens % 1024 == 0:
+                self._report.keys[f"cold_over_baseline_{row.tokens // 1024}k"] = ratio
+            self._report.rows[i] = replace(row, baseline_ms=_median(theirs))
 
     def _warm_up(self) -> None:
         self._new_scorer(self._new_cache()).score(self._passage(2048), _QUERY.format("user"))
