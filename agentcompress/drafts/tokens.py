@@ -70,6 +70,11 @@ class DraftTokenizer:
         offsets = np.asarray(encoded["offset_mapping"], dtype=np.int64).reshape(-1, 2)
         return Tokens(np.asarray(encoded["input_ids"], dtype=np.int64), offsets[:, 0], offsets[:, 1])
 
+    def prefix_ids(self) -> list[int]:
+        """Ids that every prompt of this model begins with: its begin-of-sequence token, or none."""
+        with self._lock:
+            return list(self._tokenizer("", verbose=False)["input_ids"])
+
     def template_ids(self, text: str) -> list[int]:
         """Ids of template text, where special-token spellings are special tokens."""
         with self._lock:

@@ -1,0 +1,89 @@
+"""Real code to make items from: the Python files of packages that agentcompress needs, so that are always there."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import random
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+PACKAGES = ("accelerate", "click", "filelock", "huggingface_hub", "jinja2", "numpy", "pydantic", "rich", "tiktoken")
+_FILE_CHARS = range(4_000, 50_000)
+_FUNCTION_LINES = range(5, 60)
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function or method. lines: half-open range of line numbers, from 0, decorators included.
+
+    docstring: half-open range of its docstring's lines. summary: the docstring's first paragraph.
+    """
+
+    name: str
+    lines: tuple[int, int]
+    docstring: tuple[int, int]
+    summary: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """A Python file with at least two documented functions. path: as it is written in an import, with slashes."""
+
+    path: str
+    lines: tuple[str, ...]
+    functions: tuple[Function, ...]
+
+
+def pick(rng: random.Random) -> Source:
+    """One file, drawn by its package first: large packages are not read more often."""
+    while True:
+        paths = _files(rng.choice(PACKAGES))
+        found = _read(rng.choice(paths)) if paths else None
+        if found:
+            return found
+
+
+@lru_cache(maxsize=16)
+def _files(package: str) -> tuple[Path, ...]:
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        return ()
+    folder = Path(spec.submodule_search_locations[0])
+    files = (file for file in folder.rglob("*.py") if not {"tests", "test", "_vendor"} & set(file.parts))
+    return tuple(sorted(file for file in files if file.stat().st_size in _FILE_CHARS))
+
+
+@lru_cache(maxsize=256)
+def _read(file: Path) -> Source | None:
+    text = file.read_text(encoding="utf-8", errors="replace")
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return None
+    functions = [
+        found
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and (found := _function(node))
+    ]
+    package = next(part for part in reversed(file.parts) if part in PACKAGES)
+    parts = file.parts[len(file.parts) - file.parts[::-1].index(package) - 1 :]
+    if len(functions) < 2:
+        return None
+    return Source("/".join(parts), tuple(text.splitlines()), tuple(functions))
+
+
+def _function(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Function | None:
+    documented = ast.get_docstring(node)
+    if not documented or len(node.body) < 2 or node.end_lineno is None:
+        return None
+    docstring = node.body[0]
+    first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)]) - 1
+    code_lines = node.end_lineno - first - ((docstring.end_lineno or docstring.lineno) - docstring.lineno + 1)
+    summary = " ".join(documented.split("\n\n")[0].split())
+    if code_lines not in _FUNCTION_LINES or not 40 <= len(summary) <= 400 or docstring.lineno == node.lineno:
+        return None
+    return Function(
+        node.name, (first, node.end_lineno), (docstring.lineno - 1, docstring.end_lineno or docstring.lineno), summary
+    )

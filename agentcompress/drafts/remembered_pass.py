@@ -1,0 +1,53 @@
+"""Remembers the last prompts' attention: a wrapper around `full_pass.FullPass`, with the same interface.
+
+Several scorers then read one pass. Attention of a prompt is large (L H (W + N) T numbers), so that little is kept.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from cachetools import LRUCache
+
+from agentcompress.digests import digest
+from agentcompress.drafts.full_pass import FullPass, PromptAttention, shared_full_pass
+
+
+class RememberedPass:
+    """A full pass that reads the same prompt once. budget_bytes: of the attention kept."""
+
+    def __init__(self, full_pass: FullPass, budget_bytes: int = 1 << 30) -> None:
+        self._pass = full_pass
+        self.tokenizer = full_pass.tokenizer
+        self.layers, self.context_tokens = full_pass.layers, full_pass.context_tokens
+        self._kept: LRUCache[str, tuple[int, PromptAttention]] = LRUCache(budget_bytes, lambda kept: kept[1].nbytes)
+        self._lock = threading.Lock()
+
+    def read(self, ids: Sequence[int], *, steps: int = 8, last_rows: int = 8) -> PromptAttention:
+        """As `FullPass.read`; more rows or steps than were kept of this prompt are a new pass."""
+        key = digest("prompt", np.asarray(ids, dtype="<i8").tobytes())
+        with self._lock:
+            read_steps, found = self._kept.get(key, (0, None))
+        if found is None or read_steps < steps or found.window.shape[2] < min(last_rows, len(ids)):
+            # Scorers that look back need 8 rows, those that look ahead as many: the second finds the first's.
+            found = self._pass.read(ids, steps=steps, last_rows=max(8, last_rows))
+            with self._lock:
+                if found.nbytes <= self._kept.maxsize:
+                    self._kept[key] = (steps, found)
+        return replace(found, window=found.window[:, :, -last_rows:], lookahead=found.lookahead[:, :, :steps])
+
+
+_made: dict[str, RememberedPass] = {}
+_making = threading.Lock()
+
+
+def shared_reader(name: str) -> RememberedPass:
+    """Return the process's one reader of a model, fetching and loading it on first use; the last one is kept."""
+    with _making:
+        if name not in _made:
+            _made.clear()
+            _made[name] = RememberedPass(shared_full_pass(name))
+        return _made[name]

@@ -1,0 +1,211 @@
+"""Published token rankings, on the draft run as they were published: the whole prompt at once, all layers.
+
+For comparison, and for prompts that are to be completed rather than asked about (a blank query). Much slower than
+`calibrated`, and nothing is cached but the last prompts' attention.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import numpy as np
+
+from agentcompress.config import checked_count
+from agentcompress.errors import InvalidInputError
+from agentcompress.schema import Segment
+from agentcompress.scorers.units import unit_means, unit_of_tokens
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from agentcompress.config import CompressConfig
+    from agentcompress.drafts.full_pass import PromptAttention
+    from agentcompress.drafts.tokens import DraftTokenizer
+
+_SPARE_TOKENS = 16  # of the context, left free where a text is read in pieces
+
+
+class Reader(Protocol):
+    """A whole model: a `FullPass`, or a `RememberedPass` around one."""
+
+    @property
+    def tokenizer(self) -> DraftTokenizer:
+        """The model's tokenizer."""
+        ...
+
+    @property
+    def layers(self) -> int:
+        """How many there are."""
+        ...
+
+    @property
+    def context_tokens(self) -> int:
+        """Most tokens of a prompt and what is decoded behind it."""
+        ...
+
+    def read(self, ids: list[int], *, steps: int = 8, last_rows: int = 8) -> PromptAttention:
+        """Prefill, decode, and give back who looked where."""
+        ...
+
+
+class PromptScorer:
+    """What the published scorers share: they differ in how attention becomes token scores.
+
+    lookahead: query rows from the last prompt token on, >= 1. window: last prompt rows that are read, >= 1.
+    too_long: what to do with a prompt beyond the model's context: "error", or "pieces", which reads the text in as few
+    equal pieces as fit, each with the query behind it (not in any of the papers).
+    """
+
+    def __init__(
+        self,
+        reader: Callable[[], Reader],
+        *,
+        lookahead: int = 1,
+        window: int = 8,
+        too_long: Literal["error", "pieces"] = "error",
+    ) -> None:
+        self._reader = reader
+        self.lookahead, self.window = checked_count("lookahead", lookahead), checked_count("window", window)
+        if too_long not in ("error", "pieces"):
+            raise InvalidInputError("too_long", too_long, '"error" or "pieces"')
+        self.too_long = too_long
+
+    @classmethod
+    def from_config(cls, config: CompressConfig, **options: float | str) -> PromptScorer:
+        """Make one on the config's draft, which is loaded whole when the first text is scored."""
+        from agentcompress.drafts.remembered_pass import shared_reader
+
+        return cls(lambda: shared_reader(config.draft), **options)  # pyrefly: ignore[bad-argument-type]
+
+    def token_scores(self, attention: PromptAttention) -> Tensor:
+        """Scores of the prompt's tokens, (T,)."""
+        raise NotImplementedError
+
+    def score(self, segment: Segment, query: str) -> np.ndarray:
+        """Float64 (units,): the mean of a unit's tokens. With a blank query the text itself is the prompt."""
+        if len(segment.units) < 2:
+            return np.zeros(len(segment.units))
+        reader = self._reader()
+        tokens = reader.tokenizer.tokenize(segment.text)
+        template = reader.tokenizer.template
+        before = reader.tokenizer.template_ids(template.sink) if query.strip() else reader.tokenizer.prefix_ids()
+        behind: list[int] = []
+        if query.strip():
+            behind = reader.tokenizer.tokenize(f"\n\nQuestion: {query}").ids.tolist()
+            behind += reader.tokenizer.template_ids(template.closing)
+        scores = [
+            self._piece_scores(reader, before, piece.tolist(), behind)
+            for piece in self._pieces(reader, tokens.ids, len(before) + len(behind))
+        ]
+        means, _ = unit_means(np.concatenate(scores), unit_of_tokens(segment, tokens.ends), len(segment.units))
+        return means
+
+    def _pieces(self, reader: Reader, ids: np.ndarray, around: int) -> list[np.ndarray]:
+        room = reader.context_tokens - self.lookahead + 1 - around - _SPARE_TOKENS
+        if self.too_long == "error" or len(ids) <= room:
+            return [ids]
+        if room < 1:
+            raise InvalidInputError("query", f"{around} draft tokens", f"shorter than {reader.context_tokens} tokens")
+        return np.array_split(ids, -(-len(ids) // room))
+
+    def _piece_scores(self, reader: Reader, before: list[int], ids: list[int], behind: list[int]) -> np.ndarray:
+        attention = reader.read([*before, *ids, *behind], steps=self.lookahead, last_rows=self.window)
+        scores = self.token_scores(attention).double().numpy()
+        if not behind:  # the prompt's last tokens, whose queries did the ranking, are kept
+            scores[-self.window :] = scores.max()
+        return scores[len(before) : len(before) + len(ids)]
+
+
+class SpeculativeScorer(PromptScorer):
+    """Speculative prefill: N = `lookahead` = 8, pool 13; options of `attention.speculative` and `PromptScorer`."""
+
+    def __init__(
+        self,
+        reader: Callable[[], Reader],
+        *,
+        lookahead: int = 8,
+        pool: int = 13,
+        pool_first: bool = True,
+        too_long: Literal["error", "pieces"] = "error",
+    ) -> None:
+        super().__init__(reader, lookahead=lookahead, window=1, too_long=too_long)
+        self.pool, self.pool_first = checked_width(pool), pool_first
+
+    def token_scores(self, attention: PromptAttention) -> Tensor:
+        """Scores of the prompt's tokens, (T,)."""
+        from agentcompress.scorers.attention import speculative
+
+        return speculative(attention.lookahead, pool=self.pool, pool_first=self.pool_first)
+
+
+class _LayerScorer(PromptScorer):
+    """Scorers that read at a layer: `layer`, by default 15 of 32, in proportion."""
+
+    def __init__(
+        self,
+        reader: Callable[[], Reader],
+        *,
+        layer: int | None = None,
+        pool: int = 7,
+        window: int = 8,
+        too_long: Literal["error", "pieces"] = "error",
+    ) -> None:
+        super().__init__(reader, window=window, too_long=too_long)
+        self._layer, self.pool = layer, checked_width(pool)
+
+    def layer(self, layers: int) -> int:
+        """The layer that is read, from 0, in a model of so many."""
+        layer = round(15 / 32 * layers) if self._layer is None else self._layer
+        if not isinstance(layer, int) or not 0 <= layer < layers:
+            raise InvalidInputError("layer", layer, f"a whole number in 0 to {layers - 1}")
+        return layer
+
+
+class ClaaScorer(_LayerScorer):
+    """CLAA (table 5): W = `window` = 8, n = `layers` = 4, pool 7. `z_score`: as its code does, see `attention.claa`."""
+
+    def __init__(
+        self, reader: Callable[[], Reader], *, layers: int = 4, z_score: bool = False, **options: int | str | None
+    ) -> None:
+        super().__init__(reader, **options)  # pyrefly: ignore[bad-argument-type]
+        self.layers, self.z_score = checked_count("layers", layers), z_score
+
+    def token_scores(self, attention: PromptAttention) -> Tensor:
+        """Scores of the prompt's tokens, (T,)."""
+        from agentcompress.scorers.attention import claa
+
+        groups = attention.kv_heads if self.z_score else 0
+        layer = self.layer(len(attention.window))
+        return claa(attention.window, layer=layer, layers=self.layers, pool=self.pool, z_score_groups=groups)
+
+
+class FastKVScorer(_LayerScorer):
+    """FastKV: W = `window` = 8, one layer, pool 7."""
+
+    def token_scores(self, attention: PromptAttention) -> Tensor:
+        """Scores of the prompt's tokens, (T,)."""
+        from agentcompress.scorers.attention import fastkv
+
+        return fastkv(attention.window, layer=self.layer(len(attention.window)), pool=self.pool)
+
+
+class GemFilterScorer(_LayerScorer):
+    """GemFilter: the last token, one layer, before softmax, pool 5."""
+
+    def __init__(self, reader: Callable[[], Reader], *, pool: int = 5, **options: int | str | None) -> None:
+        super().__init__(reader, pool=pool, **options)  # pyrefly: ignore[bad-argument-type]
+
+    def token_scores(self, attention: PromptAttention) -> Tensor:
+        """Scores of the prompt's tokens, (T,)."""
+        from agentcompress.scorers.attention import gemfilter
+
+        return gemfilter(attention.logits, layer=self.layer(len(attention.logits)), pool=self.pool)
+
+
+def checked_width(pool: object) -> int:
+    """Return the width of a moving average when it is odd and positive, or raise `InvalidInputError`."""
+    width = checked_count("pool", pool)
+    if width % 2 == 0:
+        raise InvalidInputError("pool", pool, "an odd whole number >= 1")
+    return width
