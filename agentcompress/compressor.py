@@ -12,7 +12,7 @@ import numpy as np
 
 from agentcompress import plugins
 from agentcompress.config import CompressConfig, checked_count, checked_keep_rate, checked_text
-from agentcompress.delimiters import style_for
+from agentcompress.delimiters import FixedStyle, style_for
 from agentcompress.errors import AgentCompressError, InvalidInputError, ScoringError, SegmentationError
 from agentcompress.ledger.decision import Decision
 from agentcompress.ledger.memory import MemoryStore
@@ -22,7 +22,7 @@ from agentcompress.protocols import Scorer, Segmenter, Store, TokenCounter
 from agentcompress.receipts import BlockReceipt, Receipt
 from agentcompress.schema import CompressedMessages, CompressedText, Segment, Span
 from agentcompress.segmenters.detect import detect
-from agentcompress.selection import budget_tokens, select
+from agentcompress.selection import Selection, budget_tokens, select, select_share
 from agentcompress.targets import token_counter
 
 _log = logging.getLogger("agentcompress")
@@ -64,7 +64,7 @@ class Compressor:
         with clock.stage("count"):
             counter = token_counter(target)
             tokens_before = counter.count(text)
-        budget = self._budget(keep_rate, target_tokens, tokens_before)
+        budget, share = self._budget(keep_rate, target_tokens, tokens_before)
         if budget >= tokens_before:
             whole = (Span(0, len(text)),) if text else ()
             return self._result(text, whole, tokens_before, tokens_before, target, clock)
@@ -73,7 +73,7 @@ class Compressor:
         with clock.stage("score"):
             scores = self._score(segment, query)
         with clock.stage("select"):
-            selection = select(segment, scores, budget, counter, style_for(segment))
+            selection = self._select(segment, scores, budget, share, counter)
         rendered = selection.rendered
         return self._result(rendered.text, rendered.spans, tokens_before, selection.tokens, target, clock)
 
@@ -143,13 +143,15 @@ class Compressor:
             return Decision.raw(RAW_WHOLE, block.tokens)
         return Decision(result.text, None, result.tokens_before, result.tokens_after, self.config.scorer)
 
-    def _budget(self, keep_rate: float | None, target_tokens: int | None, tokens_before: int) -> int:
+    def _budget(self, keep_rate: float | None, target_tokens: int | None, tokens_before: int) -> tuple[int, float]:
+        """The budget in target tokens, and as a share of the text."""
         if target_tokens is not None:
             if keep_rate is not None:
                 raise InvalidInputError("target_tokens", target_tokens, "left out when keep_rate is given")
-            return checked_count("target_tokens", target_tokens)
+            budget = checked_count("target_tokens", target_tokens)
+            return budget, min(1.0, budget / max(1, tokens_before))
         rate = self.config.keep_rate if keep_rate is None else checked_keep_rate(keep_rate)
-        return budget_tokens(rate, tokens_before)
+        return budget_tokens(rate, tokens_before), rate
 
     def _segment(self, text: str) -> Segment:
         name = detect(text) if self.config.segmenter == "auto" else self.config.segmenter
@@ -178,6 +180,14 @@ class Compressor:
             raise
         except Exception as error:
             raise ScoringError(f"scorer {self.config.scorer!r} failed: {type(error).__name__}: {error}") from error
+
+    def _select(
+        self, segment: Segment, scores: np.ndarray, budget: int, share: float, counter: TokenCounter
+    ) -> Selection:
+        style = FixedStyle(self.config.delimiter) if self.config.delimiter else style_for(segment)
+        if self.config.selection == "share":
+            return select_share(segment, scores, share, counter, style)
+        return select(segment, scores, budget, counter, style)
 
     def _result(
         self, text: str, spans: tuple[Span, ...], before: int, after: int, target: str, clock: _Clock

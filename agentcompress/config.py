@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -35,6 +35,13 @@ class CompressConfig(BaseModel):
     segmenter_options: Mapping[str, Any] = Field(default_factory=dict)
     """Keyword options of the segmenter, e.g. {"chunk_tokens": 128}; not allowed with "auto"."""
 
+    selection: Literal["budget", "share"] = "budget"
+    """"budget" never goes above the budget; "share" keeps that share of the units, as published methods do, whatever
+    they cost the target."""
+
+    delimiter: Annotated[str | None, Field(min_length=1)] = None
+    """What stands where something was left out; None: by the kind of text, and how much it was."""
+
     target: Annotated[str, Field(min_length=1)] = "gpt-4o"
     """LiteLLM name of the model whose tokens are counted, where a call names none."""
 
@@ -56,6 +63,24 @@ class CompressConfig(BaseModel):
     seed: int = 0
     """Seed of the `random` scorer."""
 
+    @classmethod
+    def paper(cls, *, code: bool = False, **settings: Any) -> Self:
+        """Cross-family speculative prefill as published (arXiv 2603.02631, Algorithm 1, A.1 and A.3), for comparison.
+
+        Eight lookahead tokens, chunks of 32 draft tokens (128 for code), scores smoothed over 13 tokens, the best
+        ceil(keep_rate n) chunks, neighbours merged, `[...]` (`// omitted` for code) between what is kept. A prompt
+        longer than the draft's context is an error.
+        """
+        return cls(
+            scorer="speculative",
+            scorer_options={"lookahead": 8, "pool": 13, "pool_first": False},
+            segmenter="chunks",
+            segmenter_options={"chunk_tokens": 128 if code else 32},
+            selection="share",
+            delimiter="// omitted" if code else "[...]",
+            **settings,
+        )
+
     if not TYPE_CHECKING:  # type checkers see the fields
 
         def __init__(self, **settings: Any) -> None:
@@ -76,6 +101,8 @@ def _config_error(error: ValidationError) -> ConfigError:
         "seed": "a whole number",
         "segment_cache_bytes": "a whole number >= 0",
         "segment_cache_folder": "a path or None",
+        "selection": '"budget" or "share"',
+        "delimiter": "a non-empty string or None",
         "segment_cache_folder_bytes": TOKENS_RANGE,
         "scorer_options": "a mapping of option names to values",
         "segmenter_options": "a mapping of option names to values",

@@ -75,6 +75,23 @@ class LineStyle:
         return f"[{self.mark} {number} {noun}{'' if number == 1 else 's'} omitted]"
 
 
+@dataclass(frozen=True)
+class FixedStyle:
+    """The same words between any two kept stretches, and none at the ends (arXiv 2603.02631, 3.2)."""
+
+    words: str
+
+    def gap(self, text: str, gap: Span) -> str:
+        """On a line of its own where the gap ends lines, else between blanks."""
+        if gap.start == 0 or gap.end == len(text):
+            return ""
+        return f"\n{self.words}\n" if "\n" in text[gap.start : gap.end] else f" {self.words} "
+
+    def longest(self, text: str) -> str:
+        """Line feeds cost most."""
+        return f"\n{self.words}\n"
+
+
 def style_for(segment: Segment) -> DelimiterStyle:
     """Return the style of the segment's kind, with a mark its text does not contain."""
     if segment.kind == "lines":

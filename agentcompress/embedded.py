@@ -19,6 +19,9 @@ from agentcompress.drafts import load
 from agentcompress.targets import EMBEDDED as PREFIX
 
 _PROVIDER = PREFIX.rstrip("/")
+FIRST_TOKEN_MS = "agentcompress_first_token_ms"
+"""Attribute of a response: milliseconds until the first token of the answer was there."""
+
 _DEFAULT_MAX_TOKENS = 256
 _loading = threading.Lock()
 
@@ -36,7 +39,7 @@ class EmbeddedLLM(CustomLLM):
         stop = settings.get("stop") or []
         stop = [stop] if isinstance(stop, str) else list(stop)
         name = model.removeprefix(PREFIX)
-        text, prompt_tokens, answer_tokens = _model(name).answer(messages, int(max_tokens), stop)
+        text, prompt_tokens, answer_tokens, first_token_ms = _model(name).answer(messages, int(max_tokens), stop)
         model_response.model = f"{PREFIX}{name}"
         model_response.created = int(time.time())
         finish = "stop" if answer_tokens < max_tokens else "length"
@@ -49,6 +52,7 @@ class EmbeddedLLM(CustomLLM):
             total_tokens=prompt_tokens + answer_tokens,
         )
         setattr(model_response, "usage", usage)  # noqa: B010 - declared only at run time
+        setattr(model_response, FIRST_TOKEN_MS, first_token_ms)
         return model_response
 
 
@@ -98,8 +102,8 @@ class _CausalLM:
         self._model = self._model.eval().to(default_device())
         self._lock = threading.Lock()
 
-    def answer(self, messages: list[Any], max_tokens: int, stop: list[str]) -> tuple[str, int, int]:
-        """Return the answer up to the first of `stop`, and the tokens of prompt and answer."""
+    def answer(self, messages: list[Any], max_tokens: int, stop: list[str]) -> tuple[str, int, int, float]:
+        """Return the answer up to the first of `stop`, the tokens of prompt and answer, and ms to the first one."""
         import torch
 
         prompt = self._tokenizer.apply_chat_template(
@@ -113,11 +117,19 @@ class _CausalLM:
                 model=self._model.config.name_or_path,
                 llm_provider=_PROVIDER,
             )
+        first: list[float] = []
+
+        def seen(ids: Any, scores: Any) -> Any:
+            first.append(time.perf_counter())
+            return scores
+
         with self._lock, torch.inference_mode():
+            started = time.perf_counter()
             out = self._model.generate(
                 **prompt,
                 max_new_tokens=max_tokens,
                 do_sample=False,
+                logits_processor=[seen],
                 pad_token_id=self._tokenizer.pad_token_id,
                 **({"stop_strings": stop, "tokenizer": self._tokenizer} if stop else {}),
             )
@@ -125,7 +137,7 @@ class _CausalLM:
         text = self._tokenizer.decode(answer, skip_special_tokens=True)
         for mark in stop:
             text = text.partition(mark)[0]
-        return text.strip(), length, len(answer)
+        return text.strip(), length, len(answer), (first[0] - started) * 1000
 
 
 def _model(name: str) -> _CausalLM:

@@ -11,6 +11,7 @@ AgentCompressError
 │   └── DraftUnsupportedError             the architecture can't be read (no attention to capture)
 ├── SegmentationError                     a segmenter failed or gave units that don't tile the text
 ├── ScoringError                          a scorer failed or gave scores that can't be used
+├── EvaluationError                       a target failed while it was evaluated
 └── PluginError                           an entry point or "pkg.mod:Class" that can't be loaded
 """
 
@@ -72,6 +73,10 @@ class ScoringError(AgentCompressError):
 
 class DeadlineError(AgentCompressError):
     """The caller's deadline passed, or it cancelled its call; what had not started was dropped."""
+
+
+class EvaluationError(AgentCompressError):
+    """A target failed while it was evaluated; what was measured before is kept."""
 
 
 class PluginError(AgentCompressError):

@@ -49,9 +49,7 @@ def select(
     scores: (units,), finite, or `ScoringError`. Where not even the best unit fits, as much of its beginning as does.
     """
     units = len(segment.units)
-    if scores.shape != (units,) or not np.isfinite(scores).all():
-        raise ScoringError(f"a scorer must give one finite score for each of {units} units, got shape {scores.shape}")
-    order = np.argsort(-scores, kind="stable").tolist()
+    order = np.argsort(-_checked(segment, scores), kind="stable").tolist()
     pool = _Pool(segment, order, counter, style)
     n = pool.longest_estimated(budget)
     for _ in range(pool.steps_up):
@@ -61,6 +59,22 @@ def select(
     while n and pool.take(n).tokens > budget:
         n -= 1
     return pool.take(n) if n else _beginning(segment, order[0], budget, counter, style)
+
+
+def select_share(
+    segment: Segment, scores: np.ndarray, keep_rate: float, counter: TokenCounter, style: DelimiterStyle
+) -> Selection:
+    """Keep the best ceil(keep_rate n) of n units, whatever they cost: top-K of arXiv 2603.02631, Algorithm 1."""
+    count = budget_tokens(keep_rate, len(segment.units))
+    rendered = render(segment, sorted(np.argsort(-_checked(segment, scores), kind="stable")[:count].tolist()), style)
+    return Selection(rendered, counter.count(rendered.text))
+
+
+def _checked(segment: Segment, scores: np.ndarray) -> np.ndarray:
+    units = len(segment.units)
+    if scores.shape != (units,) or not np.isfinite(scores).all():
+        raise ScoringError(f"a scorer must give one finite score for each of {units} units, got shape {scores.shape}")
+    return scores
 
 
 class _Pool:

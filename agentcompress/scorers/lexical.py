@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections import Counter
+from typing import ClassVar
 
 import numpy as np
 from cachetools import LRUCache, cached
@@ -25,6 +26,8 @@ class LexicalScorer:
     Words are case folded; an identifier counts whole and by its parts (`getUserName`, `user_name`); CJK by character
     and by pair. k1, b: saturation and length normalisation, k1 >= 0, 0 <= b <= 1.
     """
+
+    uses_draft: ClassVar[bool] = False
 
     def __init__(self, k1: float = 1.5, b: float = 0.75) -> None:
         self.k1, self.b = checked_weight("k1", k1), checked_weight("b", b, highest=1)

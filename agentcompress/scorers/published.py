@@ -90,16 +90,19 @@ class PromptScorer:
         tokens = reader.tokenizer.tokenize(segment.text)
         template = reader.tokenizer.template
         before = reader.tokenizer.template_ids(template.sink) if query.strip() else reader.tokenizer.prefix_ids()
-        behind: list[int] = []
-        if query.strip():
-            behind = reader.tokenizer.tokenize(f"\n\nQuestion: {query}").ids.tolist()
-            behind += reader.tokenizer.template_ids(template.closing)
+        behind = self._behind(reader, query) if query.strip() else []
         scores = [
             self._piece_scores(reader, before, piece.tolist(), behind)
             for piece in self._pieces(reader, tokens.ids, len(before) + len(behind))
         ]
         means, _ = unit_means(np.concatenate(scores), unit_of_tokens(segment, tokens.ends), len(segment.units))
         return means
+
+    def _behind(self, reader: Reader, query: str) -> list[int]:
+        asked = reader.tokenizer.tokenize(f"\n\nQuestion: {query}").ids.tolist()
+        if self.too_long == "pieces" and len(asked) > reader.context_tokens // 2:  # leaves out the middle
+            asked = asked[: reader.context_tokens // 4] + asked[-(reader.context_tokens // 4) :]
+        return asked + reader.tokenizer.template_ids(reader.tokenizer.template.closing)
 
     def _pieces(self, reader: Reader, ids: np.ndarray, around: int) -> list[np.ndarray]:
         room = reader.context_tokens - self.lookahead + 1 - around - _SPARE_TOKENS

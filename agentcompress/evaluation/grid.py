@@ -1,0 +1,213 @@
+"""Tasks x ways to compress x keep rates, cell by cell, written down as they are done.
+
+Results are appended in an order that the plan alone decides, without anything that differs from run to run, so that
+an evaluation that was killed goes on where it stopped and ends with the same file. What a cell took is in a file of
+its own.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TextIO
+
+import agentcompress
+from agentcompress import progress
+from agentcompress.compressor import Compressor
+from agentcompress.config import checked_keep_rate
+from agentcompress.errors import InvalidInputError
+from agentcompress.evaluation import metrics
+from agentcompress.evaluation.tasks import EvalItem, Task
+from agentcompress.evaluation.variants import FULL, Variant
+
+RESULTS, TIMINGS, PLAN = "results.jsonl", "timings.jsonl", "plan.json"
+
+
+class Answering(Protocol):
+    """A target: says what it answers, and after how many milliseconds it began to."""
+
+    def answer(self, prompt: str, max_tokens: int) -> tuple[str, float | None]:
+        """Answer greedily; the time is None where it can't be known."""
+        ...
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is evaluated. limit: items of each task, None for all; target: whose tokens are counted.
+
+    answers: whether the target also answers every prompt, the full ones too.
+    """
+
+    tasks: Sequence[Task]
+    variants: Sequence[Variant]
+    keep_rates: Sequence[float]
+    target: str
+    limit: int | None = None
+    answers: bool = False
+
+    def described(self) -> dict[str, Any]:
+        """What makes two evaluations the same one."""
+        return {
+            "agentcompress": agentcompress.__version__,
+            "tasks": [task.name for task in self.tasks],
+            "variants": [[v.name, v.draft, v.config.model_dump(mode="json")] for v in self.variants],
+            "keep_rates": list(self.keep_rates),
+            "target": self.target,
+            "limit": self.limit,
+            "answers": self.answers,
+        }
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One compression: of an item, in a way, at a rate."""
+
+    task: str
+    item: EvalItem
+    variant: Variant | None
+    keep_rate: float
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """What identifies its result."""
+        name, draft = (self.variant.name, self.variant.draft) if self.variant else (FULL, "")
+        return {
+            "task": self.task,
+            "item": self.item.id,
+            "scorer": name,
+            "draft": draft,
+            "keep_rate": self.keep_rate,
+        }
+
+
+class Grid:
+    """An evaluation in a folder, which is made where it is not there. answering: the target, when it is to answer.
+
+    Raises `InvalidInputError` when the folder holds results of another plan.
+    """
+
+    def __init__(self, plan: Plan, folder: Path, answering: Answering | None = None) -> None:
+        for rate in plan.keep_rates:
+            checked_keep_rate(rate)
+        self.plan, self.folder = plan, folder
+        self._answering = answering
+        self._compressors: dict[tuple[str, str], Compressor] = {}
+        folder.mkdir(parents=True, exist_ok=True)
+        described = json.dumps(plan.described(), indent=1, sort_keys=True)
+        known = folder / PLAN
+        if known.exists() and known.read_text(encoding="utf-8") != described:
+            raise InvalidInputError("output", str(folder), "an empty folder, or one with results of this very plan")
+        known.write_text(described, encoding="utf-8")
+
+    def cells(self) -> Iterator[Cell]:
+        """Every cell, in the order of the results: what reads the same text stands together."""
+        for task in self.plan.tasks:
+            for item in task.items(self.plan.limit):
+                if self.plan.answers:
+                    yield Cell(task.name, item, None, 1.0)
+                for variant in self.plan.variants:
+                    for rate in self.plan.keep_rates:
+                        yield Cell(task.name, item, variant, rate)
+
+    def run(self) -> list[dict[str, Any]]:
+        """Do what is not done yet; return all results, those of earlier runs first."""
+        rows = _whole_lines(self.folder / RESULTS)
+        cells = list(self.cells())
+        for cell, row in zip(cells, rows, strict=False):
+            if any(row.get(name) != value for name, value in cell.key.items()):
+                raise InvalidInputError("output", str(self.folder), f"a folder whose results are in order, not {row}")
+        clock = _Remaining(cells[len(rows) :])
+        with (
+            (self.folder / RESULTS).open("a", encoding="utf-8") as results,
+            (self.folder / TIMINGS).open("a", encoding="utf-8") as timings,
+        ):
+            for cell in cells[len(rows) :]:
+                started = time.perf_counter()
+                row, took = self._done(cell)
+                _append(timings, {**cell.key, **took})
+                _append(results, row)
+                rows.append(row)
+                clock.passed(cell, time.perf_counter() - started)
+        return rows
+
+    def _done(self, cell: Cell) -> tuple[dict[str, Any], dict[str, float]]:
+        item, took = cell.item, {}
+        text, row = item.text, dict(cell.key)
+        if cell.variant:
+            started = time.perf_counter()
+            compressor = self._compressor(cell.variant)
+            result = compressor.compress_text(item.text, query=item.query, keep_rate=cell.keep_rate)
+            took["compress_ms"] = (time.perf_counter() - started) * 1000
+            text = result.text
+            row |= {"tokens_before": result.tokens_before, "tokens_after": result.tokens_after}
+            row["evidence"] = item.evidence.kept(item.text, result.spans) if item.evidence else None
+        if self._answering:
+            started = time.perf_counter()
+            answer, first_token_ms = self._answering.answer(item.prompt(text), item.max_tokens)
+            took["answer_ms"] = (time.perf_counter() - started) * 1000
+            if first_token_ms is not None:
+                took["first_token_ms"] = first_token_ms
+            score = metrics.score(item.metric, answer, item.answers, classes=item.classes, dataset=item.dataset)
+            row |= {"answer": answer, "score": score}
+        return row, took
+
+    def _compressor(self, variant: Variant) -> Compressor:
+        """One a variant; where the target answers, a new one a cell: its time must hold the draft's, every time."""
+        if self._answering:
+            return Compressor(variant.config.model_copy(update={"segment_cache_bytes": 0}))
+        return self._compressors.setdefault((variant.name, variant.draft), Compressor(variant.config))
+
+
+class _Remaining:
+    """Reports seconds passed of seconds in all: what is left is reckoned from cells of the same task and variant."""
+
+    def __init__(self, cells: Sequence[Cell]) -> None:
+        self._passed_s = 0.0
+        self._left = Counter(self._sort(cell) for cell in cells)
+        self._took: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+
+    def passed(self, cell: Cell, seconds: float) -> None:
+        self._passed_s += seconds
+        self._left[self._sort(cell)] -= 1
+        self._took[self._sort(cell)].append(seconds)
+        everywhere = sum(map(sum, self._took.values())) / sum(map(len, self._took.values()))
+        left = sum(count * self._usual(sort, everywhere) for sort, count in self._left.items())
+        progress.report("evaluate (s)", round(self._passed_s), round(self._passed_s + left))
+
+    def _usual(self, sort: tuple[str, str], everywhere: float) -> float:
+        took = self._took.get(sort)
+        if took:
+            return sum(took) / len(took)
+        alike = [t for (_, way), times in self._took.items() if way == sort[1] for t in times]
+        return sum(alike) / len(alike) if alike else everywhere
+
+    @staticmethod
+    def _sort(cell: Cell) -> tuple[str, str]:
+        return cell.task, f"{cell.variant.name} {cell.variant.draft}" if cell.variant else FULL
+
+
+def timings_of(folder: Path) -> list[dict[str, Any]]:
+    """What every cell took, once."""
+    keys = ("task", "item", "scorer", "draft", "keep_rate")
+    return list({tuple(row[k] for k in keys): row for row in _whole_lines(folder / TIMINGS)}.values())
+
+
+def _append(file: TextIO, row: Mapping[str, Any]) -> None:
+    file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    file.flush()
+
+
+def _whole_lines(path: Path) -> list[dict[str, Any]]:
+    """The rows of a file; a last line that was being written when the run was killed is cut off."""
+    if not path.exists():
+        return []
+    data = path.read_bytes()
+    whole = data[: data.rfind(b"\n") + 1]
+    if len(whole) < len(data):
+        with path.open("r+b") as file:
+            file.truncate(len(whole))
+    return [json.loads(line) for line in whole.decode("utf-8").splitlines()]
