@@ -10,15 +10,14 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from agentcompress import __version__, progress
+from agentcompress import __version__
+from agentcompress.cli_measure import bench, calibrate, evaluate
 from agentcompress.errors import AgentCompressError, DraftError, InvalidInputError
+from agentcompress.terminal import progress_bar
 
 if TYPE_CHECKING:
     from agentcompress.schema import CompressedText
@@ -109,42 +108,6 @@ def demo(target: str, keep_rate: float, draft: str) -> None:
     show()
 
 
-@main.command()
-@click.option("-d", "--draft", default="smollm2-135m", show_default=True, help="Model that scores.")
-@click.option("--lengths", help="Draft tokens to measure at, with commas. [1024,2048,...,131072]")
-@click.option("--json", "json_file", type=click.Path(dir_okay=False, writable=True), help="Write every figure as JSON.")
-@click.option("--plot", "plot_file", type=click.Path(dir_okay=False, writable=True), help="Write a picture (PNG, SVG).")
-def bench(draft: str, lengths: str | None, json_file: str | None, plot_file: str | None) -> None:
-    """Measure how fast the draft is on this machine, cold, warm and hot.
-
-    Held against speculative prefill as published, and against the machine's fastest matrix product. Takes about four
-    minutes on two cores. Run nothing else meanwhile.
-    """
-    from agentcompress.evaluation import bench_report
-    from agentcompress.evaluation.bench import LENGTHS, Bench
-
-    for option, file in (("--json", json_file), ("--plot", plot_file)):  # said now, not after minutes
-        if file and not Path(file).absolute().parent.is_dir():
-            raise click.BadParameter(f"no such folder: {Path(file).parent}", param_hint=option)
-    if plot_file:
-        bench_report.pyplot()
-        if Path(plot_file).suffix.lower() not in bench_report.FORMATS:
-            raise click.BadParameter(f"one of {', '.join(bench_report.FORMATS)}", param_hint="--plot")
-    try:
-        tokens = [int(part) for part in lengths.split(",")] if lengths else LENGTHS
-    except ValueError:
-        raise click.BadParameter(
-            f"whole numbers with commas between, got {lengths!r}", param_hint="--lengths"
-        ) from None
-    with progress_bar():
-        report = Bench(draft, tokens).run()
-    bench_report.show(report)
-    if json_file:
-        Path(json_file).write_text(json.dumps(report.as_json(), indent=2) + "\n", encoding="utf-8")
-    if plot_file:
-        bench_report.plot(report, Path(plot_file))
-
-
 @main.group("draft")
 def draft_group() -> None:
     """Fetch, find and remove draft models."""
@@ -193,46 +156,6 @@ def draft_remove(name: str) -> None:
     click.echo(f"removed {removed}" if removed else f"nothing of {name} to remove", err=removed is None)
 
 
-@contextmanager
-def progress_bar() -> Iterator[None]:
-    """Show what is reported in this context as bars on standard error, where that is a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    console = Console(file=sys.stderr)
-
-    class Amount(MofNCompleteColumn):
-        def render(self, task: Any) -> Any:
-            return DownloadColumn().render(task) if task.description == "download" else super().render(task)
-
-    columns = (TextColumn("{task.description}"), BarColumn(), Amount(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=not console.is_terminal, disable=not console.is_terminal) as bar:
-        tasks: dict[str, Any] = {}
-
-        def show(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = bar.add_task(what, total=total)
-            bar.update(tasks[what], completed=done, total=total)
-
-        with progress.listening(show), redirect_stderr(_WithoutBars(sys.stderr)):
-            yield
-
-
-class _WithoutBars(io.TextIOBase):
-    """Standard error without the bars that libraries below draw there; ours stands for them all."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        if "\r" not in text and text != "\n":
-            self._stream.write(text)
-        return len(text)
-
-    def flush(self) -> None:
-        self._stream.flush()
-
-
 def summary(result: CompressedText) -> str:
     """One line: tokens before and after, share kept, who counted and scored, how long it took."""
     return (
@@ -254,3 +177,7 @@ def _as_json(result: CompressedText) -> str:
             "timings_ms": dict(result.timings_ms),
         }
     )
+
+
+for measure in (bench, evaluate, calibrate):
+    main.add_command(measure)

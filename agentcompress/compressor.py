@@ -69,7 +69,7 @@ class Compressor:
             whole = (Span(0, len(text)),) if text else ()
             return self._result(text, whole, tokens_before, tokens_before, target, clock)
         with clock.stage("segment"):
-            segment = self._segment(text)
+            segment = self.segment(text)
         with clock.stage("score"):
             scores = self._score(segment, query)
         with clock.stage("select"):
@@ -153,7 +153,8 @@ class Compressor:
         rate = self.config.keep_rate if keep_rate is None else checked_keep_rate(keep_rate)
         return budget_tokens(rate, tokens_before), rate
 
-    def _segment(self, text: str) -> Segment:
+    def segment(self, text: str) -> Segment:
+        """Cut a text into units as this config says; `SegmentationError` when they don't tile it."""
         name = detect(text) if self.config.segmenter == "auto" else self.config.segmenter
         segmenter = self._segmenter(name)
         try:

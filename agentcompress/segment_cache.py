@@ -57,6 +57,16 @@ class Runtime(Protocol):
         """The draft's tokenizer."""
         ...
 
+    @property
+    def fingerprint(self) -> str:
+        """What the draft's profile is known by."""
+        ...
+
+    @property
+    def band(self) -> range:
+        """The layers whose attention is read."""
+        ...
+
     def encode(self, windows: Sequence[np.ndarray]) -> list[Window]:
         """Encode windows of token ids."""
         ...
@@ -96,6 +106,7 @@ class SegmentCache:
         from agentcompress.drafts.pages import EXTENT_PAGES  # with torch, which a runtime has loaded by now
 
         self.runtime = runtime
+        self.fingerprint, self.band = runtime.fingerprint, runtime.band
         self._kept = SegmentMemory(checked_count("segment_cache_bytes", budget_bytes))
         self._files = files
         self._lock = threading.Lock()

@@ -74,6 +74,7 @@ class DraftRuntime:
         sink = self.tokenizer.template_ids(self.tokenizer.template.sink)
         self.sink_tokens = len(sink)
         model, self.layers = _band_model(files, dtype or best_dtype())
+        fingerprint = _fingerprint(model, self.layers)
         self.dtype = model.dtype
         self.weight_bytes = sum(weight.nbytes for weight in model.parameters())
         projections = sum(w.numel() for name, w in model.named_parameters() if w.dim() == 2 and "embed" not in name)
@@ -88,6 +89,7 @@ class DraftRuntime:
         self._attention_width = (self.shape.layers - 1) * model.config.num_attention_heads * self.shape.head_dim
         # The sink's keys and values depend on every weight and setting of the layers, and on who computes them.
         computed = torch.cat([part.flatten().float().cpu() for kv in self._sink for part in kv]).numpy()
+        self.fingerprint = fingerprint
         self.identity = digest(files.name, files.revision, str(self.dtype), repr(sink), computed.tobytes())
         _log.debug("draft %s: %s, %d threads", files.name, type(self.decoder).__name__, self.threads)
 
@@ -271,6 +273,19 @@ def _band_model(files: load.DraftFiles, dtype: torch.dtype) -> tuple[Any, int]:
         transformers_logging.set_verbosity(verbosity)
     _log.debug("draft %s: %d of %d layers, %s", files.name, config.num_hidden_layers, layers, dtype)
     return model.eval().to(default_device()), layers
+
+
+def _fingerprint(model: Any, layers: int) -> str:
+    """What a profile is known by: the model's shape and the weights of its norms, rounded to 1/64.
+
+    Quantised files leave norms alone, so a GGUF of a model has the fingerprint of the model. Rounding is off the
+    powers of two that half-precision weights are made of: a last bit does not change it.
+    """
+    config = model.config
+    shape = (config.model_type, layers, config.hidden_size, config.num_attention_heads)
+    norms = [weight.float().flatten() for name, weight in model.named_parameters() if "norm" in name]
+    rounded = torch.floor(torch.cat(norms) * 64 + 0.3).to(torch.int32) if norms else torch.zeros(0, dtype=torch.int32)
+    return digest("profile", repr(shape), rounded.cpu().numpy().astype("<i4").tobytes())
 
 
 def default_device() -> str:

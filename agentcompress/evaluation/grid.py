@@ -115,7 +115,7 @@ class Grid:
 
     def run(self) -> list[dict[str, Any]]:
         """Do what is not done yet; return all results, those of earlier runs first."""
-        rows = _whole_lines(self.folder / RESULTS)
+        rows = whole_lines(self.folder / RESULTS)
         cells = list(self.cells())
         for cell, row in zip(cells, rows, strict=False):
             if any(row.get(name) != value for name, value in cell.key.items()):
@@ -128,8 +128,8 @@ class Grid:
             for cell in cells[len(rows) :]:
                 started = time.perf_counter()
                 row, took = self._done(cell)
-                _append(timings, {**cell.key, **took})
-                _append(results, row)
+                append_row(timings, {**cell.key, **took})
+                append_row(results, row)
                 rows.append(row)
                 clock.passed(cell, time.perf_counter() - started)
         return rows
@@ -193,15 +193,16 @@ class _Remaining:
 def timings_of(folder: Path) -> list[dict[str, Any]]:
     """What every cell took, once."""
     keys = ("task", "item", "scorer", "draft", "keep_rate")
-    return list({tuple(row[k] for k in keys): row for row in _whole_lines(folder / TIMINGS)}.values())
+    return list({tuple(row[k] for k in keys): row for row in whole_lines(folder / TIMINGS)}.values())
 
 
-def _append(file: TextIO, row: Mapping[str, Any]) -> None:
+def append_row(file: TextIO, row: Mapping[str, Any]) -> None:
+    """Write a row as a line, at once."""
     file.write(json.dumps(row, ensure_ascii=False) + "\n")
     file.flush()
 
 
-def _whole_lines(path: Path) -> list[dict[str, Any]]:
+def whole_lines(path: Path) -> list[dict[str, Any]]:
     """The rows of a file; a last line that was being written when the run was killed is cut off."""
     if not path.exists():
         return []

@@ -12,12 +12,12 @@ EPSILON = 1e-6
 
 
 def log_ratio(a: Tensor, a0: Tensor, epsilon: float = EPSILON) -> Tensor:
-    """Calibrated token scores: how much more a query looks at a token than the null query does (design 4.1, step 4).
+    """How much more a query looks at a token than the null query does, head by head (design 4.1, step 4).
 
     a, a0: float32 (L, H, T), attention of the query's and of the null query's rows, averaged over rows.
-    Returns (T,): mean over layers and heads of a * log((a + epsilon) / (a0 + epsilon)).
+    Returns (L, H, T): a * log((a + epsilon) / (a0 + epsilon)).
     """
-    return a.add(epsilon).div_(a0.add(epsilon)).log_().mul_(a).mean((0, 1))
+    return a.add(epsilon).div_(a0.add(epsilon)).log_().mul_(a)
 
 
 def prior(a0: Tensor) -> Tensor:

@@ -1,20 +1,23 @@
-"""The default scorer: calibrated attention over parallel windows, unit and parent (design 4.1, steps 1-4, 6, 7)."""
+"""The default scorer: calibrated attention over parallel windows (design 4.1)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from agentcompress.config import checked_count, checked_weight
-from agentcompress.errors import InvalidInputError
+from agentcompress.config import checked_count, checked_text, checked_weight
+from agentcompress.errors import ConfigError, InvalidInputError
 from agentcompress.schema import Segment
+from agentcompress.scorers.features import UnitFeatures
 from agentcompress.scorers.lexical import LexicalScorer
 from agentcompress.scorers.remembered import RememberedScores
-from agentcompress.scorers.units import neighbours, unit_means, unit_of_tokens, with_parents
+from agentcompress.scorers.units import unit_means, unit_of_tokens
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from agentcompress.config import CompressConfig
     from agentcompress.protocols import Scorer
     from agentcompress.segment_cache import Runtime, Tokenizer
@@ -23,41 +26,42 @@ NULL_QUERY = "N/A"
 
 
 class CalibratedScorer:
-    """How much more the draft looks at a unit, and at its parent, for this query than for none.
+    """How much more the draft looks at a unit, at its parent and around it, for this query than for none.
 
-    window_tokens: draft tokens encoded together, 16 to 4096 (512; 320 keeps a little less: fewer neighbours see each
-    other). group_tokens: draft tokens in one joint softmax; longer segments are read in groups, put on one scale by
-    `attention.joint_factors`, which bounds memory. lexical_weight: BM25's weight at both levels, >= 0.
-    neighbour_weight: that of the units before and behind, >= 0. max_query_tokens: a longer query is shortened in its
-    middle.
+    Which heads, and what counts beside their attention, the draft's profile says; see `drafts.profile.Weights`.
+
+    profile: "auto" for what is known of the draft, "none" for all heads alike, or a profile's file. window_tokens:
+    draft tokens encoded together, 16 to 4096 (512; 320 keeps a little less: fewer neighbours see each other).
+    group_tokens: draft tokens in one joint softmax; longer segments are read in groups, put on one scale by
+    `attention.joint_factors`, which bounds memory. lexical_weight: a factor of the profile's weights for BM25, >= 0.
+    max_query_tokens: a longer query is shortened in its middle.
     """
 
     def __init__(
         self,
         runtime: Callable[[], Runtime],
         *,
+        profile: str = "auto",
         window_tokens: int = 512,
         group_tokens: int = 32_768,
-        lexical_weight: float = 0.5,
-        neighbour_weight: float = 0.5,
+        lexical_weight: float = 1.0,
         max_query_tokens: int = 384,
     ) -> None:
         if not 16 <= checked_count("window_tokens", window_tokens) <= 4096:
             raise InvalidInputError("window_tokens", window_tokens, "between 16 and 4096")
         if checked_count("group_tokens", group_tokens) < window_tokens:
             raise InvalidInputError("group_tokens", group_tokens, f">= window_tokens ({window_tokens})")
-        for name, weight in (("lexical_weight", lexical_weight), ("neighbour_weight", neighbour_weight)):
-            checked_weight(name, weight)
         if checked_count("max_query_tokens", max_query_tokens) < 8:
             raise InvalidInputError("max_query_tokens", max_query_tokens, ">= 8")
         self._runtime = runtime
+        self._profile = checked_text("profile", profile)
         self.window_tokens, self.group_tokens = window_tokens, group_tokens
-        self.lexical_weight, self.neighbour_weight = lexical_weight, neighbour_weight
+        self.lexical_weight = checked_weight("lexical_weight", lexical_weight)
         self.max_query_tokens = max_query_tokens
         self._lexical = LexicalScorer()
 
     @classmethod
-    def from_config(cls, config: CompressConfig, **options: float) -> Scorer:
+    def from_config(cls, config: CompressConfig, **options: float | str) -> Scorer:
         """Make one on the config's draft, which is loaded when the first text is scored; it remembers its scores."""
         from agentcompress.segment_cache import shared_cache
 
@@ -73,25 +77,43 @@ class CalibratedScorer:
 
     def score(self, segment: Segment, query: str) -> np.ndarray:
         """Float64 (units,). A blank query scores by the draft's prior: what any reader looks at."""
+        from agentcompress.drafts.profile import profile_of
+
         if len(segment.units) < 2:
             return np.zeros(len(segment.units))
-        token_scores, ends = self.token_scores(segment, query)
-        own, sizes = unit_means(token_scores, unit_of_tokens(segment, ends), len(segment.units))
-        scores = with_parents(own, sizes, segment) + self.neighbour_weight * neighbours(own)
-        if self.lexical_weight and query.strip():
-            scores = scores + self.lexical_weight * self._lexical.score(segment, query)
-        return scores
+        runtime = self._runtime()
+        profile = profile_of(self._profile, runtime.fingerprint)
+        heads = [(head.layer, head.head) for head in profile.heads]
+        signals, ends = self.token_signals(segment, query, heads)
+        if not len(ends):
+            return np.zeros(len(segment.units))
+        unit_of_token = unit_of_tokens(segment, ends)
+        means = [unit_means(signal, unit_of_token, len(segment.units)) for signal in signals]
+        sizes = means[0][1]
+        features = UnitFeatures(segment, sizes, means[0][0], [own for own, _ in means[1:]])
+        if not query.strip():
+            return features.prior()
+        words, _ = self._lexical.bm25(segment, query)
+        weights = [head.weight for head in profile.heads]
+        return features.score(profile.weights(segment.kind), weights, words, self.lexical_weight)
 
-    def token_scores(self, segment: Segment, query: str) -> tuple[np.ndarray, np.ndarray]:
-        """Scores of the segment's draft tokens and where each ends in the text; float64 and int64, (tokens,)."""
+    def token_signals(
+        self, segment: Segment, query: str, heads: Sequence[tuple[int, int]] | Literal["all"] = ()
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What the draft makes of the segment's tokens, and where each ends in the text.
+
+        heads: (layer, head) of those that are read apart, in the band, or all of them. Returns float64 (1 + heads,
+        tokens), the mean over the band first, and int64 (tokens,). With a blank query the prior alone: (1, tokens).
+        """
         import torch
 
         from agentcompress.scorers import attention
 
         runtime = self._runtime()
         tokens = runtime.tokenizer.tokenize(segment.text)
+        asked = bool(query.strip())
         if not len(tokens.ids):
-            return np.zeros(0), tokens.ends
+            return np.zeros((1, 0)), tokens.ends
         probes = [self._probe(runtime.tokenizer, text) for text in (query, NULL_QUERY)]
         windows = window_ranges(unit_of_tokens(segment, tokens.ends), self.window_tokens)
         means, rests = ([], []), ([], [])  # of the query's probe and of the query-free one, a group an entry
@@ -101,11 +123,16 @@ class CalibratedScorer:
                 means[i].append(found.mean)
                 rests[i].append(found.rest)
         factors = [attention.joint_factors([mean.sum(-1) for mean in means[i]], rests[i]) for i in (0, 1)]
-        scores = []
+        signals = []
         for mean, mean0, factor, factor0 in zip(*means, *factors, strict=True):
-            a, a0 = mean * factor[..., None], mean0 * factor0[..., None]
-            scores.append(attention.log_ratio(a, a0) if query.strip() else attention.prior(a0))
-        return torch.cat(scores).double().numpy(), tokens.ends
+            a, a0 = mean * factor[..., None], mean0 * factor0[..., None]  # (L, H, T)
+            if not asked:
+                signals.append(attention.prior(a0)[None])
+                continue
+            ratio = attention.log_ratio(a, a0)
+            apart = ratio.flatten(0, 1) if heads == "all" else _picked(ratio, heads, runtime.band)
+            signals.append(torch.cat([ratio.mean((0, 1))[None], apart]))
+        return torch.cat(signals, -1).double().numpy(), tokens.ends
 
     def _probe(self, tokenizer: Tokenizer, query: str) -> list[int]:
         question = tokenizer.tokenize(f"\n\nQuestion: {query}").ids.tolist()
@@ -113,6 +140,15 @@ class CalibratedScorer:
             head = 2 * self.max_query_tokens // 3
             question = question[:head] + question[head - self.max_query_tokens :]
         return question + tokenizer.template_ids(tokenizer.template.closing)
+
+
+def _picked(ratio: Tensor, heads: Sequence[tuple[int, int]], band: range) -> Tensor:
+    """(L, H, T) -> (heads, T); `ConfigError` where the draft has no such head."""
+    layers, numbers = [layer - band.start for layer, _ in heads], [head for _, head in heads]
+    if any(layer not in band for layer, _ in heads) or any(head >= ratio.shape[1] for head in numbers):
+        allowed = f"of a draft with layers {band.start} to {band.stop - 1} in its band and {ratio.shape[1]} heads"
+        raise ConfigError("profile", list(heads), allowed)
+    return ratio[layers, numbers]
 
 
 def window_ranges(unit_of_token: np.ndarray, size: int) -> list[tuple[int, int]]:

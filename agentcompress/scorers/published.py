@@ -142,7 +142,7 @@ class SpeculativeScorer(PromptScorer):
         return speculative(attention.lookahead, pool=self.pool, pool_first=self.pool_first)
 
 
-class _LayerScorer(PromptScorer):
+class LayerScorer(PromptScorer):
     """Scorers that read at a layer: `layer`, by default 15 of 32, in proportion."""
 
     def __init__(
@@ -157,6 +157,11 @@ class _LayerScorer(PromptScorer):
         super().__init__(reader, window=window, too_long=too_long)
         self._layer, self.pool = layer, checked_width(pool)
 
+    @property
+    def depth(self) -> int:
+        """How many layers the model has."""
+        return self._reader().layers
+
     def layer(self, layers: int) -> int:
         """The layer that is read, from 0, in a model of so many."""
         layer = round(15 / 32 * layers) if self._layer is None else self._layer
@@ -165,7 +170,7 @@ class _LayerScorer(PromptScorer):
         return layer
 
 
-class ClaaScorer(_LayerScorer):
+class ClaaScorer(LayerScorer):
     """CLAA (table 5): W = `window` = 8, n = `layers` = 4, pool 7. `z_score`: as its code does, see `attention.claa`."""
 
     def __init__(
@@ -183,7 +188,7 @@ class ClaaScorer(_LayerScorer):
         return claa(attention.window, layer=layer, layers=self.layers, pool=self.pool, z_score_groups=groups)
 
 
-class FastKVScorer(_LayerScorer):
+class FastKVScorer(LayerScorer):
     """FastKV: W = `window` = 8, one layer, pool 7."""
 
     def token_scores(self, attention: PromptAttention) -> Tensor:
@@ -193,7 +198,7 @@ class FastKVScorer(_LayerScorer):
         return fastkv(attention.window, layer=self.layer(len(attention.window)), pool=self.pool)
 
 
-class GemFilterScorer(_LayerScorer):
+class GemFilterScorer(LayerScorer):
     """GemFilter: the last token, one layer, before softmax, pool 5."""
 
     def __init__(self, reader: Callable[[], Reader], *, pool: int = 5, **options: int | str | None) -> None:

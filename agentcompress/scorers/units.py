@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from agentcompress.digests import digest
 from agentcompress.schema import Segment
 
 _TINY = 1e-9
+_LEAST_SIZE = 0.1
 
 
 def segment_digest(segment: Segment) -> str:
@@ -42,20 +45,32 @@ def unit_means(token_scores: np.ndarray, unit_of_token: np.ndarray, units: int) 
 
 def with_parents(own: np.ndarray, sizes: np.ndarray, segment: Segment) -> np.ndarray:
     """Standardised own score plus the standardised mean of the parent, weighted by size (design 4.1, step 6)."""
+    return standardised(own) + standardised(parent_means(own, sizes, segment))
+
+
+def parent_means(own: np.ndarray, sizes: np.ndarray, segment: Segment) -> np.ndarray:
+    """The mean score of the units of every unit's parent, weighted by size, (units,)."""
     parents = np.fromiter((unit.parent for unit in segment.units), dtype=np.int64, count=len(segment.units))
     _, parent_of_unit = np.unique(parents, return_inverse=True)
     weights = np.maximum(sizes, _TINY)
     totals = np.bincount(parent_of_unit, weights=own * weights) / np.bincount(parent_of_unit, weights=weights)
-    return standardised(own) + standardised(totals[parent_of_unit])
+    return totals[parent_of_unit]
 
 
-def neighbours(own: np.ndarray) -> np.ndarray:
-    """Mean of the standardised scores of the units before and behind, (units,); at an end the unit stands in itself.
+def blurred(own: np.ndarray, sizes: np.ndarray, width: float) -> np.ndarray:
+    """A moving average of the scores, weighted by size and by a Gaussian of standard deviation `width` units.
 
-    What answers a question seldom fits one unit, and a run of kept units needs no delimiters inside.
+    What answers a query seldom fits one unit, and seldom stands in one parent alone: a function is found by its
+    class and its neighbours too.
     """
-    padded = np.pad(standardised(own), 1, mode="edge")
-    return (padded[:-2] + padded[2:]) / 2
+    reach = math.ceil(3 * width)
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / width) ** 2)
+    weights = np.maximum(sizes, _LEAST_SIZE)
+
+    def averaged(values: np.ndarray) -> np.ndarray:
+        return np.convolve(values, kernel)[reach : reach + len(own)]
+
+    return averaged(own * weights) / averaged(weights)
 
 
 def standardised(values: np.ndarray) -> np.ndarray:

@@ -1,0 +1,138 @@
+"""What is known of a draft: which of its heads look for what a query asks, and what else counts how much.
+
+A profile is a small JSON, found by the fingerprint of the draft's weights, which is the same for the weights from the
+hub and for a quantised copy of them: shipped ones lie beside this module, one's own (`agentcompress calibrate`) in
+the cache folder, and win.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from agentcompress.drafts import load
+from agentcompress.errors import ConfigError
+
+NONE, AUTO = "none", "auto"
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Weights(_Frozen):
+    """How a unit's score is made up (design 4.1, steps 5 to 7); every part is standardised over the units first.
+
+    Attention of the profile's heads, plus `band` times that of all heads, is taken at four levels: `own`; `parent`,
+    the unit it stands in; `near` and `wide`, moving averages over about 5 and 60 units. BM25 at three of them:
+    `lexical`, `lexical_parent`, `lexical_wide`. `specific`: identifiers and numbers that stand nowhere else.
+    `brevity` is taken off for a unit's length: of two units as good, the shorter leaves more room.
+    """
+
+    band: Weight = 1.0
+    own: Weight = 1.0
+    parent: Weight = 1.0
+    near: Weight = 0.0
+    wide: Weight = 0.0
+    lexical: Weight = 0.5
+    lexical_parent: Weight = 0.5
+    lexical_wide: Weight = 0.0
+    specific: Weight = 0.0
+    brevity: Weight = 0.0
+
+
+PROSE = Weights(band=1.5, parent=1.5, near=1.0, brevity=0.25)
+"""For sentences in paragraphs."""
+
+LINES = Weights(
+    band=0.0,
+    parent=0.5,
+    wide=1.0,
+    lexical_parent=0.25,
+    lexical_wide=0.5,
+    specific=0.75,
+    brevity=0.25,
+)
+"""For lines, and everything else an agent reads."""
+
+
+class Head(_Frozen):
+    """An attention head, counted from 0, and how much it counts."""
+
+    layer: Annotated[int, Field(ge=0)]
+    head: Annotated[int, Field(ge=0)]
+    weight: Weight = 1.0
+
+
+class Profile(_Frozen):
+    """A draft's heads and weights. made: how it was made and what it scored, for the record."""
+
+    draft: str
+    fingerprint: str
+    heads: tuple[Head, ...] = ()
+    prose: Weights = PROSE
+    lines: Weights = LINES
+    made: Mapping[str, Any] = Field(default_factory=dict)
+
+    def weights(self, kind: str) -> Weights:
+        """Those for a segment of this kind."""
+        return self.prose if kind == "prose" else self.lines
+
+
+def profile_of(choice: str, fingerprint: str) -> Profile:
+    """Return the profile to use. choice: "auto", "none", or a file.
+
+    Without one, all heads of the band count alike. Raises `ConfigError` for a file that is none, or another draft's.
+    """
+    if choice == NONE:
+        return unprofiled(fingerprint)
+    if choice == AUTO:
+        return _known(fingerprint) or unprofiled(fingerprint)
+    found = read(Path(choice))
+    if found.fingerprint != fingerprint:
+        raise ConfigError("profile", choice, f"one of this draft ({fingerprint}), not of {found.draft!r}")
+    return found
+
+
+def unprofiled(fingerprint: str) -> Profile:
+    """What is used where nothing is known of a draft."""
+    return Profile(draft="", fingerprint=fingerprint)
+
+
+def read(path: Path) -> Profile:
+    """Read a profile; `ConfigError` when the file is not there or is none."""
+    try:
+        return Profile.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, ValidationError) as error:
+        raise ConfigError("profile", str(path), f'"auto", "none", or a profile\'s file ({error})') from error
+
+
+def write(profile: Profile, path: Path | None = None) -> Path:
+    """Write a profile, by default to where "auto" looks first; return the file."""
+    path = path or _own(profile.fingerprint)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(profile.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    return path
+
+
+def _own(fingerprint: str) -> Path:
+    return load.cache_folder() / "profiles" / f"{fingerprint}.json"
+
+
+def _known(fingerprint: str) -> Profile | None:
+    own = _own(fingerprint)
+    return read(own) if own.is_file() else _shipped().get(fingerprint)
+
+
+@lru_cache(maxsize=1)
+def _shipped() -> dict[str, Profile]:
+    folder = resources.files("agentcompress.drafts") / "profiles"
+    files = [file for file in folder.iterdir() if file.name.endswith(".json")]
+    profiles = [Profile.model_validate_json(file.read_text(encoding="utf-8")) for file in files]
+    return {profile.fingerprint: profile for profile in profiles}

@@ -1,0 +1,235 @@
+"""Results of a grid as a table and pictures: means with intervals, differences paired by item."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from agentcompress.evaluation.bench_report import pyplot
+from agentcompress.evaluation.variants import FULL
+
+_RESAMPLES = 10_000
+_Key = tuple[str, str, float]
+"""Scorer, draft, keep rate."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean and the ends of its 95 % interval, by bootstrap over items (percentiles, seeded)."""
+
+    mean: float
+    low: float
+    high: float
+    items: int
+
+    def __str__(self) -> str:
+        return f"{self.mean:.3f} [{self.low:.2f}, {self.high:.2f}]"
+
+
+def interval(values: Sequence[float], seed: int = 0) -> Interval:
+    """The interval of a mean. values: at least one."""
+    found = np.asarray(values, dtype=np.float64)
+    drawn = np.random.default_rng(seed).integers(len(found), size=(_RESAMPLES, len(found)))
+    low, high = np.percentile(found[drawn].mean(1), (2.5, 97.5))
+    return Interval(float(found.mean()), float(low), float(high), len(found))
+
+
+class Measured:
+    """Results of one measure ("evidence" or "score") by task, way and item."""
+
+    def __init__(self, rows: Iterable[Mapping[str, Any]], measure: str) -> None:
+        self.measure = measure
+        self._found: dict[tuple[str, _Key], dict[str, float]] = defaultdict(dict)
+        for row in rows:
+            if row.get(measure) is not None:
+                key = (row["scorer"], row["draft"], row["keep_rate"])
+                self._found[row["task"], key][row["item"]] = float(row[measure])
+        self.tasks = list(dict.fromkeys(task for task, _ in self._found))
+        self.ways = list(dict.fromkeys((scorer, draft) for _, (scorer, draft, _) in self._found if scorer != FULL))
+        self.rates = sorted({rate for _, (scorer, _, rate) in self._found if scorer != FULL})
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
+    def values(self, task: str, scorer: str, draft: str, rate: float) -> dict[str, float]:
+        """By item."""
+        return self._found.get((task, (scorer, draft, rate)), {})
+
+    def full(self, task: str) -> dict[str, float]:
+        """What the full prompt scored, by item."""
+        return self.values(task, FULL, "", 1.0)
+
+    def mean_of_tasks(self, scorer: str, draft: str, rate: float) -> Interval | None:
+        """The mean of the tasks' means; items are resampled within their tasks. None unless every task is there."""
+        found = [list(self.values(task, scorer, draft, rate).values()) for task in self.tasks]
+        if not all(found):
+            return None
+        rng = np.random.default_rng(0)
+        drawn = [np.array(v)[rng.integers(len(v), size=(_RESAMPLES, len(v)))].mean(1) for v in found]
+        low, high = np.percentile(np.mean(drawn, axis=0), (2.5, 97.5))
+        return Interval(float(np.mean([np.mean(v) for v in found])), float(low), float(high), sum(map(len, found)))
+
+
+def paired(one: Mapping[str, float], other: Mapping[str, float]) -> Interval | None:
+    """The difference of two ways on the items both have; None where there are none."""
+    items = [item for item in one if item in other]
+    return interval([one[item] - other[item] for item in items]) if items else None
+
+
+def table(rows: Sequence[Mapping[str, Any]], timings: Sequence[Mapping[str, Any]] = ()) -> str:
+    """Markdown: a table a measure and task, and one of the tasks' mean. Differences are to the first way listed."""
+    parts: list[str] = []
+    for measure, title in (("evidence", "Evidence kept"), ("score", "Answer quality")):
+        measured = Measured(rows, measure)
+        if not measured:
+            continue
+        for task in measured.tasks:
+            parts.append(_task_table(measured, task, title))
+        if len(measured.tasks) > 1:
+            lines = [
+                [_way(way), *(str(measured.mean_of_tasks(*way, rate) or "") for rate in measured.rates)]
+                for way in measured.ways
+            ]
+            parts.append(_markdown(f"{title}: mean of tasks", ["scorer", *_percent(measured.rates)], lines))
+    times = _times(timings)
+    if times:
+        parts.append(times)
+    return "\n".join(parts)
+
+
+def _task_table(measured: Measured, task: str, title: str) -> str:
+    first = measured.ways[0]
+    lines = []
+    full = measured.full(task)
+    if full:
+        lines.append(["full prompt", *([str(interval(list(full.values())))] + [""] * (len(measured.rates) - 1))])
+    counts: set[int] = set()
+    for way in measured.ways:
+        cells = []
+        for rate in measured.rates:
+            values = measured.values(task, *way, rate)
+            difference = paired(values, full or measured.values(task, *first, rate)) if values else None
+            shown = str(interval(list(values.values()))) if values else ""
+            if difference and (full or way != first):
+                shown += f" ({difference.mean:+.3f} [{difference.low:+.2f}, {difference.high:+.2f}])"
+            cells.append(shown)
+            counts.add(len(values))
+        if any(cells):
+            lines.append([_way(way), *cells])
+    against = "the full prompt" if full else _way(first)
+    items = max(counts, default=0)
+    return _markdown(
+        f"{title}: {task} ({items} items; in brackets the paired difference to {against})",
+        ["scorer", *_percent(measured.rates)],
+        lines,
+    )
+
+
+def _times(timings: Sequence[Mapping[str, Any]]) -> str:
+    """Time to first token, draft included, over that of the full prompt: medians of the items' ratios."""
+    full = {(row["task"], row["item"]): row for row in timings if row["scorer"] == FULL and "first_token_ms" in row}
+    ratios: dict[tuple[str, tuple[str, str], float], list[float]] = defaultdict(list)
+    for row in timings:
+        base = full.get((row["task"], row["item"]))
+        if base and row["scorer"] != FULL:
+            took = row["compress_ms"] + row["first_token_ms"]
+            ratios[row["task"], (row["scorer"], row["draft"]), row["keep_rate"]].append(base["first_token_ms"] / took)
+    if not ratios:
+        return ""
+    rates = sorted({rate for *_, rate in ratios})
+    places = dict.fromkeys((task, way) for task, way, _ in ratios)
+    lines = [
+        [task, _way(way), *(f"{median(found):.2f}x" if (found := ratios.get((task, way, r))) else "" for r in rates)]
+        for task, way in places
+    ]
+    title = "Time to first token: full prompt / (draft + compressed prompt), median"
+    return _markdown(title, ["task", "scorer", *_percent(rates)], lines)
+
+
+def _markdown(title: str, header: list[str], lines: list[list[str]]) -> str:
+    rows = [header, ["---"] * len(header), *lines]
+    return f"### {title}\n\n" + "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
+
+
+def _way(way: tuple[str, str]) -> str:
+    scorer, draft = way
+    return f"{scorer} ({draft})" if draft else scorer
+
+
+def _percent(rates: Iterable[float]) -> list[str]:
+    return [f"{rate:.4g}" for rate in rates]
+
+
+def plot(rows: Sequence[Mapping[str, Any]], file: Path) -> None:
+    """Quality over keep rate, a panel a task and measure. Raises `ConfigError` without matplotlib."""
+    found = [m for m in (Measured(rows, "evidence"), Measured(rows, "score")) if m]
+    panels = [(measured, task) for measured in found for task in measured.tasks]
+    if not panels:
+        return
+    columns = min(3, len(panels))
+    lines = -(-len(panels) // columns)
+    figure: Any = pyplot()(figsize=(5.2 * columns, 3.8 * lines + 0.6), layout="constrained")  # type: ignore[operator]
+    axes = figure.subplots(lines, columns, squeeze=False)
+    for axis, (measured, task) in zip(axes.flat, panels, strict=False):
+        for number, way in enumerate(measured.ways):
+            points = [(rate, v) for rate in measured.rates if (v := measured.values(task, *way, rate))]
+            if not points:
+                continue
+            shown = [interval(list(values.values())) for _, values in points]
+            x = [rate for rate, _ in points]
+            axis.plot(x, [s.mean for s in shown], marker="o", ms=3, label=_way(way), color=f"C{number % 10}")
+            axis.fill_between(x, [s.low for s in shown], [s.high for s in shown], alpha=0.1, color=f"C{number % 10}")
+        full = measured.full(task)
+        if full:
+            axis.axhline(float(np.mean(list(full.values()))), color="0.4", ls="--", lw=1, label="full prompt")
+        axis.set(title=task, xlabel="keep rate", ylabel=measured.measure, ylim=(-0.02, 1.02))
+        axis.grid(alpha=0.3)
+    for axis in list(axes.flat)[len(panels) :]:
+        axis.axis("off")
+    handles = {label: h for a in axes.flat for h, label in zip(*a.get_legend_handles_labels(), strict=True)}
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4, fontsize=8)
+    figure.savefig(file, dpi=120)
+
+
+def spearman_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Markdown: every scorer's correlation with the oracle; for those that read at a layer, the range over layers."""
+    found: dict[tuple[str, str], dict[int | None, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        found[row["task"], row["scorer"]][row["layer"]].append(row["spearman"])
+    lines = []
+    for (task, scorer), layers in found.items():
+        means = {layer: sum(values) / len(values) for layer, values in layers.items()}
+        best = max(means, key=lambda layer: means[layer])
+        if best is None:
+            lines.append([task, scorer, str(interval(layers[None])), ""])
+        else:
+            lowest = min(means, key=lambda layer: means[layer])
+            shown = f"layer {best}; lowest {means[lowest]:.3f} at layer {lowest}"
+            lines.append([task, scorer, str(interval(layers[best])), shown])
+    return _markdown("Spearman correlation with the oracle", ["task", "scorer", "units", "best layer"], lines)
+
+
+def plot_layers(rows: Sequence[Mapping[str, Any]], file: Path) -> None:
+    """Spearman's correlation with the oracle over the layer that is read; scorers that read none are level lines."""
+    figure: Any = pyplot()(figsize=(7.2, 4.8), layout="constrained")  # type: ignore[operator]
+    axes = figure.add_subplot()
+    found: dict[str, dict[int | None, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        found[row["scorer"]][row["layer"]].append(row["spearman"])
+    for number, (scorer, layers) in enumerate(found.items()):
+        means = {layer: sum(values) / len(values) for layer, values in layers.items()}
+        if list(means) == [None]:
+            axes.axhline(means[None], color=f"C{number % 10}", ls="--", label=scorer)
+        else:
+            points = sorted((layer, mean) for layer, mean in means.items() if layer is not None)
+            axes.plot(*zip(*points, strict=True), color=f"C{number % 10}", marker="o", ms=3, label=scorer)
+    axes.set(xlabel="layer of the draft that is read", ylabel="Spearman correlation with the oracle")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    figure.savefig(file, dpi=120)

@@ -1,0 +1,74 @@
+"""From what the draft makes of units to their scores: levels, words, specific strings, length. Plain numpy, float64."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from agentcompress.schema import Segment
+from agentcompress.scorers.specific import specific
+from agentcompress.scorers.units import blurred, parent_means, standardised
+
+if TYPE_CHECKING:
+    from agentcompress.drafts.profile import Weights
+
+NEAR, WIDE = 2.0, 24.0
+"""Standard deviations of the moving averages, in units."""
+
+
+class UnitFeatures:
+    """What is known of a segment's units.
+
+    sizes (units,): draft tokens. band (units,): the mean over all heads of the band. heads: (units,) of every head of
+    the profile.
+    """
+
+    def __init__(self, segment: Segment, sizes: np.ndarray, band: np.ndarray, heads: Sequence[np.ndarray]) -> None:
+        self._segment, self._sizes = segment, sizes
+        self._band = band
+        self._heads = np.array([standardised(own) for own in heads]).reshape(len(heads), len(band))
+
+    @property
+    def heads(self) -> int:
+        """How many heads are read apart."""
+        return len(self._heads)
+
+    def score(
+        self, weights: Weights, head_weights: Sequence[float] | np.ndarray, words: np.ndarray, words_factor: float = 1.0
+    ) -> np.ndarray:
+        """The score (units,). head_weights: one a head; words (units,): BM25, whose weights are multiplied by a factor.
+
+        Parts that are the same for every unit count nothing.
+        """
+        chosen = np.asarray(head_weights, dtype=np.float64) @ self._heads
+        score = np.zeros_like(self._band)
+        for weight, level in zip((weights.own, weights.parent, weights.near, weights.wide), _LEVELS, strict=True):
+            if weight:
+                score += weight * self._attention(chosen, weights.band if chosen.any() else 1.0, level)
+        lexical = (weights.lexical, weights.lexical_parent, 0.0, weights.lexical_wide)
+        for weight, level in zip(lexical, _LEVELS, strict=True):
+            if weight * words_factor:
+                score += words_factor * weight * standardised(self._at(level, words))
+        if weights.specific:
+            score += weights.specific * standardised(specific(self._segment, self._sizes))
+        return score - weights.brevity * standardised(np.log1p(self._sizes))
+
+    def prior(self) -> np.ndarray:
+        """The score (units,) without a query: what any reader looks at, alone and in its parent."""
+        return standardised(self._band) + standardised(self._at("parent", self._band))
+
+    def _attention(self, chosen: np.ndarray, band: float, level: str) -> np.ndarray:
+        own = standardised(self._at(level, chosen))
+        return standardised(own + band * standardised(self._at(level, self._band))) if band else own
+
+    def _at(self, level: str, own: np.ndarray) -> np.ndarray:
+        if level == "own":
+            return own
+        if level == "parent":
+            return parent_means(own, self._sizes, self._segment)
+        return blurred(own, self._sizes, NEAR if level == "near" else WIDE)
+
+
+_LEVELS = ("own", "parent", "near", "wide")

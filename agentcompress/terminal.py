@@ -1,0 +1,51 @@
+"""What the command line shows beside its output: bars on standard error."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
+from typing import Any, TextIO
+
+from agentcompress import progress
+
+
+@contextmanager
+def progress_bar() -> Iterator[None]:
+    """Show what is reported in this context as bars on standard error, where that is a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(file=sys.stderr)
+
+    class Amount(MofNCompleteColumn):
+        def render(self, task: Any) -> Any:
+            return DownloadColumn().render(task) if task.description == "download" else super().render(task)
+
+    columns = (TextColumn("{task.description}"), BarColumn(), Amount(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=not console.is_terminal, disable=not console.is_terminal) as bar:
+        tasks: dict[str, Any] = {}
+
+        def show(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, total=total)
+            bar.update(tasks[what], completed=done, total=total)
+
+        with progress.listening(show), redirect_stderr(_WithoutBars(sys.stderr)):
+            yield
+
+
+class _WithoutBars(io.TextIOBase):
+    """Standard error without the bars that libraries below draw there; ours stands for them all."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        if "\r" not in text and text != "\n":
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        self._stream.flush()
