@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agentcompress.errors import InvalidInputError
+from agentcompress.evaluation import ruler
+from agentcompress.evaluation.benchmark_prompts import INFINITEBENCH, LONGBENCH
+from agentcompress.evaluation.catalogue import task_named
+from agentcompress.evaluation.code_debug import CodeDebugTask
+from agentcompress.evaluation.ruler import RulerTask
+from agentcompress.evaluation.sets import JsonLinesTask, json_value_span
+from agentcompress.evaluation.tasks import EvalItem, Evidence
+from agentcompress.schema import Span
+
+
+def written(folder: Path, name: str, *rows: Any) -> Path:
+    file = folder / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return file
+
+
+def only(task: Any) -> EvalItem:
+    (item,) = task.items()
+    return item
+
+
+@pytest.mark.parametrize("name", ruler.names())
+def test_rulers_evidence_is_its_answers(name: str) -> None:
+    task = RulerTask(name, words=700, count=3)
+    items = list(task.items())
+    assert items == list(RulerTask(name, words=700, count=3).items())
+    assert len({item.id for item in items}) == len({item.text for item in items}) == 3
+    for item in items:
+        assert 500 < len(item.text.split()) < 1700
+        held = [item.text[span.start : span.end] for span in item.evidence.spans]
+        if name == "vt":
+            assert [said.split()[1] for said in held] == list(item.answers)
+        elif name != "cwe":
+            assert held == list(item.answers)
+        assert item.prompt("X").count("X") >= 1
+        assert item.evidence.kept(item.text, (Span(0, len(item.text)),)) == (1.0 if item.evidence else 0.0)
+    assert list(task.items(2)) == items[:2]
+
+
+def test_common_words_are_the_most_common() -> None:
+    item = next(RulerTask("cwe", words=900).items())
+    words = [word for word in item.text.split() if not word.endswith(".")]
+    often = sorted(set(words), key=words.count)[-10:]
+    assert set(often) == set(item.answers)
+
+
+def test_needles_hide_among_others_like_them() -> None:
+    item = next(RulerTask("niah_multikey_2", words=600).items())
+    assert item.text.count("One of the special magic numbers for") > 40
+    assert item.text.count(item.answers[0]) == 1
+
+
+def test_code_debug_breaks_one_line_of_the_function_asked_for() -> None:
+    for item in CodeDebugTask(chars=20_000).items(3):
+        letter, name = item.answers
+        assert f"{letter}. {name}" in item.query
+        (span,) = item.evidence.spans
+        line = item.text[span.start : span.end]
+        files = [part.partition("\n")[2] for part in item.text.split("# ==== file: ")[1:]]
+        (broken,) = [file for file in files if line in file and f"def {name}" in file]
+        assert any(
+            node.name == name and line in (ast.get_source_segment(broken, node) or "")
+            for node in ast.walk(ast.parse(broken))
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        )
+
+
+def test_sets_know_their_evidence(tmp_path: Path) -> None:
+    documents = [{"title": "A_b", "text": "Cats sleep. Dogs bark."}, {"text": "It rains."}]
+    base = {"id": 1, "context": documents, "question": "Who barks?", "answers": ["dogs", "nobody"]}
+    rows = [
+        {**base, "meta": {}},
+        {**base, "meta": {"gold_sentences": ["Dogs bark.", "not there"]}},
+        {**base, "context": "def f():\n    return 1\n", "meta": {"gold_source": "def f():\n    return 1\n"}},
+        {**base, "context": '{"a": [1, {"b": 1}]}', "meta": {"path": ["a", 1, "b"]}},
+        {**base, "context": "x = 1\ny = 2", "meta": {"buggy_line": "y = 2", "options": {"A": "f"}}, "answers": ["A", "f"]},
+        {
+            **base,
+            "context": [{"speaker": "P", "content": "Long enough to be counted."}, {"speaker": "Q", "content": "No."}],
+            "meta": {"gold_turn_spans": [[0, 1]]},
+        },
+    ]
+    items = list(JsonLinesTask(written(tmp_path, "set.jsonl", *rows)).items())
+    assert items[0].text == "A b: Cats sleep. Dogs bark.\n\nIt rains."
+    assert items[0].evidence == Evidence(strings=("dogs",), rule="any")
+    assert items[1].evidence.strings == ("Dogs bark.",)
+    assert items[2].evidence.strings == ("def f():", "return 1")
+    assert [items[3].text[a:b] for a, b in items[3].evidence.spans] == ["1"]
+    assert items[3].evidence.spans[0].start == items[3].text.rindex("1")
+    assert (items[4].metric, items[4].answers, items[4].evidence.strings) == ("choice", ("A",), ("y = 2",))
+    assert items[5].evidence.strings == ("Long enough to be counted.",)
+
+
+def test_reference_cases_ask_with_the_task_and_the_last_action(tmp_path: Path) -> None:
+    row = {
+        "id": "a",
+        "step": 3,
+        "text": "see x_1 and y_2",
+        "query": {"task": "t" * 900, "action": "open"},
+        "references": ["x_1", "z_9", "y_2"],
+    }
+    item = only(JsonLinesTask(written(tmp_path, "refs.jsonl", row)))
+    assert item.id == "a:3"
+    assert item.query == f"Task: {'t' * 400} {'t' * 200}\nLast action: open"
+    assert item.evidence.kept(item.text, (Span(0, 8),)) == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize("row", ["no json", "[1]", '{"id": 1}', '{"id": 1, "context": 5, "question": "", "answers": []}'])
+def test_a_line_that_is_no_item_is_named(tmp_path: Path, row: str) -> None:
+    file = tmp_path / "bad.jsonl"
+    file.write_text(f"{row}\n")
+    with pytest.raises(InvalidInputError, match=r"bad.jsonl line 1 must be an item"):
+        list(JsonLinesTask(file).items())
+
+
+def test_evidence_counts_what_is_kept_only() -> None:
+    text = "Alpha beta gamma"
+    assert Evidence(strings=("BETA",), rule="any").kept(text, (Span(6, 10),)) == 1
+    assert Evidence(strings=("BETA",)).kept(text, (Span(6, 10),)) == 0
+    assert Evidence(strings=("pha be",)).kept(text, (Span(0, 5), Span(5, 10))) == 0
+    assert Evidence(spans=(Span(0, 5), Span(6, 10))).kept(text, (Span(0, 7),)) == 0.5
+    assert not Evidence()
+
+
+def test_values_by_path() -> None:
+    text = '{"a": {"b": [10, {"c": "x"}]}, "d": null}'
+    for path, value in ((["a", "b", 0], "10"), (["a", "b", 1, "c"], '"x"'), (["d"], "null"), ([], text)):
+        span = json_value_span(text, path)
+        assert span
+        assert text[span.start : span.end] == value
+    assert json_value_span(text, ["e"]) is None
+
+
+@pytest.mark.parametrize("dataset", sorted(LONGBENCH))
+def test_longbench_files(tmp_path: Path, dataset: str) -> None:
+    row = {"input": "QUESTION", "context": "CONTEXT holds Paris", "answers": ["Paris"], "all_classes": None, "_id": "7"}
+    written(tmp_path, f"{dataset}.jsonl", row)
+    item = only(task_named(f"longbench:{tmp_path}:{dataset}"))
+    assert (item.id, item.text, item.dataset) == ("7", "CONTEXT holds Paris", dataset)
+    assert item.prompt(item.text).index("CONTEXT") > 0
+    assert "{" not in item.prompt("")
+
+
+def test_longbench_2_files(tmp_path: Path) -> None:
+    row = {"_id": "x", "question": " Why? ", "answer": "B", "context": " text ", "difficulty": "easy", "length": "short"}
+    row |= {f"choice_{letter}": f" {letter.lower()} " for letter in "ABCD"}
+    file = tmp_path / "data.json"
+    file.write_text(json.dumps([row]))
+    item = only(task_named(f"longbench2:{file}"))
+    assert "(B) b\n" in item.prompt(item.text)
+    assert (item.text, item.answers, item.metric) == ("text", ("B",), "choice")
+
+
+def test_ruler_files(tmp_path: Path) -> None:
+    made = next(RulerTask("niah_multikey_1", words=300).items())
+    prompt = made.prompt(made.text)
+    cut = prompt.rindex(" The special magic")
+    rows = [
+        {"index": 3, "input": prompt, "outputs": list(made.answers), "length": 500},
+        {"index": 4, "input": prompt[:cut], "answer_prefix": prompt[cut:], "outputs": list(made.answers)},
+    ]
+    written(tmp_path, "niah/validation.jsonl", *rows)
+    for item in task_named(f"ruler-files:{tmp_path}:niah").items():
+        assert item.prompt(item.text) == prompt
+        assert item.text == made.text
+        assert item.query.startswith("What is the special magic number")
+        assert item.evidence
+
+
+@pytest.mark.parametrize("task", sorted(INFINITEBENCH))
+def test_infinitebench_files(tmp_path: Path, task: str) -> None:
+    choice = INFINITEBENCH[task][2] == "choice"
+    row = {
+        "id": 1,
+        "context": "CONTEXT with the answer",
+        "input": "QUESTION",
+        "answer": ["two"] if choice else "the answer",
+        "options": ["one", "two", "three", "four"] if choice else [],
+    }
+    written(tmp_path, f"{task}.jsonl", row)
+    item = only(task_named(f"infinitebench:{tmp_path}:{task}"))
+    assert item.answers == (("two", "B") if choice else ("the answer",))
+    assert "{" not in item.prompt("")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "nothing",
+        "ruler:niah_single_9",
+        "ruler:vt:many",
+        "ruler:vt:10",
+        "code-debug:10",
+        "longbench:/nowhere:hotpotqa",
+        "longbench:/nowhere:unknown",
+        "longbench2:/nowhere/data.json",
+        "ruler-files:/nowhere:vt",
+        "infinitebench:/nowhere:code_debug",
+        "missing.jsonl",
+    ],
+)
+def test_tasks_that_are_not_there_are_named(name: str) -> None:
+    with pytest.raises(InvalidInputError, match="must be"):
+        task_named(name)
+
+
+def test_a_row_of_another_layout_is_named(tmp_path: Path) -> None:
+    written(tmp_path, "hotpotqa.jsonl", {"question": "?"})
+    with pytest.raises(InvalidInputError, match=r"hotpotqa.jsonl row 1 must be longbench-hotpotqa's layout"):
+        only(task_named(f"longbench:{tmp_path}:hotpotqa"))
