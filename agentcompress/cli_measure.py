@@ -130,14 +130,14 @@ def _evaluate(
 
 @click.command()
 @click.option("-d", "--draft", default="smollm2-135m", show_default=True, help="Model to make a profile of.")
-@click.option("-n", "--items", type=int, default=200, show_default=True, help="Items to calibrate on, at least 128.")
+@click.option("-n", "--items", type=int, default=400, show_default=True, help="Items to calibrate on, at least 128.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the items.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="File. [where it is found]")
 def calibrate(draft: str, items: int, seed: int, output: Path | None) -> None:
     """Find out which of a draft's heads look for what a query asks, and write its profile.
 
-    The items are made here, from a seed; nothing is downloaded. Half of them are held out, and what the profile is
-    worth there is printed. Takes some minutes for a small draft on two cores.
+    The items are made here, from a seed; nothing is downloaded. What is printed is what a fit on half of them is worth
+    on the other half. Takes about ten minutes for the smallest draft on two cores.
     """
     from agentcompress.calibration.fit import calibrate as made
     from agentcompress.drafts import profile

@@ -6,109 +6,19 @@ import json
 import random
 from collections.abc import Mapping
 
+from agentcompress.calibration import words
 from agentcompress.calibration.functions import add_code
 from agentcompress.calibration.items import Item, Writer
 from agentcompress.calibration.sources import Function, Source, pick
-
-_LIBRARIES = ("werkzeug/routing/map.py", "sqlalchemy/engine/base.py", "pluggy/_callers.py", "urllib3/connectionpool.py")
-_ERRORS = (
-    ("TypeError", "unsupported operand type(s) for +: 'NoneType' and 'int'"),
-    ("KeyError", "'total'"),
-    ("AttributeError", "'NoneType' object has no attribute 'items'"),
-    ("ValueError", "not enough values to unpack (expected 3, got 2)"),
-    ("AssertionError", "assert 41 == 42"),
-    ("IndexError", "list index out of range"),
-)
-_SITES = {
-    "shop": (
-        ("Add the {thing} to the basket", "button", "Add to basket: {Thing}"),
-        ("Show me what others say about the {thing}", "link", "{Thing} - 14 customer reviews"),
-        ("Find out how the {thing} can be sent back", "link", "Returns and refunds for {Thing}"),
-        ("Compare sizes of the {thing}", "tab", "Measurements ({Thing})"),
-    ),
-    "forum": (
-        ("Answer the post about the {thing}", "link", "Reply to: my {thing} broke after a week"),
-        ("Vote for the thread on the best {thing}", "button", "Upvote 'Which {thing} should I get?'"),
-        ("See who wrote about the {thing}", "link", "Profile of the author of '{Thing} pictures'"),
-    ),
-    "tracker": (
-        ("Take over the ticket about the {thing} page", "button", "Assign to me: {Thing} page does not load"),
-        ("Close the bug about {thing} prices", "button", "Mark as done: wrong {thing} price"),
-        ("Change the due date of the {thing} milestone", "link", "Edit milestone {Thing} launch"),
-    ),
-}
-_THINGS = [
-    "kettle",
-    "rain coat",
-    "desk lamp",
-    "trail shoe",
-    "suitcase",
-    "teapot",
-    "bread knife",
-    "bicycle bell",
-    "armchair",
-    "head torch",
-    "notebook",
-    "umbrella",
-    "hammock",
-    "scarf",
-    "blender",
-    "tent",
-]
-_ROLES = ("link", "button", "heading", "image", "StaticText", "listitem", "textbox", "checkbox", "menuitem", "tab")
-_LABELS = [
-    "Home",
-    "About us",
-    "Contact",
-    "Search",
-    "Sign in",
-    "Newsletter",
-    "Terms of use",
-    "Next page",
-    "Sort by price",
-    "Filter",
-    "Wish list",
-    "Help",
-    "Language",
-    "Cookies",
-    "Careers",
-    "Store locator",
-    "Share",
-    "Print",
-    "Top rated",
-    "New arrivals",
-]
-_TOWNS = [
-    "Aarhus",
-    "Basel",
-    "Cork",
-    "Delft",
-    "Espoo",
-    "Faro",
-    "Genoa",
-    "Halle",
-    "Ipoh",
-    "Jena",
-    "Kobe",
-    "Leeds",
-    "Mainz",
-    "Nice",
-    "Oslo",
-    "Pisa",
-    "Riga",
-    "Sofia",
-    "Turin",
-    "Ulm",
-]
 
 
 def open_what_failed(rng: random.Random) -> Item:
     """A test run with a failure; the next call opens the project's own file that the traceback ends in."""
     source, writer = pick(rng), Writer()
     function = rng.choice(source.functions)
-    name, message = rng.choice(_ERRORS)
+    name, message = rng.choice(words.ERRORS)
     stem = source.path.rsplit("/", 1)[-1].removesuffix(".py")
-    tests = [f"tests/test_{rng.choice([stem, *_THINGS]).replace(' ', '_')}.py" for _ in range(rng.randint(10, 30))]
+    tests = [f"tests/test_{rng.choice([stem, *words.THINGS]).replace(' ', '_')}.py" for _ in range(rng.randint(10, 30))]
     count = sum(len(t) for t in tests)
     writer.add("=" * 30 + " test session starts " + "=" * 30 + "\n")
     writer.add(
@@ -131,7 +41,9 @@ def open_what_failed(rng: random.Random) -> Item:
     for stream in rng.sample(["stdout call", "log setup", "log call", "stderr call"], k=2):
         writer.add(f"{'-' * 28} Captured {stream} {'-' * 28}\n")
         for _ in range(rng.randint(5, 30)):
-            writer.add(f"INFO     app.{rng.choice(_THINGS).replace(' ', '_')}:run.py:{rng.randint(9, 400)} ready\n")
+            writer.add(
+                f"INFO     app.{rng.choice(words.THINGS).replace(' ', '_')}:run.py:{rng.randint(9, 400)} ready\n"
+            )
     writer.add("=" * 30 + " warnings summary " + "=" * 30 + "\n")
     for _ in range(rng.randint(2, 12)):
         _warning(rng, writer)
@@ -144,7 +56,7 @@ def open_what_failed(rng: random.Random) -> Item:
 
 
 def _library_frame(rng: random.Random, writer: Writer) -> None:
-    path, line = rng.choice(_LIBRARIES), rng.randint(20, 900)
+    path, line = rng.choice(words.LIBRARIES), rng.randint(20, 900)
     for _ in range(rng.randint(3, 9)):
         writer.add(
             f"        self.{rng.choice(['state', 'pool', 'spec', 'hook'])} = {rng.choice(['args', 'kwargs', 'conn'])}\n"
@@ -154,15 +66,17 @@ def _library_frame(rng: random.Random, writer: Writer) -> None:
 
 
 def _warning(rng: random.Random, writer: Writer) -> None:
-    writer.add(f"/usr/lib/python3/site-packages/{rng.choice(_LIBRARIES)}:{rng.randint(9, 900)}: DeprecationWarning:\n")
+    writer.add(
+        f"/usr/lib/python3/site-packages/{rng.choice(words.LIBRARIES)}:{rng.randint(9, 900)}: DeprecationWarning:\n"
+    )
     writer.add(f"    {rng.choice(['datetime.utcnow', 'pkg_resources', 'imp', 'asyncore'])} is deprecated\n\n")
 
 
 def click_element(rng: random.Random) -> Item:
     """A page's accessibility tree; the next call clicks the element that the task is about."""
-    site = rng.choice(list(_SITES))
-    task, role, label = rng.choice(_SITES[site])
-    things = rng.sample(_THINGS, k=len(_THINGS))
+    site = rng.choice(list(words.SITES))
+    task, role, label = rng.choice(words.SITES[site])
+    things = rng.sample(words.THINGS, k=len(words.THINGS))
     thing, others = things[0], things[1:]
     count, bid = rng.randint(70, 220), rng.randint(2, 300)
     gold, writer = rng.randint(8, count - 1), Writer()
@@ -175,7 +89,7 @@ def click_element(rng: random.Random) -> Item:
             writer.add(f"{depth}[{bid}] {role} '{said}', clickable\n", evidence=True)
         elif rng.random() < 0.35:
             other = rng.choice(others)
-            _, other_role, said = rng.choice(_SITES[site])
+            _, other_role, said = rng.choice(words.SITES[site])
             writer.add(
                 f"{depth}[{bid}] {other_role} '{said.format(thing=other, Thing=other.capitalize())}', clickable\n"
             )
@@ -183,7 +97,7 @@ def click_element(rng: random.Random) -> Item:
             more = rng.choice(
                 ["", ", visible", f", url='http://{site}.example/{rng.randrange(999)}'", ", expanded=False"]
             )
-            writer.add(f"{depth}[{bid}] {rng.choice(_ROLES)} '{rng.choice(_LABELS)}'{more}\n")
+            writer.add(f"{depth}[{bid}] {rng.choice(words.ROLES)} '{rng.choice(words.LABELS)}'{more}\n")
     before = {"bid": str(rng.randint(1, 90))}
     return writer.item(
         "element", _query(rng, task.format(thing=thing) + ".", "Let me open the overview.", "click", before)
@@ -196,7 +110,7 @@ def edit_function(rng: random.Random) -> Item:
     function = rng.choice(source.functions)
     writer.add(f"Here's the result of running `cat -n` on /repo/src/{source.path}:\n")
     add_code(writer, source, function, numbered=True)
-    error = rng.choice(_ERRORS)
+    error = rng.choice(words.ERRORS)
     task = rng.choice(
         [
             f"`{function.name}` is wrong. It should: {function.summary} Instead it raises {error[0]}: {error[1]}.",
@@ -213,7 +127,7 @@ def open_listed(rng: random.Random) -> Item:
     sources = {source.path: source for source in (pick(rng) for _ in range(120))}
     gold = rng.choice(list(sources.values()))
     names = sorted(
-        {*sources, *(f"{p.rsplit('/', 1)[0]}/{t.replace(' ', '_')}.json" for t in _THINGS for p in [gold.path])}
+        {*sources, *(f"{p.rsplit('/', 1)[0]}/{t.replace(' ', '_')}.json" for t in words.THINGS for p in [gold.path])}
     )
     names += ["README.md", "pyproject.toml", "LICENSE", "docs/index.md", "docs/changelog.md", "Makefile", ".gitignore"]
     function, writer = rng.choice(gold.functions), Writer()
@@ -223,12 +137,12 @@ def open_listed(rng: random.Random) -> Item:
             f"-rw-r--r-- 1 dev dev {rng.randint(200, 90_000):6d} Mar {rng.randint(1, 28):2d} 10:{rng.randint(10, 59)} "
         )
         writer.add(f"{meta if long_form else ''}/repo/src/{name}\n", evidence=name == gold.path)
-    words = gold.path.removesuffix(".py").replace("_", " ").replace("/", " ")
+    module = gold.path.removesuffix(".py").replace("_", " ").replace("/", " ")
     task = rng.choice(
         [
-            f"There is a bug in {words}: {function.summary} This no longer works.",
-            f"In {words}, `{function.name}` must log what it does.",
-            f"Explain how {words.split(' ', 1)[-1]} works: {function.summary}",
+            f"There is a bug in {module}: {function.summary} This no longer works.",
+            f"In {module}, `{function.name}` must log what it does.",
+            f"Explain how {module.split(' ', 1)[-1]} works: {function.summary}",
         ]
     )
     action = "Let me look at the structure of the project first."
@@ -270,7 +184,7 @@ def _searched(rng: random.Random) -> tuple[Function, list[tuple[str, int, str, b
 
 def use_record(rng: random.Random) -> Item:
     """Search results of an API; the next call takes the id and the price of the record the task asks for."""
-    start, end = rng.sample(_TOWNS, k=2)
+    start, end = rng.sample(words.TOWNS, k=2)
     count = rng.randint(15, 45)
     records = [_offer(rng) for _ in range(count)]
     gold = rng.randrange(count)
@@ -292,7 +206,7 @@ def use_record(rng: random.Random) -> Item:
 
 
 def _offer(rng: random.Random) -> dict[str, object]:
-    start, end = rng.sample(_TOWNS, k=2)
+    start, end = rng.sample(words.TOWNS, k=2)
     return {
         "offer_id": f"{rng.choice('ABCDEFGH')}{rng.randrange(10**6):06d}",
         "from": start,

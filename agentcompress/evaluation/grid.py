@@ -103,20 +103,21 @@ class Grid:
             raise InvalidInputError("output", str(folder), "an empty folder, or one with results of this very plan")
         known.write_text(described, encoding="utf-8")
 
-    def cells(self) -> Iterator[Cell]:
+    @staticmethod
+    def cells_of(plan: Plan) -> Iterator[Cell]:
         """Every cell, in the order of the results: what reads the same text stands together."""
-        for task in self.plan.tasks:
-            for item in task.items(self.plan.limit):
-                if self.plan.answers:
+        for task in plan.tasks:
+            for item in task.items(plan.limit):
+                if plan.answers:
                     yield Cell(task.name, item, None, 1.0)
-                for variant in self.plan.variants:
-                    for rate in self.plan.keep_rates:
+                for variant in plan.variants:
+                    for rate in plan.keep_rates:
                         yield Cell(task.name, item, variant, rate)
 
     def run(self) -> list[dict[str, Any]]:
         """Do what is not done yet; return all results, those of earlier runs first."""
         rows = whole_lines(self.folder / RESULTS)
-        cells = list(self.cells())
+        cells = list(self.cells_of(self.plan))
         for cell, row in zip(cells, rows, strict=False):
             if any(row.get(name) != value for name, value in cell.key.items()):
                 raise InvalidInputError("output", str(self.folder), f"a folder whose results are in order, not {row}")

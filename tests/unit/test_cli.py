@@ -54,7 +54,7 @@ def test_bytes_that_are_no_utf8_come_out_as_they_went_in() -> None:
         (["-n", "0"], 2, "target_tokens must be a whole number >= 1, got 0"),
         (["-k", "0.5", "-n", "5"], 2, "--keep-rate and --target-tokens exclude each other"),
         (["-t", "gpt-40"], 2, "target must be a model LiteLLM knows"),
-        (["-s", "psychic"], 2, "scorer must be one of calibrated, lexical, random"),
+        (["-s", "psychic"], 2, "scorer must be one of calibrated, claa, fastkv,"),
         (["--segmenter", "psychic"], 2, "segmenter must be one of"),
         (["-s", "calibrated", "-d", "psychic"], 2, "draft must be smollm2-135m"),
         (

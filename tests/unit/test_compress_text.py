@@ -102,7 +102,7 @@ def test_bad_arguments_name_the_field_and_the_range(arguments: dict[str, object]
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
-        ({"scorer": "psychic"}, UnknownNameError, r"scorer must be one of calibrated, lexical, random, or"),
+        ({"scorer": "psychic"}, UnknownNameError, r"scorer must be one of calibrated, claa, fastkv,"),
         ({"segmenter": "words"}, UnknownNameError, r"segmenter must be one of chunks, lines, prose, or"),
         ({"scorer": "tests.nowhere:Scorer"}, PluginError, r"scorer 'tests.nowhere:Scorer' can't be loaded"),
         ({"scorer": "tests.fakes:Nobody"}, PluginError, r"can't be loaded"),

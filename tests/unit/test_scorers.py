@@ -27,10 +27,15 @@ TEXTS = [
 ]
 
 
-@pytest.fixture(scope="module", params=["calibrated", "lexical", "random", "tests.fakes:LongestScorer"])
+PUBLISHED = ["speculative", "claa", "fastkv", "gemfilter"]
+SCORERS = ["calibrated", "lexical", "random", "head", "head-tail", *PUBLISHED, "tests.fakes:LongestScorer"]
+
+
+@pytest.fixture(scope="module", params=SCORERS)
 def scorer(request: pytest.FixtureRequest, tiny_draft: str) -> Scorer:
     config = CompressConfig(draft=tiny_draft, scorer=request.param)
-    return plugins.build("scorers", config.scorer, {}, config)
+    options = {"too_long": "pieces"} if request.param in PUBLISHED else {}
+    return plugins.build("scorers", config.scorer, options, config)
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -111,18 +116,10 @@ def test_windows_tile_the_tokens_and_end_at_units(sizes: list[int], size: int) -
 def test_log_ratio_is_the_formula() -> None:
     generator = torch.Generator().manual_seed(1)
     a, a0 = (torch.rand(2, 3, 5, generator=generator) for _ in range(2))
-    expected = [
-        np.mean(
-            [
-                float(a[layer, head, token])
-                * np.log((float(a[layer, head, token]) + 1e-6) / (float(a0[layer, head, token]) + 1e-6))
-                for layer in range(2)
-                for head in range(3)
-            ]
-        )
-        for token in range(5)
-    ]
-    assert torch.allclose(attention.log_ratio(a, a0).double(), torch.tensor(expected), atol=1e-6)
+    found = attention.log_ratio(a.clone(), a0)
+    for layer, head, token in itertools.product(range(2), range(3), range(5)):
+        one, null = float(a[layer, head, token]), float(a0[layer, head, token])
+        assert float(found[layer, head, token]) == pytest.approx(one * np.log((one + 1e-6) / (null + 1e-6)), abs=1e-6)
     assert torch.allclose(attention.prior(a0), a0.mean((0, 1)))
 
 
@@ -148,8 +145,21 @@ def test_a_long_segment_is_read_in_groups(tiny_draft: str) -> None:
         CalibratedScorer(lambda: shared_runtime(tiny_draft), window_tokens=32, group_tokens=limit)
         for limit in (100_000, 64)
     )
-    tokens = len(at_once.token_scores(segment, "Who barked?")[0])
-    scores, ends = grouped.token_scores(segment, "Who barked?")
-    assert scores.shape == ends.shape == (tokens,)
-    assert np.isfinite(scores).all()
-    assert not np.array_equal(scores, at_once.token_scores(segment, "Who barked?")[0])
+    whole, _ = at_once.token_signals(segment, "Who barked?", [(3, 1)])
+    signals, ends = grouped.token_signals(segment, "Who barked?", [(3, 1)])
+    assert signals.shape == whole.shape == (2, len(ends))
+    assert np.isfinite(signals).all()
+    assert not np.array_equal(signals, whole)
+
+
+def test_heads_are_rows_of_the_band_and_their_mean_is_the_first(tiny_draft: str) -> None:
+    from agentcompress.drafts.runtime import shared_runtime
+
+    segment = ProseSegmenter().segment("The cat sat on the mat. Then the dog barked at it. It ran away.")
+    runtime = shared_runtime(tiny_draft)
+    scorer = CalibratedScorer(lambda: runtime)
+    every, _ = scorer.token_signals(segment, "Who barked?", "all")
+    assert len(every) == 1 + 4 * len(runtime.band)
+    assert np.allclose(every[1:].mean(0), every[0], atol=1e-7)
+    picked, _ = scorer.token_signals(segment, "Who barked?", [(runtime.band.start + 1, 2)])
+    assert np.array_equal(picked[1], every[1 + 4 + 2])

@@ -84,7 +84,12 @@ def test_sets_know_their_evidence(tmp_path: Path) -> None:
         {**base, "meta": {"gold_sentences": ["Dogs bark.", "not there"]}},
         {**base, "context": "def f():\n    return 1\n", "meta": {"gold_source": "def f():\n    return 1\n"}},
         {**base, "context": '{"a": [1, {"b": 1}]}', "meta": {"path": ["a", 1, "b"]}},
-        {**base, "context": "x = 1\ny = 2", "meta": {"buggy_line": "y = 2", "options": {"A": "f"}}, "answers": ["A", "f"]},
+        {
+            **base,
+            "context": "x = 1\ny = 2",
+            "meta": {"buggy_line": "y = 2", "options": {"A": "f"}},
+            "answers": ["A", "f"],
+        },
         {
             **base,
             "context": [{"speaker": "P", "content": "Long enough to be counted."}, {"speaker": "Q", "content": "No."}],
@@ -116,7 +121,9 @@ def test_reference_cases_ask_with_the_task_and_the_last_action(tmp_path: Path) -
     assert item.evidence.kept(item.text, (Span(0, 8),)) == pytest.approx(1 / 3)
 
 
-@pytest.mark.parametrize("row", ["no json", "[1]", '{"id": 1}', '{"id": 1, "context": 5, "question": "", "answers": []}'])
+@pytest.mark.parametrize(
+    "row", ["no json", "[1]", '{"id": 1}', '{"id": 1, "context": 5, "question": "", "answers": []}']
+)
 def test_a_line_that_is_no_item_is_named(tmp_path: Path, row: str) -> None:
     file = tmp_path / "bad.jsonl"
     file.write_text(f"{row}\n")
@@ -153,7 +160,14 @@ def test_longbench_files(tmp_path: Path, dataset: str) -> None:
 
 
 def test_longbench_2_files(tmp_path: Path) -> None:
-    row = {"_id": "x", "question": " Why? ", "answer": "B", "context": " text ", "difficulty": "easy", "length": "short"}
+    row = {
+        "_id": "x",
+        "question": " Why? ",
+        "answer": "B",
+        "context": " text ",
+        "difficulty": "easy",
+        "length": "short",
+    }
     row |= {f"choice_{letter}": f" {letter.lower()} " for letter in "ABCD"}
     file = tmp_path / "data.json"
     file.write_text(json.dumps([row]))
