@@ -31,8 +31,9 @@ class Weights(_Frozen):
 
     Attention of the profile's heads, plus `band` times that of all heads, is taken at four levels: `own`; `parent`,
     the unit it stands in; `near` and `wide`, moving averages over about 5 and 60 units. BM25 at three of them:
-    `lexical`, `lexical_parent`, `lexical_wide`. `specific`: identifiers and numbers that stand nowhere else.
-    `brevity` is taken off for a unit's length: of two units as good, the shorter leaves more room.
+    `lexical`, `lexical_parent`, `lexical_wide`. Identifiers and numbers that stand nowhere else: `specific` in the
+    unit itself, `specific_near` around it. `brevity` is taken off for a unit's length: of two units as good, the
+    shorter leaves more room.
     """
 
     band: Weight = 1.0
@@ -44,6 +45,7 @@ class Weights(_Frozen):
     lexical_parent: Weight = 0.5
     lexical_wide: Weight = 0.0
     specific: Weight = 0.0
+    specific_near: Weight = 0.0
     brevity: Weight = 0.0
 
 
@@ -53,10 +55,11 @@ PROSE = Weights(band=1.5, parent=1.5, near=1.0, brevity=0.25)
 LINES = Weights(
     band=0.0,
     parent=0.5,
-    wide=1.0,
+    wide=1.5,
     lexical_parent=0.25,
     lexical_wide=0.5,
     specific=0.75,
+    specific_near=0.75,
     brevity=0.25,
 )
 """For lines, and everything else an agent reads."""

@@ -51,8 +51,9 @@ class UnitFeatures:
         for weight, level in zip(lexical, _LEVELS, strict=True):
             if weight * words_factor:
                 score += words_factor * weight * standardised(self._at(level, words))
-        if weights.specific:
-            score += weights.specific * standardised(specific(self._segment, self._sizes))
+        for weight, level in ((weights.specific, "own"), (weights.specific_near, "near")):
+            if weight:
+                score += weight * standardised(self._at(level, specific(self._segment, self._sizes)))
         return score - weights.brevity * standardised(np.log1p(self._sizes))
 
     def prior(self) -> np.ndarray:

@@ -80,8 +80,10 @@ def test_the_fit_finds_the_head_that_knows() -> None:
         knows[gold] += 6
         noise = [rng.normal(size=40).tolist() for _ in range(5)]
         fold.append(reading(rng.normal(size=40).tolist(), [(gold, gold)], [*noise[:3], knows.tolist(), *noise[3:]]))
-    found = fit._fitted(fold, 6)
-    assert np.argmax(found.heads) == 3
+    ranked = fit._ranked(fold, 6)
+    assert ranked[0] == 3
+    found = fit._ascended(fold, fit.Candidate(fit._chosen(ranked, 1)))
+    assert found.heads.tolist() == [0, 0, 0, 1, 0, 0]
     assert fit.by_family(fold, found)["all"] > fit.by_family(fold, fit.Candidate(np.zeros(6)))["all"] + 0.2
 
 

@@ -442,7 +442,7 @@ def test_scores_are_remembered_by_text_units_and_query() -> None:
     counting = CountingScorer()
     scorer = RememberedScores(counting)
     segments = [
-        Compressor(CompressConfig(scorer="lexical", segmenter=name))._segment("a\n\nb. c\n")
+        Compressor(CompressConfig(scorer="lexical", segmenter=name)).segment("a\n\nb. c\n")
         for name in ("lines", "prose")
     ]
     for _ in range(2):
