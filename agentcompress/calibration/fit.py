@@ -37,7 +37,7 @@ _GRID: dict[str, tuple[float, ...]] = {
     "lexical": (0.25, 0.5, 0.75),
     "lexical_wide": (0.25, 0.5, 0.75),
 }
-"""The weights that depend on how good a draft is. The others were set by evaluation on real texts, see docs/results.md."""
+"""The weights that depend on how good a draft is. The others were set by evaluation, see docs/results.md."""
 
 _LEAST_GAIN = 0.002  # of a changed weight, so that chance does not move what works
 _FULL_RATE, _NO_RATE = 0.03, 0.5

@@ -212,4 +212,4 @@ def whole_lines(path: Path) -> list[dict[str, Any]]:
     if len(whole) < len(data):
         with path.open("r+b") as file:
             file.truncate(len(whole))
-    return [json.loads(line) for line in whole.decode("utf-8").splitlines()]
+    return [json.loads(line) for line in whole.decode("utf-8").split("\n")[:-1]]  # answers may hold other line ends

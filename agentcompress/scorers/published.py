@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from agentcompress.drafts.full_pass import PromptAttention
     from agentcompress.drafts.tokens import DraftTokenizer
 
-_SPARE_TOKENS = 16  # of the context, left free where a text is read in pieces
-
 
 class Reader(Protocol):
     """A whole model: a `FullPass`, or a `RememberedPass` around one."""
@@ -105,9 +103,16 @@ class PromptScorer:
         return asked + reader.tokenizer.template_ids(reader.tokenizer.template.closing)
 
     def _pieces(self, reader: Reader, ids: np.ndarray, around: int) -> list[np.ndarray]:
-        room = reader.context_tokens - self.lookahead + 1 - around - _SPARE_TOKENS
-        if self.too_long == "error" or len(ids) <= room:
+        room = reader.context_tokens - self.lookahead + 1 - around
+        if len(ids) <= room:
             return [ids]
+        if self.too_long == "error":
+            raise InvalidInputError(
+                "text",
+                f"{len(ids)} draft tokens",
+                f"at most {max(0, room)} draft tokens beside this query: the draft's context is "
+                f'{reader.context_tokens} tokens (the option too_long="pieces" reads longer texts in pieces)',
+            )
         if room < 1:
             raise InvalidInputError("query", f"{around} draft tokens", f"shorter than {reader.context_tokens} tokens")
         return np.array_split(ids, -(-len(ids) // room))

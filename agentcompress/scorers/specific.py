@@ -6,6 +6,7 @@ which stand nowhere else can't be done without; a string on every line says noth
 
 from __future__ import annotations
 
+import math
 import re
 import threading
 from collections import Counter
@@ -34,7 +35,8 @@ def specific(segment: Segment, sizes: np.ndarray) -> np.ndarray:
 def _counts(segment: Segment) -> np.ndarray:
     strings = [specific_strings(segment.text[unit.start : unit.end]) for unit in segment.units]
     standing = Counter(string for held in strings for string in held)
-    return np.array([sum(1 / standing[string] for string in held) for held in strings], dtype=np.float64)
+    # fsum, for the order of a set differs from process to process
+    return np.array([math.fsum(1 / standing[string] for string in held) for held in strings], dtype=np.float64)
 
 
 def specific_strings(text: str) -> set[str]:

@@ -55,7 +55,7 @@ class Echo:
         if not self.left:
             raise EvaluationError("target 'echo' failed: out of credit")
         self.left -= 1
-        return " ".join(prompt.split()), 5.0 + len(prompt)
+        return " ".join(prompt.split()) + "\u2028\x85 end", 5.0 + len(prompt)  # line ends that are none of ours
 
 
 def plan(answers: bool = False) -> grid.Plan:

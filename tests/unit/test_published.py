@@ -158,8 +158,18 @@ def test_decoding_ends_with_the_answer(read: tuple[PromptAttention, Dense, FullP
 
 def test_a_prompt_beyond_the_context_is_a_clear_error(tiny_draft: str) -> None:
     config = CompressConfig.paper(draft=tiny_draft)
-    with pytest.raises(InvalidInputError, match=r"prompt tokens must be in 1 to 505: .* has a context of 512 tokens"):
+    with pytest.raises(
+        InvalidInputError, match=r"text must be at most \d+ draft tokens beside this query: .* is 512 tokens"
+    ):
         Compressor(config).compress_text("The cat sat on the mat. " * 200, query="Who sat?", keep_rate=0.2)
+
+
+def test_a_pass_says_what_fits(read: tuple[PromptAttention, Dense, FullPass]) -> None:
+    for ids in ([], [5] * 506):
+        with pytest.raises(
+            InvalidInputError, match=r"prompt tokens must be in 1 to 505: .* has a context of 512 tokens"
+        ):
+            read[2].read(ids)
 
 
 @pytest.mark.parametrize("name", ["speculative", "claa", "fastkv", "gemfilter"])
