@@ -15,7 +15,15 @@ from agentcompress import progress
 def progress_bar() -> Iterator[None]:
     """Show what is reported in this context as bars on standard error, where that is a terminal."""
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     console = Console(file=sys.stderr)
 
@@ -23,7 +31,7 @@ def progress_bar() -> Iterator[None]:
         def render(self, task: Any) -> Any:
             return DownloadColumn().render(task) if task.description == "download" else super().render(task)
 
-    columns = (TextColumn("{task.description}"), BarColumn(), Amount(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), Amount(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=not console.is_terminal, disable=not console.is_terminal) as bar:
         tasks: dict[str, Any] = {}
 

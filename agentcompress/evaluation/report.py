@@ -15,6 +15,7 @@ from agentcompress.evaluation.bench_report import pyplot
 from agentcompress.evaluation.variants import FULL
 
 _RESAMPLES = 10_000
+_TITLES = {"evidence": "Evidence kept", "score": "Answer quality"}
 _Key = tuple[str, str, float]
 """Scorer, draft, keep rate."""
 
@@ -85,7 +86,7 @@ def paired(one: Mapping[str, float], other: Mapping[str, float]) -> Interval | N
 def table(rows: Sequence[Mapping[str, Any]], timings: Sequence[Mapping[str, Any]] = ()) -> str:
     """Markdown: a table a measure and task, and one of the tasks' mean. Differences are to the first way listed."""
     parts: list[str] = []
-    for measure, title in (("evidence", "Evidence kept"), ("score", "Answer quality")):
+    for measure, title in _TITLES.items():
         measured = Measured(rows, measure)
         if not measured:
             continue
@@ -168,7 +169,7 @@ def _percent(rates: Iterable[float]) -> list[str]:
 
 def plot(rows: Sequence[Mapping[str, Any]], file: Path) -> None:
     """Quality over keep rate, a panel a task and measure. Raises `ConfigError` without matplotlib."""
-    found = [m for m in (Measured(rows, "evidence"), Measured(rows, "score")) if m]
+    found = [measured for measured in (Measured(rows, measure) for measure in _TITLES) if measured]
     panels = [(measured, task) for measured in found for task in measured.tasks]
     if not panels:
         return
@@ -184,11 +185,12 @@ def plot(rows: Sequence[Mapping[str, Any]], file: Path) -> None:
             shown = [interval(list(values.values())) for _, values in points]
             x = [rate for rate, _ in points]
             axis.plot(x, [s.mean for s in shown], marker="o", ms=3, label=_way(way), color=f"C{number % 10}")
-            axis.fill_between(x, [s.low for s in shown], [s.high for s in shown], alpha=0.1, color=f"C{number % 10}")
+            axis.fill_between(x, [s.low for s in shown], [s.high for s in shown], alpha=0.07, color=f"C{number % 10}")
         full = measured.full(task)
         if full:
             axis.axhline(float(np.mean(list(full.values()))), color="0.4", ls="--", lw=1, label="full prompt")
-        axis.set(title=task, xlabel="keep rate", ylabel=measured.measure, ylim=(-0.02, 1.02))
+        axis.set(title=task, xlabel="keep rate", ylabel=_TITLES[measured.measure], ylim=(-0.02, 1.02))
+        axis.set_xticks(measured.rates, _percent(measured.rates))
         axis.grid(alpha=0.3)
     for axis in list(axes.flat)[len(panels) :]:
         axis.axis("off")
