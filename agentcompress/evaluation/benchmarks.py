@@ -5,15 +5,16 @@ Nothing is downloaded. Prompts are the benchmarks' own; chat templates are the t
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from agentcompress.errors import InvalidInputError
 from agentcompress.evaluation.benchmark_prompts import INFINITEBENCH, LONGBENCH
-from agentcompress.evaluation.tasks import EvalItem, any_answer
+from agentcompress.evaluation.sets import json_rows
+from agentcompress.evaluation.tasks import EvalItem, answers_of, any_answer
 
 _RULER_QUESTION = re.compile(r"\n(?:Question: )?(?=What |Find |Answer )[^\n]*\Z|\nQuestion: [^\n]*\Z", re.DOTALL)
 _RULER_OPENING = re.compile(r"\A[^\n]*(?:hidden within|hidden in|numbered list|coded text)[^\n]*\n+")
@@ -29,16 +30,12 @@ class FileTask:
 
     def items(self, limit: int | None = None) -> Iterator[EvalItem]:
         """Yield the first `limit` items, or all. Raises `InvalidInputError` naming the row that is none."""
-        for number, row in enumerate(_rows(self._path)):
-            if limit is not None and number >= limit:
-                return
+        for number, row in islice(json_rows(self._path), limit):
             try:
                 yield self._read(row, number)
-            except (KeyError, TypeError, AttributeError, ValueError) as error:
+            except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
                 raise InvalidInputError(
-                    f"{self._path.name} row {number + 1}",
-                    row,
-                    f"{self.name}'s layout ({type(error).__name__}: {error})",
+                    f"{self._path.name} row {number}", row, f"{self.name}'s layout ({type(error).__name__}: {error})"
                 ) from error
 
 
@@ -49,12 +46,12 @@ def longbench(folder: Path, dataset: str) -> FileTask:
     before, behind, metric, tokens = LONGBENCH[dataset]
 
     def read(row: Mapping[str, Any], number: int) -> EvalItem:
-        answers = tuple(row["answers"])
+        answers = answers_of(row["answers"])
         return EvalItem(
             id=str(row.get("_id", number)),
             text=row["context"],
             query=row["input"] or behind.strip().split("\n")[0],
-            evidence=any_answer(row["context"], answers),
+            evidence=any_answer(row["context"], answers, metric),
             answers=answers,
             metric=metric,
             before=before,
@@ -99,12 +96,12 @@ def ruler(folder: Path, task: str) -> FileTask:
         if found is None:
             raise ValueError("input ends with no question")
         start = opening.end() if opening and opening.end() <= found.start() else 0
-        text, answers = prompt[start : found.start()], tuple(row["outputs"])
+        text, answers = prompt[start : found.start()], answers_of(row["outputs"])
         return EvalItem(
             id=str(row.get("index", number)),
             text=text,
             query=found.group().strip(),
-            evidence=any_answer(text, answers),
+            evidence=any_answer(text, answers, "string_match_all"),
             answers=answers,
             metric="string_match_part" if task.startswith("qa") else "string_match_all",
             before=prompt[:start],
@@ -122,18 +119,18 @@ def infinitebench(folder: Path, task: str) -> FileTask:
     before, behind, metric, tokens = INFINITEBENCH[task]
 
     def read(row: Mapping[str, Any], number: int) -> EvalItem:
-        answers = row["answer"] if isinstance(row["answer"], list) else [row["answer"]]
+        answers = answers_of(row["answer"])
         options = row.get("options") or []
         listed = "\n".join(f"{letter}. {option}" for letter, option in zip("ABCD", options, strict=False))
         if metric == "choice":
-            answers = [answers[0], "ABCD"[options.index(answers[0])]]
+            answers = (answers[0], "ABCD"[options.index(answers[0])])
         text = row["context"]
         return EvalItem(
             id=str(row.get("id", number)),
             text=text,
             query=f"{row['input']}\n{listed}".strip(),
-            evidence=any_answer(text, tuple(answers[:1])),
-            answers=tuple(answers),
+            evidence=any_answer(text, answers, metric),
+            answers=answers,
             metric=metric,
             before=before,
             behind=behind.replace("{input}", row["input"]).replace("{options}", listed),
@@ -141,16 +138,3 @@ def infinitebench(folder: Path, task: str) -> FileTask:
         )
 
     return FileTask(f"infinitebench-{task}", folder / f"{task}.jsonl", read, "github.com/OpenBMB/InfiniteBench")
-
-
-def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
-    """Rows of a JSON list, or of JSON Lines."""
-    if path.suffix == ".json":
-        yield from json.loads(path.read_text(encoding="utf-8"))
-        return
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                yield json.loads(line)
-            except ValueError as error:
-                raise InvalidInputError(f"{path.name} line {number}", line[:60], "a JSON object") from error

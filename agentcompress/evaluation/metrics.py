@@ -88,9 +88,9 @@ _CHOICE_PATTERNS = tuple(
     re.compile(pattern)
     for pattern in (
         r"[Tt]he correct (?:answer|option) is:?\s*\(?([A-D])\b",  # LongBench v2
-        r"(?:[Aa]nswer is|[Oo]ption is|[Aa]nswer|is):\s*\(?([A-D])\b",  # InfiniteBench
+        r"(?:(?:[Aa]nswer|[Oo]ption) is:?|[Aa]nswer:|is:)\s*\(?([A-D])\b",  # InfiniteBench
         r"^\s*\(?([A-D])(?:[.):]|\s*$)",
-        r"\b([A-D])\b(?!.*\b[A-D]\b)",  # the last letter that stands alone, as InfiniteBench's later code has it
+        r"(?s)\b([A-D])\b(?!.*\b[A-D]\b)",  # the last letter that stands alone, as InfiniteBench's later code has it
     )
 )
 
@@ -103,7 +103,7 @@ def choice(answer: str, right: str) -> float:
     """
     plain = answer.replace("*", "").replace("`", "")
     if len(right) > 1:
-        return float(re.search(rf"(?:is|:)\s*{re.escape(right)}\b|^\s*{re.escape(right)}\b", plain) is not None)
+        return float(re.search(rf"(?:is|:|^)\s*{re.escape(right)}(?![\w.])", plain) is not None)
     for pattern in _CHOICE_PATTERNS:
         found = pattern.search(plain)
         if found:
@@ -122,7 +122,7 @@ _ONE: dict[str, Callable[[str, str], float]] = {
     "string_match_part": string_match,
 }
 NAMES = (*_ONE, "classification", "string_match_all")
-_FIRST_LINE_ONLY = frozenset({"trec", "triviaqa", "samsum", "lsht"})
+_FIRST_LINE_ONLY = frozenset({"trec", "triviaqa", "samsum"})
 
 
 def score(metric: str, answer: str, answers: Sequence[str], *, classes: Sequence[str] = (), dataset: str = "") -> float:

@@ -2,22 +2,23 @@
 
 context: a text, a list of `{"title", "text"}` documents, or of `{"speaker" or "role", "content"}` turns. What the
 evidence is, `meta` says; see `_evidence`. A reference case has `text`, `query` {"task", "action"} and `references`:
-strings that later steps of the agent really used.
+strings that later steps of the agent really used. A context of messages with tool results is a recorded agent, of
+which such cases are made (`references`).
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from agentcompress.errors import InvalidInputError
 from agentcompress.evaluation import metrics
-from agentcompress.evaluation.tasks import EvalItem, Evidence, any_answer
+from agentcompress.evaluation.references import cases, is_trajectory, next_action_query
+from agentcompress.evaluation.tasks import EvalItem, Evidence, answers_of, any_answer
 from agentcompress.schema import Span
-
-_TASK_CHARS, _ACTION_CHARS = (400, 200), 500  # of a case's query: both ends of the task, the end of the action
 
 
 class JsonLinesTask:
@@ -30,39 +31,58 @@ class JsonLinesTask:
 
     def items(self, limit: int | None = None) -> Iterator[EvalItem]:
         """Yield the first `limit` items, or all. Raises `InvalidInputError` naming the line that is no item."""
-        with self.path.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines):
-                if limit is not None and number >= limit:
-                    return
-                yield self._item(number, line)
+        yield from islice(self._all(), limit)
 
-    def _item(self, number: int, line: str) -> EvalItem:
-        try:
-            row = json.loads(line)
-            return _case(row, number) if "references" in row else _question(row)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise InvalidInputError(
-                f"{self.path.name} line {number + 1}",
-                line[:60],
-                f"an item with id, context, question and answers ({type(error).__name__}: {error})",
-            ) from error
+    def _all(self) -> Iterator[EvalItem]:
+        for number, row in json_rows(self.path):
+            try:
+                if is_trajectory(row):
+                    yield from cases(row)
+                    continue
+                item = _case(row, number) if "references" in row else _question(row)
+                if item.evidence or item.answers:  # else there is nothing to measure
+                    yield item
+            except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+                raise InvalidInputError(
+                    f"{self.path.name} line {number}",
+                    row,
+                    f"an item with id, context, question and answers ({type(error).__name__}: {error})",
+                ) from error
+
+
+def json_rows(path: Path) -> Iterator[tuple[int, Any]]:
+    """Rows of a JSON list, or of JSON Lines without the blank ones, and their numbers from 1."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidInputError(path.name, str(error), "UTF-8") from error
+    if path.suffix == ".json":
+        yield from enumerate(_parsed(path.name, text), 1)
+        return
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            yield number, _parsed(f"{path.name} line {number}", line)
+
+
+def _parsed(where: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise InvalidInputError(where, text[:60], f"JSON ({error})") from error
 
 
 def _case(row: Mapping[str, Any], number: int) -> EvalItem:
-    task, action = row["query"]["task"], row["query"]["action"]
-    if len(task) > sum(_TASK_CHARS):
-        task = f"{task[: _TASK_CHARS[0]]} {task[-_TASK_CHARS[1] :]}"
     return EvalItem(
         id=f"{row['id']}:{row.get('step', number)}",
         text=row["text"],
-        query=f"Task: {task}\nLast action: {action[-_ACTION_CHARS:]}",
+        query=next_action_query(row["query"]["task"], row["query"]["action"]),
         evidence=Evidence(strings=tuple(row["references"])),
     )
 
 
 def _question(row: Mapping[str, Any]) -> EvalItem:
     text, meta = text_of(row["context"]), row.get("meta") or {}
-    answers = tuple(answer for answer in row["answers"] if isinstance(answer, str))
+    answers = answers_of(row["answers"])
     metric = meta.get("metric") or ("choice" if meta.get("options") else "best_subspan_em")
     if metric not in metrics.NAMES:
         raise ValueError(f"metric {metric!r} is none of {', '.join(metrics.NAMES)}")
@@ -74,7 +94,7 @@ def _question(row: Mapping[str, Any]) -> EvalItem:
         id=str(row["id"]),
         text=text,
         query=row["question"],
-        evidence=_evidence(text, row["context"], meta, answers),
+        evidence=_evidence(text, row["context"], meta, answers, metric),
         answers=answers,
         metric=metric,
         before=meta.get("prefix", ""),
@@ -102,13 +122,13 @@ def text_of(context: str | Sequence[Mapping[str, Any]]) -> str:
     return "\n\n".join(parts)
 
 
-def _evidence(text: str, context: Any, meta: Mapping[str, Any], answers: tuple[str, ...]) -> Evidence:
+def _evidence(text: str, context: Any, meta: Mapping[str, Any], answers: tuple[str, ...], metric: str) -> Evidence:
     """What `meta` names, else any of the answers.
 
     path: that value of a JSON text; gold_source: a function's lines; buggy_lines, buggy_line; gold_sentences;
     gold_turn_spans: closed ranges of turns.
     """
-    if meta.get("path"):
+    if isinstance(meta.get("path"), list):
         span = json_value_span(text, meta["path"])
         return Evidence(spans=(span,) if span else ())
     if meta.get("gold_source"):
@@ -122,12 +142,19 @@ def _evidence(text: str, context: Any, meta: Mapping[str, Any], answers: tuple[s
         turns = [context[i]["content"] for a, b in meta["gold_turn_spans"] for i in range(a, min(b + 1, len(context)))]
         strings = [turn for turn in turns if len(turn) > 20]
     else:
-        return any_answer(text, answers)
+        return any_answer(text, answers, metric)
     return Evidence(strings=tuple(string for string in strings if string in text))
 
 
 def json_value_span(text: str, path: Sequence[str | int]) -> Span | None:
     """The characters of the value at `path` (keys and indexes) of a JSON text; None where there is none."""
+    try:
+        return _value_span(text, path)
+    except (ValueError, IndexError):  # no JSON, or a path through a number
+        return None
+
+
+def _value_span(text: str, path: Sequence[str | int]) -> Span | None:
     decode = json.JSONDecoder().raw_decode
 
     def skip(i: int) -> int:
@@ -137,6 +164,8 @@ def json_value_span(text: str, path: Sequence[str | int]) -> Span | None:
 
     i = skip(0)
     for step in path:
+        if text[i] not in "[{":
+            return None
         closing = "}" if text[i] == "{" else "]"
         i, index = skip(i + 1), 0
         while text[i] != closing:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from agentcompress.schema import Span
 
@@ -30,7 +30,7 @@ class Evidence:
         else:
             parts = [text[span.start : span.end] for span in spans]
             fold = self.rule == "any"
-            kept_text = "\n".join(part.casefold() for part in parts) if fold else "\n".join(parts)
+            kept_text = "\0".join(part.casefold() if fold else part for part in parts)
             held = [(string.casefold() if fold else string) in kept_text for string in self.strings]
         return float(any(held)) if self.rule == "any" else sum(held) / max(1, len(held))
 
@@ -76,7 +76,17 @@ class Task(Protocol):
         ...
 
 
-def any_answer(text: str, answers: tuple[str, ...]) -> Evidence:
-    """Evidence that is any of the answers that stand in the text."""
+def any_answer(text: str, answers: tuple[str, ...], metric: str) -> Evidence:
+    """Evidence that is any of the answers that stand in the text; none for numbers, classes and letters."""
+    if metric in ("count", "retrieval", "classification", "choice"):
+        return Evidence()
     folded = text.casefold()
     return Evidence(strings=tuple(a for a in answers if a and a.casefold() in folded), rule="any")
+
+
+def answers_of(given: Any) -> tuple[str, ...]:
+    """Right answers as texts: of a list, or the one that stands alone."""
+    listed = given if isinstance(given, list) else [given]
+    if any(isinstance(answer, dict | list) for answer in listed):
+        raise ValueError("answers must be texts or numbers")
+    return tuple(str(answer) for answer in listed if answer is not None)

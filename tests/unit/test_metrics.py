@@ -36,6 +36,10 @@ from agentcompress.evaluation import metrics
         ("choice", "Neither A nor C, so D", ["D"], 1.0),
         ("choice", "The answer is: `close_all`", ["A", "close_all"], 1.0),
         ("choice", "no letter", ["A"], 0.0),
+        ("choice", "The answer is B because A is wrong", ["B"], 1.0),
+        ("choice", "A looks fine.\nB is the one.", ["B"], 1.0),
+        ("choice", "A looks fine.\nB is the one.", ["A"], 0.0),
+        ("choice", "The answer is: close_all.x", ["A", "close_all"], 0.0),
     ],
 )
 def test_metrics(metric: str, answer: str, answers: list[str], expected: float) -> None:

@@ -121,13 +121,55 @@ def test_reference_cases_ask_with_the_task_and_the_last_action(tmp_path: Path) -
     assert item.evidence.kept(item.text, (Span(0, 8),)) == pytest.approx(1 / 3)
 
 
+def test_odd_files_are_read_or_named(tmp_path: Path) -> None:
+    row = {"id": 1, "context": "It was Paris, 13 of them.", "question": "?", "answers": "Paris"}
+    file = written(tmp_path, "set.jsonl", row, {**row, "answers": [13]}, {**row, "answers": []})
+    file.write_text(file.read_text().replace("\n", "\n\n  \n"))
+    items = list(JsonLinesTask(file).items())
+    assert [item.answers for item in items] == [("Paris",), ("13",)]
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(InvalidInputError, match="set.jsonl must be UTF-8"):
+        list(JsonLinesTask(file).items())
+    file.write_text("{")
+    with pytest.raises(InvalidInputError, match="set.jsonl line 1 must be JSON"):
+        list(JsonLinesTask(file).items())
+
+
+def test_a_recorded_agent_is_asked_what_it_went_on_to_use(tmp_path: Path) -> None:
+    listing = "".join(f"src/module_{i}.py: def helper_{i}(value_{i}): return {1000 + i}\n" for i in range(60))
+    messages = [
+        {"role": "user", "content": "Fix helper_7 please."},
+        {
+            "role": "assistant",
+            "content": "I'll look.",
+            "tool_calls": [{"name": "grep", "arguments": {"word": "helper"}}],
+        },
+        {"role": "tool", "content": listing},
+        {"role": "assistant", "content": "helper_9 is fine, but see `value_8` and 1007."},
+        {"role": "tool", "content": "short"},
+        {
+            "role": "assistant",
+            "content": "",
+            "tool_calls": [
+                {"name": "edit", "arguments": {"path": "src/module_7.py", "old": ["a\nreturn 1012\nb", 1003]}}
+            ],
+        },
+    ]
+    row = {"id": "x", "context": messages, "question": "", "answers": [], "meta": {"path": "a/b.traj"}}
+    item = only(JsonLinesTask(written(tmp_path, "agent.jsonl", row, {**row, "context": messages[:2]})))
+    assert item.id == "x:2"
+    assert item.text == listing
+    assert set(item.evidence.strings) == {"value_8", "src/module_7.py", "1003", "1012"}
+    assert item.query == 'Task: Fix helper_7 please.\nLast action: I\'ll look.\ngrep {"word": "helper"}'
+
+
 @pytest.mark.parametrize(
     "row", ["no json", "[1]", '{"id": 1}', '{"id": 1, "context": 5, "question": "", "answers": []}']
 )
 def test_a_line_that_is_no_item_is_named(tmp_path: Path, row: str) -> None:
     file = tmp_path / "bad.jsonl"
     file.write_text(f"{row}\n")
-    with pytest.raises(InvalidInputError, match=r"bad.jsonl line 1 must be an item"):
+    with pytest.raises(InvalidInputError, match=r"bad.jsonl line 1 must be (an item|JSON)"):
         list(JsonLinesTask(file).items())
 
 
@@ -146,7 +188,8 @@ def test_values_by_path() -> None:
         span = json_value_span(text, path)
         assert span
         assert text[span.start : span.end] == value
-    assert json_value_span(text, ["e"]) is None
+    for odd, path in ((text, ["e"]), (text, ["d", "x"]), ("[1,2", [5]), ("no", ["a"]), ("", ["a"])):
+        assert json_value_span(odd, path) is None
 
 
 @pytest.mark.parametrize("dataset", sorted(LONGBENCH))

@@ -1,0 +1,92 @@
+"""What later steps of a recorded agent really took from a tool result: its references.
+
+A reference stands in the result and nowhere before it, and one of the next six assistant messages puts it to use: in a
+tool call's arguments, a code fence or backticks, not in prose, where an agent may merely repeat a word. It is specific:
+a name with an inner mark or capital, a number of three digits and more, or a whole line of a multi-line argument (what
+an edit has to match letter by letter).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from agentcompress.evaluation.tasks import EvalItem, Evidence
+
+_LEAST_CHARS = 1500
+_HORIZON = 6
+_LEAST_LINE_CHARS = 12
+_TASK_CHARS, _ACTION_CHARS = (400, 200), 500  # of the query: both ends of the task, the end of the action
+_STRING = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:[./:\-][A-Za-z0-9_]+)*|\d{3,}")
+_SPECIFIC = re.compile(r"[_./:]|[a-z][A-Z]|[A-Za-z]\d")
+_QUOTED = re.compile(r"```.*?```|`[^`\n]+`", re.DOTALL)
+
+
+def is_trajectory(row: Any) -> bool:
+    """Whether a row's context is a conversation with tool results."""
+    context = row.get("context") if isinstance(row, Mapping) else None
+    return isinstance(context, list) and any(isinstance(m, Mapping) and m.get("role") == "tool" for m in context)
+
+
+def cases(row: Mapping[str, Any]) -> Iterator[EvalItem]:
+    """Yield an item for every long tool result of a trajectory that later steps refer to."""
+    messages: Sequence[Mapping[str, Any]] = row["context"]
+    said = [_said(message) for message in messages]
+    for step, message in enumerate(messages):
+        text = message.get("content") or ""
+        if message["role"] != "tool" or len(text) < _LEAST_CHARS:
+            continue
+        before = "\n".join(said[:step])
+        later = [m for m in messages[step + 1 :] if m["role"] == "assistant"][:_HORIZON]
+        used = {string for m in later for string in _used(m)}
+        references = sorted(string for string in used if string in text and string not in before)
+        if references:
+            task = next((s for m, s in zip(messages, said, strict=True) if m["role"] == "user"), "")
+            action = next((said[i] for i in range(step - 1, -1, -1) if messages[i]["role"] == "assistant"), "")
+            yield EvalItem(
+                id=f"{row['id']}:{step}",
+                text=text,
+                query=next_action_query(task, action),
+                evidence=Evidence(strings=tuple(references)),
+            )
+
+
+def next_action_query(task: str, action: str) -> str:
+    """What a tool result is read for: the task, of a long one both ends, and the action that led to it."""
+    if len(task) > sum(_TASK_CHARS):
+        task = f"{task[: _TASK_CHARS[0]]} {task[-_TASK_CHARS[1] :]}"
+    return f"Task: {task}\nLast action: {action[-_ACTION_CHARS:]}"
+
+
+def _said(message: Mapping[str, Any]) -> str:
+    calls = [
+        f"{call.get('name', '')} {json.dumps(call.get('arguments'), ensure_ascii=False)}"
+        for call in message.get("tool_calls") or ()
+    ]
+    return "\n".join([message.get("content") or "", *calls])
+
+
+def _used(message: Mapping[str, Any]) -> Iterator[str]:
+    texts = [quoted.strip("`") for quoted in _QUOTED.findall(message.get("content") or "")]
+    for call in message.get("tool_calls") or ():
+        texts.extend(_strings(call.get("arguments")))
+    for text in texts:
+        yield from filter(_is_specific, _STRING.findall(text))
+        if "\n" in text:
+            yield from (line.strip() for line in text.splitlines() if len(line.strip()) >= _LEAST_LINE_CHARS)
+
+
+def _is_specific(string: str) -> bool:
+    return string.isdigit() or (len(string) >= 4 and not string.endswith(".") and bool(_SPECIFIC.search(string)))
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list):
+        for inner in value:
+            yield from _strings(inner)
+    elif value is not None:
+        yield value.strip('"') if isinstance(value, str) else str(value)
