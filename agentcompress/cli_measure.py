@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from agentcompress.errors import PluginError
 from agentcompress.terminal import progress_bar
 
 if TYPE_CHECKING:
@@ -64,7 +66,7 @@ def bench(draft: str, lengths: str | None, json_file: str | None, plot_file: str
 )
 @click.option("-k", "--keep-rate", "keep_rates", type=float, multiple=True, default=(0.1, 0.2), show_default=True)
 @click.option("-d", "--draft", "drafts", multiple=True, default=("smollm2-135m",), show_default=True)
-@click.option("--count-as", default="gpt-4o", show_default=True, help="Model whose tokens are counted.")
+@click.option("--count-as", help="Model whose tokens are counted. [the target, else gpt-4o]")
 @click.option("--target", help="Model that answers, full prompts and compressed ones: LiteLLM's name or embedded/NAME.")
 @click.option("--oracle", help="Local model whose answers rank the tokens, to correlate the scorers with.")
 @click.option("-n", "--limit", type=click.IntRange(min=1), help="Items of each task. [all]")
@@ -76,7 +78,7 @@ def evaluate(
     scorers: Sequence[str],
     keep_rates: Sequence[float],
     drafts: Sequence[str],
-    count_as: str,
+    count_as: str | None,
     target: str | None,
     oracle: str | None,
     limit: int | None,
@@ -84,7 +86,8 @@ def evaluate(
 ) -> None:
     """Measure what is kept, and what a target makes of it.
 
-    A TASK is a JSON Lines file of items, or one of: ruler:NAME[:WORDS], code-debug[:CHARS], longbench:FOLDER:DATASET,
+    A TASK is a JSON Lines file of items, or one of: ruler:NAME[:WORDS[:SEED]], code-debug[:CHARS[:SEED]],
+    longbench:FOLDER:DATASET,
     longbench2:FILE, ruler-files:FOLDER:TASK, infinitebench:FOLDER:TASK. An evaluation that was stopped goes on where it
     was when it is started again with the same options.
 
@@ -94,7 +97,10 @@ def evaluate(
     from agentcompress.evaluation.bench_report import pyplot
     from agentcompress.evaluation.catalogue import task_named
 
-    pyplot()  # said now, not after hours
+    pyplot()  # what is missing is said now, not after hours
+    for module in ("scipy", "rapidfuzz", "rouge_score"):
+        if importlib.util.find_spec(module) is None:
+            raise PluginError(f'eval needs {module}: pip install "agentcompress[eval]"')
     named: list[Task] = [task_named(name) for name in tasks]
     with progress_bar():
         _evaluate(named, scorers, sorted(set(keep_rates)), drafts, count_as, target, oracle, limit, output)
@@ -105,7 +111,7 @@ def _evaluate(
     scorers: Sequence[str],
     keep_rates: Sequence[float],
     drafts: Sequence[str],
-    count_as: str,
+    count_as: str | None,
     target: str | None,
     oracle: str | None,
     limit: int | None,
@@ -115,8 +121,9 @@ def _evaluate(
     from agentcompress.evaluation.answers import LiteLLMTarget
     from agentcompress.evaluation.variants import variants
 
-    ways = variants(scorers, drafts, target or count_as)
-    plan = grid.Plan(tasks, ways, keep_rates, target or count_as, limit, answers=target is not None)
+    counted = count_as or target or "gpt-4o"
+    ways = variants(scorers, drafts, counted)
+    plan = grid.Plan(tasks, ways, keep_rates, counted, limit, answers=target is not None, oracle=oracle)
     rows = grid.Grid(plan, output, LiteLLMTarget(target) if target else None).run()
     text = report.table(rows, grid.timings_of(output))
     report.plot(rows, output / "quality.png")

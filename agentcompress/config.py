@@ -69,17 +69,17 @@ class CompressConfig(BaseModel):
 
         Eight lookahead tokens, chunks of 32 draft tokens (128 for code), scores smoothed over 13 tokens, the best
         ceil(keep_rate n) chunks, neighbours merged, `[...]` (`// omitted` for code) between what is kept. A prompt
-        longer than the draft's context is an error.
+        longer than the draft's context is an error. settings: any of this class's, which win; options are added.
         """
-        return cls(
-            scorer="speculative",
-            scorer_options={"lookahead": 8, "pool": 13, "pool_first": False},
-            segmenter="chunks",
-            segmenter_options={"chunk_tokens": 128 if code else 32},
-            selection="share",
-            delimiter="// omitted" if code else "[...]",
-            **settings,
-        )
+        published: dict[str, Any] = {
+            "scorer": "speculative",
+            "segmenter": "chunks",
+            "selection": "share",
+            "delimiter": "// omitted" if code else "[...]",
+        }
+        options = {"lookahead": 8, "pool": 13, "pool_first": False, **settings.pop("scorer_options", {})}
+        chunks = {"chunk_tokens": 128 if code else 32, **settings.pop("segmenter_options", {})}
+        return cls(**{**published, **settings}, scorer_options=options, segmenter_options=chunks)
 
     if not TYPE_CHECKING:  # type checkers see the fields
 
@@ -133,6 +133,13 @@ def checked_text(name: str, text: object) -> str:
     if not isinstance(text, str):
         raise InvalidInputError(name, text, "a string")
     return text
+
+
+def checked_flag(name: str, flag: object) -> bool:
+    """Return `flag` when it is True or False, or raise `InvalidInputError` naming the field."""
+    if not isinstance(flag, bool):
+        raise InvalidInputError(name, flag, "true or false")
+    return flag
 
 
 def checked_weight(name: str, weight: object, highest: float = math.inf) -> float:

@@ -1,7 +1,8 @@
 """The text that stands where something was left out, by kind of segment.
 
-A style is a function of the gap alone. Every style picks a mark that the segment does not contain, so that a
-delimiter can't be confused with source text, and one that comes back in a later message is source text there.
+A style is a function of the gap alone. Every style but the papers' fixed one picks a mark that the segment does not
+contain, so that a delimiter can't be confused with source text, and one that comes back in a later message is source
+text there.
 """
 
 from __future__ import annotations

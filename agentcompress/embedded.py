@@ -129,6 +129,7 @@ class _CausalLM:
                 **prompt,
                 max_new_tokens=max_tokens,
                 do_sample=False,
+                repetition_penalty=1.0,  # greedy, whatever the model's own settings say
                 logits_processor=[seen],
                 pad_token_id=self._tokenizer.pad_token_id,
                 **({"stop_strings": stop, "tokenizer": self._tokenizer} if stop else {}),

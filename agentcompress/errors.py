@@ -4,6 +4,7 @@ AgentCompressError
 ├── InvalidInputError (also ValueError)   a value from the caller; names the field and the allowed range
 │   ├── ConfigError                       a field of CompressConfig
 │   ├── UnknownNameError                  no scorer, segmenter, draft or target goes by that name
+│   ├── TooLongError                      a text beyond a model's context
 │   └── MessageFormatError                a message list that no known wire format describes
 ├── DraftError                            the draft model can't be used
 │   ├── DraftUnavailableError             not on this machine and not to be had from the network
@@ -41,6 +42,10 @@ class ConfigError(InvalidInputError):
 
 class UnknownNameError(InvalidInputError):
     """Nothing goes by that name: `field` says what kind of thing was asked for."""
+
+
+class TooLongError(InvalidInputError):
+    """A text or prompt does not fit the context of the model that is to read it whole."""
 
 
 class MessageFormatError(InvalidInputError):

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from agentcompress.calibration import words
 from agentcompress.calibration.functions import add_code
 from agentcompress.calibration.items import Item, Writer
-from agentcompress.calibration.sources import Function, Source, pick
+from agentcompress.evaluation.sources import Function, Source, pick
 
 
 def open_what_failed(rng: random.Random) -> Item:
@@ -38,6 +38,16 @@ def open_what_failed(rng: random.Random) -> Item:
     writer.add(f">   {source.lines[line]}\n", evidence=bool(source.lines[line].strip()))
     writer.add(f"E   {name}: {message}\n\n", evidence=True)
     writer.add(f"src/{source.path}:{line + 1}: {name}\n", evidence=True)
+    _after_failures(rng, writer)
+    writer.add(f"FAILED {tests[0]}::test_{function.name.strip('_')} - {name}: {message}\n")
+    writer.add(f"==== 1 failed, {count} passed in {rng.randint(2, 90)}.{rng.randint(10, 99)}s ====\n")
+    task = rng.choice(
+        ["Make the test suite pass.", "CI is red since yesterday. Find out why and repair it.", "Fix the bug."]
+    )
+    return writer.item("traceback", _query(rng, task, "I'll run the tests.", "bash", {"command": "python -m pytest"}))
+
+
+def _after_failures(rng: random.Random, writer: Writer) -> None:
     for stream in rng.sample(["stdout call", "log setup", "log call", "stderr call"], k=2):
         writer.add(f"{'-' * 28} Captured {stream} {'-' * 28}\n")
         for _ in range(rng.randint(5, 30)):
@@ -47,12 +57,6 @@ def open_what_failed(rng: random.Random) -> Item:
     writer.add("=" * 30 + " warnings summary " + "=" * 30 + "\n")
     for _ in range(rng.randint(2, 12)):
         _warning(rng, writer)
-    writer.add(f"FAILED {tests[0]}::test_{function.name.strip('_')} - {name}: {message}\n")
-    writer.add(f"==== 1 failed, {count} passed in {rng.randint(2, 90)}.{rng.randint(10, 99)}s ====\n")
-    task = rng.choice(
-        ["Make the test suite pass.", "CI is red since yesterday. Find out why and repair it.", "Fix the bug."]
-    )
-    return writer.item("traceback", _query(rng, task, "I'll run the tests.", "bash", {"command": "python -m pytest"}))
 
 
 def _library_frame(rng: random.Random, writer: Writer) -> None:

@@ -1,14 +1,14 @@
 """From items to a profile: which heads find the evidence, and how much else should count (design 4.1, step 5).
 
-A fit on half of the items, every other round of families, is judged on the other half, which also says how many heads
-to take; the profile is then fitted on all of them.
+A fit on half of the items, every other round of families, is judged on the other half; the profile is then fitted on
+all of them.
 """
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -85,11 +85,7 @@ def calibrate(runtime: Runtime, draft: str, *, items: int = 400, seed: int = 0) 
     fold = [reading for reading, turn in zip(readings, rounds, strict=True) if turn % 2 == 0]
     held_out = [reading for reading, turn in zip(readings, rounds, strict=True) if turn % 2]
     heads = readings[0].features.heads
-    ranked = _ranked(fold, heads)
-    groups = [count for count in _COUNTS if count <= heads]
-    count = max(groups, key=lambda count: _worth(held_out, Candidate(_chosen(ranked, count))))
-    judged = _ascended(fold, Candidate(_chosen(ranked, count)))
-    found = _ascended(readings, Candidate(_chosen(_ranked(readings, heads), count)))
+    judged, found = _fitted(fold, heads), _fitted(readings, heads)
     return Profile(
         draft=draft,
         fingerprint=runtime.fingerprint,
@@ -100,8 +96,8 @@ def calibrate(runtime: Runtime, draft: str, *, items: int = 400, seed: int = 0) 
             "items": items,
             "seed": seed,
             "held_out_items": len(held_out),
-            "reach_without_profile": by_family(held_out, Candidate(np.zeros(heads))),
-            "reach": by_family(held_out, judged),
+            "reach_without_profile": _rounded(by_family(held_out, Candidate(np.zeros(heads)))),
+            "reach": _rounded(by_family(held_out, judged)),
         },
     )
 
@@ -124,14 +120,26 @@ def by_family(readings: Sequence[Reading], candidate: Candidate) -> dict[str, fl
     found: defaultdict[str, list[float]] = defaultdict(list)
     for reading in readings:
         found[reading.family].append(reach(reading, candidate.score(reading)))
-    means = {family: round(sum(values) / len(values), 4) for family, values in found.items()}
-    return {**means, "all": round(sum(means.values()) / len(means), 4)}
+    means = {family: sum(values) / len(values) for family, values in found.items()}
+    return {**means, "all": sum(means.values()) / len(means)}
+
+
+def _fitted(readings: Sequence[Reading], heads: int) -> Candidate:
+    """The best heads, as many as do best on items that did not rank them; then the weights."""
+    halves = [[r for i, r in enumerate(readings) if i // len(makers()) % 2 == half] for half in (0, 1)]
+    orders = [_ranked(half, heads) for half in halves]
+
+    def worth(count: int) -> float:
+        return sum(_worth(halves[1 - i], Candidate(_chosen(order, count))) for i, order in enumerate(orders))
+
+    count = max((count for count in _COUNTS if count <= heads), key=worth)
+    return _ascended(readings, Candidate(_chosen(_ranked(readings, heads), count)))
 
 
 def _ranked(readings: Sequence[Reading], heads: int) -> np.ndarray:
     """All heads, the one that is worth most on its own first: int64 (heads,)."""
     alone = [_worth(readings, Candidate(one)) for one in _reported(np.eye(heads), heads, "heads")]
-    return np.argsort(alone)[::-1]
+    return np.argsort(-np.array(alone), kind="stable")
 
 
 def _chosen(ranked: np.ndarray, count: int) -> np.ndarray:
@@ -161,6 +169,10 @@ def _improved(
         if worth > highest:
             best, highest = changed, worth
     return best
+
+
+def _rounded(means: Mapping[str, float]) -> dict[str, float]:
+    return {family: round(mean, 4) for family, mean in means.items()}
 
 
 def _worth(readings: Sequence[Reading], candidate: Candidate) -> float:

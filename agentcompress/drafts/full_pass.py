@@ -23,9 +23,10 @@ from agentcompress.drafts import capture, load
 from agentcompress.drafts.quiet import without_bars
 from agentcompress.drafts.runtime import best_dtype, default_device
 from agentcompress.drafts.tokens import DraftTokenizer
-from agentcompress.errors import DraftCorruptError, InvalidInputError
+from agentcompress.errors import DraftCorruptError, DraftUnsupportedError, TooLongError
 
 _ROWS_AT_ONCE = 512
+_NO_LIMIT = 1 << 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +58,7 @@ class FullPass:
     """
 
     def __init__(self, files: load.DraftFiles, dtype: torch.dtype | None = None) -> None:
+        from safetensors import SafetensorError
         from transformers import AutoModelForCausalLM
 
         capture.register()
@@ -67,12 +69,12 @@ class FullPass:
                 model: Any = AutoModelForCausalLM.from_pretrained(
                     str(files.folder), dtype=dtype or best_dtype(), attn_implementation=capture.NAME
                 )
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
+        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
             raise DraftCorruptError(f"draft {files.name!r} in {files.folder} can't be loaded: {error}") from error
         self._model = model.eval().to(default_device())
         config = model.config.get_text_config(decoder=True)
         self.layers: int = config.num_hidden_layers
-        self.context_tokens: int = config.max_position_embeddings
+        self.context_tokens: int = getattr(config, "max_position_embeddings", None) or _NO_LIMIT
         self.sliding = _sliding(config)
         ends = model.generation_config.eos_token_id
         self._ends = set(ends if isinstance(ends, list) else [ends])
@@ -90,10 +92,10 @@ class FullPass:
         """Prefill token ids (T,), then decode greedily until there are `steps` >= 1 query rows or the answer ends.
 
         last_rows: W >= 1. reduce: applied to every layer's lookahead rows (H, 1, T), to save memory.
-        Raises `InvalidInputError` for a prompt that leaves no room in the model's context.
+        Raises `TooLongError` for a prompt that leaves no room in the model's context.
         """
         if not 1 <= len(ids) <= self.context_tokens - steps + 1:
-            raise InvalidInputError(
+            raise TooLongError(
                 "prompt tokens",
                 len(ids),
                 f"in 1 to {self.context_tokens - steps + 1}: {self.files.name!r} has a context of "
@@ -215,8 +217,14 @@ def _seen(first: int, rows: int, low: int, keys: int, sliding: int | None, devic
 
 def _sliding(config: Any) -> list[int | None]:
     """Every layer's window in tokens, None where it sees everything."""
-    kinds = getattr(config, "layer_types", None) or ["full_attention"] * config.num_hidden_layers
-    return [config.sliding_window if kind == "sliding_attention" else None for kind in kinds]
+    window = getattr(config, "sliding_window", None)
+    kinds = getattr(config, "layer_types", None)
+    if not kinds:  # one kind for all
+        return [window if getattr(config, "use_sliding_window", True) else None] * config.num_hidden_layers
+    other = set(kinds) - {"sliding_attention", "full_attention"}
+    if other:
+        raise DraftUnsupportedError(f"layers of {', '.join(sorted(other))} can't be read")
+    return [window if kind == "sliding_attention" else None for kind in kinds]
 
 
 _passes: LRUCache[str, FullPass] = LRUCache(1)

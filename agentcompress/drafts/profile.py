@@ -7,6 +7,8 @@ the cache folder, and win.
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Mapping
 from functools import lru_cache
 from importlib import resources
@@ -15,8 +17,11 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from agentcompress.digests import digest
 from agentcompress.drafts import load
 from agentcompress.errors import ConfigError
+
+_log = logging.getLogger("agentcompress")
 
 NONE, AUTO = "none", "auto"
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -120,8 +125,16 @@ def write(profile: Profile, path: Path | None = None) -> Path:
     """Write a profile, by default to where "auto" looks first; return the file."""
     path = path or _own(profile.fingerprint)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(profile.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    unfinished.write_text(profile.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    unfinished.replace(path)
     return path
+
+
+def state() -> str:
+    """A digest of one's own profiles: it changes when "auto" may find another one."""
+    files = sorted((load.cache_folder() / "profiles").glob("*.json"))
+    return digest(*(part for file in files for part in (file.name, file.read_bytes())))
 
 
 def _own(fingerprint: str) -> Path:
@@ -130,7 +143,12 @@ def _own(fingerprint: str) -> Path:
 
 def _known(fingerprint: str) -> Profile | None:
     own = _own(fingerprint)
-    return read(own) if own.is_file() else _shipped().get(fingerprint)
+    if own.is_file():
+        try:
+            return read(own)
+        except ConfigError as error:
+            _log.warning("%s is left aside: %s", own, error)
+    return _shipped().get(fingerprint)
 
 
 @lru_cache(maxsize=1)

@@ -15,6 +15,9 @@ from cachetools import LRUCache
 from agentcompress.digests import digest
 from agentcompress.drafts.full_pass import FullPass, PromptAttention, shared_full_pass
 
+_made: dict[str, RememberedPass] = {}
+_making = threading.Lock()
+
 
 class RememberedPass:
     """A full pass that reads the same prompt once. budget_bytes: of the attention kept."""
@@ -27,7 +30,7 @@ class RememberedPass:
         self._lock = threading.Lock()
 
     def read(self, ids: Sequence[int], *, steps: int = 8, last_rows: int = 8) -> PromptAttention:
-        """As `FullPass.read`; more rows or steps than were kept of this prompt are a new pass."""
+        """As `FullPass.read`, but that `answer` may be longer; more rows or steps than were kept are a new pass."""
         key = digest("prompt", np.asarray(ids, dtype="<i8").tobytes())
         with self._lock:
             read_steps, found = self._kept.get(key, (0, None))
@@ -39,9 +42,17 @@ class RememberedPass:
                     self._kept[key] = (steps, found)
         return replace(found, window=found.window[:, :, -last_rows:], lookahead=found.lookahead[:, :, :steps])
 
+    def forget(self) -> None:
+        """Drop what is kept."""
+        with self._lock:
+            self._kept.clear()
 
-_made: dict[str, RememberedPass] = {}
-_making = threading.Lock()
+
+def forget() -> None:
+    """Drop what is remembered of prompts, for a measurement that must not find it."""
+    with _making:
+        for reader in _made.values():
+            reader.forget()
 
 
 def shared_reader(name: str) -> RememberedPass:

@@ -278,12 +278,12 @@ def _band_model(files: load.DraftFiles, dtype: torch.dtype) -> tuple[Any, int]:
 def _fingerprint(model: Any, layers: int) -> str:
     """What a profile is known by: the model's shape and the weights of its norms, rounded to 1/64.
 
-    Quantised files leave norms alone, so a GGUF of a model has the fingerprint of the model. Rounding is off the
-    powers of two that half-precision weights are made of: a last bit does not change it.
+    Quantised files leave norms alone, so a GGUF of a model has the fingerprint of the model, and whatever type it runs
+    in here, they are taken in bfloat16, and rounded off the powers of two these are made of.
     """
     config = model.config
     shape = (config.model_type, layers, config.hidden_size, config.num_attention_heads)
-    norms = [weight.float().flatten() for name, weight in model.named_parameters() if "norm" in name]
+    norms = [weight.to(torch.bfloat16).float().flatten() for name, weight in model.named_parameters() if "norm" in name]
     rounded = torch.floor(torch.cat(norms) * 64 + 0.3).to(torch.int32) if norms else torch.zeros(0, dtype=torch.int32)
     return digest("profile", repr(shape), rounded.cpu().numpy().astype("<i4").tobytes())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from agentcompress import embedded
-from agentcompress.errors import EvaluationError
+from agentcompress.errors import EvaluationError, TooLongError
 
 
 class LiteLLMTarget:
@@ -19,7 +19,8 @@ class LiteLLMTarget:
     def answer(self, prompt: str, max_tokens: int) -> tuple[str, float | None]:
         """The answer, and the milliseconds until its first token, which only embedded targets tell.
 
-        Raises `EvaluationError` when the target fails: a score of a failed call would be no measurement.
+        Raises `TooLongError` for a prompt beyond its window, and `EvaluationError` when the target fails: a score of a
+        failed call would be no measurement.
         """
         import litellm
 
@@ -30,6 +31,8 @@ class LiteLLMTarget:
                 temperature=0,
                 max_tokens=max_tokens,
             )
+        except litellm.ContextWindowExceededError as error:
+            raise TooLongError("prompt", f"{len(prompt)} characters", f"within the window of {self.model!r}") from error
         except Exception as error:  # LiteLLM raises any of its providers' errors
             raise EvaluationError(f"target {self.model!r} failed: {type(error).__name__}: {error}") from error
         return response.choices[0].message.content or "", getattr(response, embedded.FIRST_TOKEN_MS, None)

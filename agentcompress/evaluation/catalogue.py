@@ -12,7 +12,7 @@ from agentcompress.evaluation.sets import JsonLinesTask
 from agentcompress.evaluation.tasks import Task
 
 FORMS = (
-    "FILE.jsonl, ruler:NAME[:WORDS], code-debug[:CHARS], longbench:FOLDER:DATASET, longbench2:FILE, "
+    "FILE.jsonl, ruler:NAME[:WORDS[:SEED]], code-debug[:CHARS[:SEED]], longbench:FOLDER:DATASET, longbench2:FILE, "
     "ruler-files:FOLDER:TASK or infinitebench:FOLDER:TASK"
 )
 
@@ -20,10 +20,12 @@ FORMS = (
 def task_named(name: str) -> Task:
     """Return the task; `InvalidInputError` says what there is, or what is missing."""
     kind, *rest = name.split(":")
-    if kind == "ruler" and len(rest) in (1, 2):
-        return RulerTask(rest[0], *(_number(name, part) for part in rest[1:]))
-    if kind == "code-debug" and len(rest) <= 1:
-        return CodeDebugTask(*(_number(name, part) for part in rest))
+    if kind == "ruler" and len(rest) in (1, 2, 3):
+        numbers = (_number(name, part) for part in rest[1:])
+        return RulerTask(rest[0], **dict(zip(("words", "seed"), numbers, strict=False)))
+    if kind == "code-debug" and len(rest) <= 2:
+        numbers = (_number(name, part) for part in rest)
+        return CodeDebugTask(**dict(zip(("chars", "seed"), numbers, strict=False)))
     if kind in _FILES and len(rest) >= 2:
         folder, what = ":".join(rest[:-1]), rest[-1]
         return _FILES[kind](Path(folder), what)

@@ -10,8 +10,8 @@ import random
 import re
 from collections.abc import Iterator
 
-from agentcompress.calibration.sources import Function, Source, pick
 from agentcompress.errors import InvalidInputError
+from agentcompress.evaluation.sources import HELD_OUT_PACKAGES, Function, Source, pick
 from agentcompress.evaluation.tasks import EvalItem, Evidence
 from agentcompress.schema import Span
 
@@ -32,7 +32,7 @@ _TURNED = (
 
 
 class CodeDebugTask:
-    """`count` items of at least `chars` characters of code each, from a seed."""
+    """Items of at least `chars` characters of code each, from a seed; `count` of them where nobody says how many."""
 
     def __init__(self, chars: int = 60_000, count: int = 20, seed: int = 7) -> None:
         if chars < 5_000:
@@ -42,13 +42,13 @@ class CodeDebugTask:
 
     def items(self, limit: int | None = None) -> Iterator[EvalItem]:
         """Yield the first `limit` items, or all."""
-        for number in range(self.count if limit is None else min(limit, self.count)):
+        for number in range(self.count if limit is None else limit):
             yield self._item(number, random.Random(f"{self.seed}:code-debug:{number}"))
 
     def _item(self, number: int, rng: random.Random) -> EvalItem:
         sources: dict[str, Source] = {}
         while sum(len(line) + 1 for source in sources.values() for line in source.lines) < self.chars:
-            source = pick(rng)
+            source = pick(rng, HELD_OUT_PACKAGES)
             sources[source.path] = source
         broken, function, line, text = _break(list(sources.values()), rng)
         parts, at = [], 0

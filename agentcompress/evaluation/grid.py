@@ -8,6 +8,7 @@ its own.
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,11 +20,15 @@ import agentcompress
 from agentcompress import progress
 from agentcompress.compressor import Compressor
 from agentcompress.config import checked_keep_rate
-from agentcompress.errors import InvalidInputError
+from agentcompress.digests import digest
+from agentcompress.drafts import load, profile
+from agentcompress.errors import InvalidInputError, TooLongError
 from agentcompress.evaluation import metrics
 from agentcompress.evaluation.tasks import EvalItem, Task
 from agentcompress.evaluation.variants import FULL, Variant
+from agentcompress.targets import token_counter
 
+_WARM_UP = "The first sentence stands here. The second one stands behind it.\n" * 4
 RESULTS, TIMINGS, PLAN = "results.jsonl", "timings.jsonl", "plan.json"
 
 
@@ -39,7 +44,7 @@ class Answering(Protocol):
 class Plan:
     """What is evaluated. limit: items of each task, None for all; target: whose tokens are counted.
 
-    answers: whether the target also answers every prompt, the full ones too.
+    answers: whether the target also answers every prompt, the full ones too. oracle: see `spearman`.
     """
 
     tasks: Sequence[Task]
@@ -48,17 +53,22 @@ class Plan:
     target: str
     limit: int | None = None
     answers: bool = False
+    oracle: str | None = None
 
     def described(self) -> dict[str, Any]:
-        """What makes two evaluations the same one."""
+        """What makes two evaluations the same one: the items themselves, the drafts' revisions and profiles too."""
+        drafts = {variant.draft for variant in self.variants if variant.draft}
         return {
             "agentcompress": agentcompress.__version__,
-            "tasks": [task.name for task in self.tasks],
+            "tasks": {task.name: digest(*map(repr, task.items(self.limit))) for task in self.tasks},
             "variants": [[v.name, v.draft, v.config.model_dump(mode="json")] for v in self.variants],
             "keep_rates": list(self.keep_rates),
             "target": self.target,
             "limit": self.limit,
             "answers": self.answers,
+            "oracle": self.oracle,
+            "drafts": {draft: load.pull(draft).revision for draft in sorted(drafts)},
+            "profiles": profile.state(),
         }
 
 
@@ -87,40 +97,58 @@ class Cell:
 class Grid:
     """An evaluation in a folder, which is made where it is not there. answering: the target, when it is to answer.
 
-    Raises `InvalidInputError` when the folder holds results of another plan.
+    Raises `InvalidInputError` for tasks of one name, and when the folder holds results of another plan; whatever the
+    ways to compress raise about their options, before anything is written.
     """
 
     def __init__(self, plan: Plan, folder: Path, answering: Answering | None = None) -> None:
         for rate in plan.keep_rates:
             checked_keep_rate(rate)
+        names = [task.name for task in plan.tasks]
+        if len(set(names)) < len(names):
+            raise InvalidInputError("task", names, "tasks of different names")
+        token_counter(plan.target)
         self.plan, self.folder = plan, folder
         self._answering = answering
-        self._compressors: dict[tuple[str, str], Compressor] = {}
-        folder.mkdir(parents=True, exist_ok=True)
+        self._compressors = {(v.name, v.draft): Compressor(v.config) for v in plan.variants}
         described = json.dumps(plan.described(), indent=1, sort_keys=True)
-        known = folder / PLAN
-        if known.exists() and known.read_text(encoding="utf-8") != described:
-            raise InvalidInputError("output", str(folder), "an empty folder, or one with results of this very plan")
-        known.write_text(described, encoding="utf-8")
+        folder.mkdir(parents=True, exist_ok=True)
+        self._claim(described)
+
+    def _claim(self, described: str) -> None:
+        known = self.folder / PLAN
+        if known.exists() and known.read_text(encoding="utf-8") == described:
+            return
+        if whole_lines(self.folder / RESULTS):
+            raise InvalidInputError(
+                "output", str(self.folder), "an empty folder, or one with results of this very plan"
+            )
+        unfinished = known.with_suffix(".tmp")
+        unfinished.write_text(described, encoding="utf-8")
+        unfinished.replace(known)
 
     @staticmethod
     def cells_of(plan: Plan) -> Iterator[Cell]:
-        """Every cell, in the order of the results: what reads the same text stands together."""
+        """Every cell, in the order of the results: a draft at a time, and what reads the same text together."""
+        drafts = list(dict.fromkeys(variant.draft for variant in plan.variants if variant.draft)) or [""]
         for task in plan.tasks:
-            for item in task.items(plan.limit):
-                if plan.answers:
-                    yield Cell(task.name, item, None, 1.0)
-                for variant in plan.variants:
-                    for rate in plan.keep_rates:
-                        yield Cell(task.name, item, variant, rate)
+            for draft in drafts:
+                first = draft == drafts[0]
+                ways = [v for v in plan.variants if v.draft == draft or (first and not v.draft)]
+                for item in task.items(plan.limit):
+                    if plan.answers and first:
+                        yield Cell(task.name, item, None, 1.0)
+                    for variant in ways:
+                        for rate in plan.keep_rates:
+                            yield Cell(task.name, item, variant, rate)
 
     def run(self) -> list[dict[str, Any]]:
         """Do what is not done yet; return all results, those of earlier runs first."""
         rows = whole_lines(self.folder / RESULTS)
         cells = list(self.cells_of(self.plan))
-        for cell, row in zip(cells, rows, strict=False):
-            if any(row.get(name) != value for name, value in cell.key.items()):
-                raise InvalidInputError("output", str(self.folder), f"a folder whose results are in order, not {row}")
+        pairs = zip(cells, rows, strict=False)
+        if len(rows) > len(cells) or any(row.get(k) != v for cell, row in pairs for k, v in cell.key.items()):
+            raise InvalidInputError("output", str(self.folder), "a folder whose results are in their order")
         clock = _Remaining(cells[len(rows) :])
         with (
             (self.folder / RESULTS).open("a", encoding="utf-8") as results,
@@ -136,31 +164,51 @@ class Grid:
         return rows
 
     def _done(self, cell: Cell) -> tuple[dict[str, Any], dict[str, float]]:
-        item, took = cell.item, {}
-        text, row = item.text, dict(cell.key)
-        if cell.variant:
-            started = time.perf_counter()
-            compressor = self._compressor(cell.variant)
-            result = compressor.compress_text(item.text, query=item.query, keep_rate=cell.keep_rate)
-            took["compress_ms"] = (time.perf_counter() - started) * 1000
-            text = result.text
-            row |= {"tokens_before": result.tokens_before, "tokens_after": result.tokens_after}
-            row["evidence"] = item.evidence.kept(item.text, result.spans) if item.evidence else None
-        if self._answering:
-            started = time.perf_counter()
-            answer, first_token_ms = self._answering.answer(item.prompt(text), item.max_tokens)
-            took["answer_ms"] = (time.perf_counter() - started) * 1000
-            if first_token_ms is not None:
-                took["first_token_ms"] = first_token_ms
-            score = metrics.score(item.metric, answer, item.answers, classes=item.classes, dataset=item.dataset)
-            row |= {"answer": answer, "score": score}
+        """The cell's result, and what it took; where text or prompt is too long for somebody, why it was skipped."""
+        took: dict[str, float] = {}
+        row = dict(cell.key)
+        try:
+            text = self._compressed(cell, row, took)
+            if self._answering:
+                self._answered(self._answering, cell.item, text, row, took)
+        except TooLongError as error:
+            row["skipped"] = str(error)
         return row, took
 
-    def _compressor(self, variant: Variant) -> Compressor:
-        """One a variant; where the target answers, a new one a cell: its time must hold the draft's, every time."""
+    def _compressed(self, cell: Cell, row: dict[str, Any], took: dict[str, float]) -> str:
+        item, variant = cell.item, cell.variant
+        if variant is None:
+            return item.text
         if self._answering:
-            return Compressor(variant.config.model_copy(update={"segment_cache_bytes": 0}))
-        return self._compressors.setdefault((variant.name, variant.draft), Compressor(variant.config))
+            self._make_cold(variant)
+        started = time.perf_counter()
+        compressor = self._compressors[variant.name, variant.draft]
+        result = compressor.compress_text(item.text, query=item.query, keep_rate=cell.keep_rate)
+        took["compress_ms"] = (time.perf_counter() - started) * 1000
+        row |= {"tokens_before": result.tokens_before, "tokens_after": result.tokens_after}
+        row["evidence"] = item.evidence.kept(item.text, result.spans) if item.evidence else None
+        return result.text
+
+    def _make_cold(self, variant: Variant) -> None:
+        """Load what a running process has loaded, and forget what it would not know of a new text."""
+        compressor = Compressor(variant.config.model_copy(update={"segment_cache_bytes": 0}))
+        compressor.compress_text(_WARM_UP, query="Which one is ready?", keep_rate=0.5)
+        self._compressors[variant.name, variant.draft] = compressor
+        if "agentcompress.drafts.remembered_pass" in sys.modules:
+            from agentcompress.drafts import remembered_pass
+
+            remembered_pass.forget()
+
+    def _answered(
+        self, answering: Answering, item: EvalItem, text: str, row: dict[str, Any], took: dict[str, float]
+    ) -> None:
+        started = time.perf_counter()
+        answer, first_token_ms = answering.answer(item.prompt(text), item.max_tokens)
+        took["answer_ms"] = (time.perf_counter() - started) * 1000
+        if first_token_ms is not None:
+            took["first_token_ms"] = first_token_ms
+        score = metrics.score(item.metric, answer, item.answers, classes=item.classes, dataset=item.dataset)
+        row |= {"answer": answer, "score": score}
 
 
 class _Remaining:

@@ -14,7 +14,7 @@ import numpy as np
 from agentcompress.evaluation.bench_report import pyplot
 from agentcompress.evaluation.variants import FULL
 
-_RESAMPLES = 10_000
+_RESAMPLES, _RESAMPLES_AT_ONCE = 10_000, 500
 _TITLES = {"evidence": "Evidence kept", "score": "Answer quality"}
 _Key = tuple[str, str, float]
 """Scorer, draft, keep rate."""
@@ -36,9 +36,14 @@ class Interval:
 def interval(values: Sequence[float], seed: int = 0) -> Interval:
     """The interval of a mean. values: at least one."""
     found = np.asarray(values, dtype=np.float64)
-    drawn = np.random.default_rng(seed).integers(len(found), size=(_RESAMPLES, len(found)))
-    low, high = np.percentile(found[drawn].mean(1), (2.5, 97.5))
+    low, high = np.percentile(_resampled_means(found, np.random.default_rng(seed)), (2.5, 97.5))
     return Interval(float(found.mean()), float(low), float(high), len(found))
+
+
+def _resampled_means(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Means of as many values drawn with replacement, (10000,)."""
+    blocks = [min(_RESAMPLES_AT_ONCE, _RESAMPLES - done) for done in range(0, _RESAMPLES, _RESAMPLES_AT_ONCE)]
+    return np.concatenate([values[rng.integers(len(values), size=(n, len(values)))].mean(1) for n in blocks])
 
 
 class Measured:
@@ -66,15 +71,24 @@ class Measured:
         """What the full prompt scored, by item."""
         return self.values(task, FULL, "", 1.0)
 
-    def mean_of_tasks(self, scorer: str, draft: str, rate: float) -> Interval | None:
-        """The mean of the tasks' means; items are resampled within their tasks. None unless every task is there."""
-        found = [list(self.values(task, scorer, draft, rate).values()) for task in self.tasks]
-        if not all(found):
-            return None
+    def mean_of_tasks(self, way: tuple[str, str], rate: float, less: tuple[str, str] | None = None) -> Interval | None:
+        """The mean of the tasks' means, or of the paired differences to another way; items drawn within their tasks.
+
+        None unless every task is there.
+        """
+        found = []
+        for task in self.tasks:
+            values = self.values(task, *way, rate)
+            if less:
+                other = self.values(task, *less, rate)
+                values = {item: value - other[item] for item, value in values.items() if item in other}
+            if not values:
+                return None
+            found.append(np.array(list(values.values())))
         rng = np.random.default_rng(0)
-        drawn = [np.array(v)[rng.integers(len(v), size=(_RESAMPLES, len(v)))].mean(1) for v in found]
-        low, high = np.percentile(np.mean(drawn, axis=0), (2.5, 97.5))
-        return Interval(float(np.mean([np.mean(v) for v in found])), float(low), float(high), sum(map(len, found)))
+        drawn = np.mean([_resampled_means(values, rng) for values in found], axis=0)
+        low, high = np.percentile(drawn, (2.5, 97.5))
+        return Interval(float(np.mean([v.mean() for v in found])), float(low), float(high), sum(map(len, found)))
 
 
 def paired(one: Mapping[str, float], other: Mapping[str, float]) -> Interval | None:
@@ -94,14 +108,29 @@ def table(rows: Sequence[Mapping[str, Any]], timings: Sequence[Mapping[str, Any]
             parts.append(_task_table(measured, task, title))
         if len(measured.tasks) > 1:
             lines = [
-                [_way(way), *(str(measured.mean_of_tasks(*way, rate) or "") for rate in measured.rates)]
-                for way in measured.ways
+                [_way(way), *(_mean_cell(measured, way, rate) for rate in measured.rates)] for way in measured.ways
             ]
-            parts.append(_markdown(f"{title}: mean of tasks", ["scorer", *_percent(measured.rates)], lines))
+            against = f"in brackets the paired difference to {_way(measured.ways[0])}"
+            parts.append(_markdown(f"{title}: mean of tasks ({against})", ["scorer", *_percent(measured.rates)], lines))
+    if not parts:
+        parts.append("Nothing was measured: these tasks have no evidence, and no target was given.\n")
+    skipped = [row for row in rows if "skipped" in row]
+    if skipped:
+        parts.append(f"{len(skipped)} cells were skipped, e.g. {skipped[0]['item']}: {skipped[0]['skipped']}\n")
     times = _times(timings)
     if times:
         parts.append(times)
     return "\n".join(parts)
+
+
+def _mean_cell(measured: Measured, way: tuple[str, str], rate: float) -> str:
+    mean = measured.mean_of_tasks(way, rate)
+    difference = measured.mean_of_tasks(way, rate, less=measured.ways[0]) if way != measured.ways[0] else None
+    return f"{mean or ''}" + (f" ({_signed(difference)})" if difference else "")
+
+
+def _signed(difference: Interval) -> str:
+    return f"{difference.mean:+.3f} [{difference.low:+.2f}, {difference.high:+.2f}]"
 
 
 def _task_table(measured: Measured, task: str, title: str) -> str:
@@ -118,7 +147,7 @@ def _task_table(measured: Measured, task: str, title: str) -> str:
             difference = paired(values, full or measured.values(task, *first, rate)) if values else None
             shown = str(interval(list(values.values()))) if values else ""
             if difference and (full or way != first):
-                shown += f" ({difference.mean:+.3f} [{difference.low:+.2f}, {difference.high:+.2f}])"
+                shown += f" ({_signed(difference)})"
             cells.append(shown)
             counts.add(len(values))
         if any(cells):
@@ -138,7 +167,7 @@ def _times(timings: Sequence[Mapping[str, Any]]) -> str:
     ratios: dict[tuple[str, tuple[str, str], float], list[float]] = defaultdict(list)
     for row in timings:
         base = full.get((row["task"], row["item"]))
-        if base and row["scorer"] != FULL:
+        if base and row["scorer"] != FULL and "first_token_ms" in row:
             took = row["compress_ms"] + row["first_token_ms"]
             ratios[row["task"], (row["scorer"], row["draft"]), row["keep_rate"]].append(base["first_token_ms"] / took)
     if not ratios:
@@ -168,7 +197,7 @@ def _percent(rates: Iterable[float]) -> list[str]:
 
 
 def plot(rows: Sequence[Mapping[str, Any]], file: Path) -> None:
-    """Quality over keep rate, a panel a task and measure. Raises `ConfigError` without matplotlib."""
+    """Quality over keep rate, a panel a task and measure. Raises `PluginError` without matplotlib."""
     found = [measured for measured in (Measured(rows, measure) for measure in _TITLES) if measured]
     panels = [(measured, task) for measured in found for task in measured.tasks]
     if not panels:
@@ -200,37 +229,47 @@ def plot(rows: Sequence[Mapping[str, Any]], file: Path) -> None:
 
 
 def spearman_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Markdown: every scorer's correlation with the oracle; for those that read at a layer, the range over layers."""
-    found: dict[tuple[str, str], dict[int | None, list[float]]] = defaultdict(lambda: defaultdict(list))
+    """Markdown: every scorer's correlation with the oracle in all its layers, and the range over each of them.
+
+    For scorers that read at a layer, the best of those.
+    """
+    found: dict[tuple[str, tuple[str, str]], dict[int | None, list[Mapping[str, Any]]]] = {}
     for row in rows:
-        found[row["task"], row["scorer"]][row["layer"]].append(row["spearman"])
+        way = (row["scorer"], row["draft"])
+        found.setdefault((row["task"], way), {}).setdefault(row["layer"], []).append(row)
     lines = []
-    for (task, scorer), layers in found.items():
-        means = {layer: sum(values) / len(values) for layer, values in layers.items()}
+    for (task, way), layers in found.items():
+        means = {layer: sum(row["spearman"] for row in of) / len(of) for layer, of in layers.items()}
         best = max(means, key=lambda layer: means[layer])
-        if best is None:
-            lines.append([task, scorer, str(interval(layers[None])), ""])
-        else:
+        by_layer = np.mean([row["by_layer"] for row in layers[best]], axis=0)
+        read = ""
+        if best is not None:
             lowest = min(means, key=lambda layer: means[layer])
-            shown = f"layer {best}; lowest {means[lowest]:.3f} at layer {lowest}"
-            lines.append([task, scorer, str(interval(layers[best])), shown])
-    return _markdown("Spearman correlation with the oracle", ["task", "scorer", "units", "best layer"], lines)
+            read = f"{best} (lowest {means[lowest]:.3f}, at {lowest})"
+        shown = str(interval([row["spearman"] for row in layers[best]]))
+        lines.append([task, _way(way), shown, f"{by_layer.min():.3f} to {by_layer.max():.3f}", read])
+    header = ["task", "scorer", "all layers of the oracle", "each of them", "best layer to read at"]
+    return _markdown("Spearman correlation with the oracle", header, lines)
 
 
 def plot_layers(rows: Sequence[Mapping[str, Any]], file: Path) -> None:
-    """Spearman's correlation with the oracle over the layer that is read; scorers that read none are level lines."""
+    """Spearman's correlation with the oracle over the layer that is read, items of all tasks together.
+
+    Scorers that read at no layer are level lines.
+    """
     figure: Any = pyplot()(figsize=(7.2, 4.8), layout="constrained")  # type: ignore[operator]
     axes = figure.add_subplot()
-    found: dict[str, dict[int | None, list[float]]] = defaultdict(lambda: defaultdict(list))
+    found: dict[tuple[str, str], dict[int | None, list[float]]] = {}
     for row in rows:
-        found[row["scorer"]][row["layer"]].append(row["spearman"])
-    for number, (scorer, layers) in enumerate(found.items()):
+        way = found.setdefault((row["scorer"], row["draft"]), {})
+        way.setdefault(row["layer"], []).append(row["spearman"])
+    for number, (way, layers) in enumerate(found.items()):
         means = {layer: sum(values) / len(values) for layer, values in layers.items()}
         if list(means) == [None]:
-            axes.axhline(means[None], color=f"C{number % 10}", ls="--", label=scorer)
+            axes.axhline(means[None], color=f"C{number % 10}", ls="--", label=_way(way))
         else:
             points = sorted((layer, mean) for layer, mean in means.items() if layer is not None)
-            axes.plot(*zip(*points, strict=True), color=f"C{number % 10}", marker="o", ms=3, label=scorer)
+            axes.plot(*zip(*points, strict=True), color=f"C{number % 10}", marker="o", ms=3, label=_way(way))
     axes.set(xlabel="layer of the draft that is read", ylabel="Spearman correlation with the oracle")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)

@@ -49,7 +49,7 @@ _NIAH = {
 
 
 class RulerTask:
-    """One of RULER's tasks, `count` items of about `words` words each, from a seed."""
+    """One of RULER's tasks: items of about `words` words each, from a seed; `count` where nobody says how many."""
 
     def __init__(self, name: str, words: int = 4000, count: int = 20, seed: int = 42) -> None:
         if name not in names():
@@ -61,7 +61,7 @@ class RulerTask:
 
     def items(self, limit: int | None = None) -> Iterator[EvalItem]:
         """Yield the first `limit` items, or all."""
-        for number in range(self.count if limit is None else min(limit, self.count)):
+        for number in range(self.count if limit is None else limit):
             rng = random.Random(f"{self.seed}:{self.kind}:{number}")
             item_id = f"{self.name}-{number}"
             if self.kind in _NIAH:
@@ -170,7 +170,10 @@ def _variable_tracking(item_id: str, words: int, rng: random.Random, hops: int =
 
 def _common_words(item_id: str, words: int, rng: random.Random) -> EvalItem:
     often, seldom = (30, 3) if words >= 600 else (6, 1)
-    chosen = rng.sample(_vocabulary(), k=min(len(_vocabulary()), 10 + max(10, (words - 10 * often) // seldom)))
+    most = len(_vocabulary()) - 10
+    more = -(-words // (10 * often + seldom * most))  # a list longer than all words make: every one more often
+    often, seldom = often * more, seldom * more
+    chosen = rng.sample(_vocabulary(), k=10 + min(most, max(10, (words - 10 * often) // seldom)))
     common, others = chosen[:10], chosen[10:]
     listed = common * often + others * seldom
     rng.shuffle(listed)

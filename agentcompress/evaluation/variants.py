@@ -1,6 +1,7 @@
 """What is compared: a scorer with its options, segmenter and draft, written in one word on the command line.
 
 calibrated    speculative@chunks    calibrated:lexical_weight=0    claa:layer=20,z_score=true    paper    paper-code
+my_package.my_module:MyScorer       my_package.my_module:MyScorer:option=3
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from agentcompress import plugins
 from agentcompress.config import CompressConfig
 from agentcompress.errors import InvalidInputError
 
+_FORM = "NAME[@SEGMENTER][:OPTION=VALUE,...], paper or paper-code"
 FULL = "full"
 """Nothing compressed."""
 
@@ -43,22 +45,23 @@ def variants(specs: Sequence[str], drafts: Sequence[str], target: str, **setting
 
 
 def _config(spec: str, **settings: Any) -> CompressConfig:
-    head, _, listed = spec.partition(":")
-    name, _, segmenter = head.partition("@")
-    if not name or name == FULL:
-        raise InvalidInputError("scorer", spec, "NAME[@SEGMENTER][:OPTION=VALUE,...]")
+    head, colon, listed = spec.rpartition(":")
+    if not colon or ("=" not in listed and "." in head):  # no options, or the class of a dotted path
+        head, listed = spec, ""
+    name, at, segmenter = head.partition("@")
+    paper = name in ("paper", "paper-code")
+    if not name or name == FULL or (at and (paper or not segmenter)):
+        raise InvalidInputError("scorer", spec, _FORM)
     options = dict(_option(spec, part) for part in listed.split(",")) if listed else {}
-    if name in ("paper", "paper-code"):
-        paper = CompressConfig.paper(code=name == "paper-code")
-        merged = {**paper.scorer_options, **options}
-        return CompressConfig.paper(code=name == "paper-code", **settings).model_copy(update={"scorer_options": merged})
+    if paper:
+        return CompressConfig.paper(code=name == "paper-code", scorer_options=options, **settings)
     return CompressConfig(scorer=name, scorer_options=options, segmenter=segmenter or "auto", **settings)
 
 
 def _option(spec: str, part: str) -> tuple[str, Any]:
     key, equals, value = part.partition("=")
     if not key or not equals:
-        raise InvalidInputError("scorer", spec, "NAME[@SEGMENTER][:OPTION=VALUE,...]")
+        raise InvalidInputError("scorer", spec, _FORM)
     try:
         return key, json.loads(value)
     except ValueError:

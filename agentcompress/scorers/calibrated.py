@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from agentcompress.config import CompressConfig
+    from agentcompress.drafts.profile import Profile
     from agentcompress.protocols import Scorer
     from agentcompress.segment_cache import Runtime, Tokenizer
 
@@ -54,7 +55,8 @@ class CalibratedScorer:
         if checked_count("max_query_tokens", max_query_tokens) < 8:
             raise InvalidInputError("max_query_tokens", max_query_tokens, ">= 8")
         self._runtime = runtime
-        self._profile = checked_text("profile", profile)
+        self._profile_name = checked_text("profile", profile)
+        self._profile: Profile | None = None
         self.window_tokens, self.group_tokens = window_tokens, group_tokens
         self.lexical_weight = checked_weight("lexical_weight", lexical_weight)
         self.max_query_tokens = max_query_tokens
@@ -77,12 +79,10 @@ class CalibratedScorer:
 
     def score(self, segment: Segment, query: str) -> np.ndarray:
         """Float64 (units,). A blank query scores by the draft's prior: what any reader looks at."""
-        from agentcompress.drafts.profile import profile_of
-
         if len(segment.units) < 2:
             return np.zeros(len(segment.units))
         runtime = self._runtime()
-        profile = profile_of(self._profile, runtime.fingerprint)
+        profile = self._profile_of(runtime.fingerprint)
         heads = [(head.layer, head.head) for head in profile.heads]
         signals, ends = self.token_signals(segment, query, heads)
         if not len(ends):
@@ -96,6 +96,14 @@ class CalibratedScorer:
         words, _ = self._lexical.bm25(segment, query)
         weights = [head.weight for head in profile.heads]
         return features.score(profile.weights(segment.kind), weights, words, self.lexical_weight)
+
+    def _profile_of(self, fingerprint: str) -> Profile:
+        """The draft's profile, read once: scores of one scorer must not change."""
+        from agentcompress.drafts.profile import profile_of
+
+        if self._profile is None or self._profile.fingerprint != fingerprint:
+            self._profile = profile_of(self._profile_name, fingerprint)
+        return self._profile
 
     def token_signals(
         self, segment: Segment, query: str, heads: Sequence[tuple[int, int]] | Literal["all"] = ()

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
-from agentcompress.config import checked_count
-from agentcompress.errors import InvalidInputError
+from agentcompress.config import checked_count, checked_flag
+from agentcompress.errors import InvalidInputError, TooLongError
 from agentcompress.schema import Segment
 from agentcompress.scorers.units import unit_means, unit_of_tokens
 
@@ -93,7 +93,10 @@ class PromptScorer:
             self._piece_scores(reader, before, piece.tolist(), behind)
             for piece in self._pieces(reader, tokens.ids, len(before) + len(behind))
         ]
-        means, _ = unit_means(np.concatenate(scores), unit_of_tokens(segment, tokens.ends), len(segment.units))
+        unit_of_token = unit_of_tokens(segment, tokens.ends)
+        means, _ = unit_means(np.concatenate(scores), unit_of_token, len(segment.units))
+        if not behind:  # the tokens whose queries did the ranking are kept: the units that hold them stand highest
+            means[np.unique(unit_of_token[-self.window :])] = np.nextafter(means.max(), np.inf)
         return means
 
     def _behind(self, reader: Reader, query: str) -> list[int]:
@@ -107,21 +110,19 @@ class PromptScorer:
         if len(ids) <= room:
             return [ids]
         if self.too_long == "error":
-            raise InvalidInputError(
+            raise TooLongError(
                 "text",
                 f"{len(ids)} draft tokens",
                 f"at most {max(0, room)} draft tokens beside this query: the draft's context is "
                 f'{reader.context_tokens} tokens (the option too_long="pieces" reads longer texts in pieces)',
             )
         if room < 1:
-            raise InvalidInputError("query", f"{around} draft tokens", f"shorter than {reader.context_tokens} tokens")
+            raise TooLongError("query", f"{around} draft tokens", f"shorter than {reader.context_tokens} tokens")
         return np.array_split(ids, -(-len(ids) // room))
 
     def _piece_scores(self, reader: Reader, before: list[int], ids: list[int], behind: list[int]) -> np.ndarray:
         attention = reader.read([*before, *ids, *behind], steps=self.lookahead, last_rows=self.window)
         scores = self.token_scores(attention).double().numpy()
-        if not behind:  # the prompt's last tokens, whose queries did the ranking, are kept
-            scores[-self.window :] = scores.max()
         return scores[len(before) : len(before) + len(ids)]
 
 
@@ -138,7 +139,7 @@ class SpeculativeScorer(PromptScorer):
         too_long: Literal["error", "pieces"] = "error",
     ) -> None:
         super().__init__(reader, lookahead=lookahead, window=1, too_long=too_long)
-        self.pool, self.pool_first = checked_width(pool), pool_first
+        self.pool, self.pool_first = checked_width(pool), checked_flag("pool_first", pool_first)
 
     def token_scores(self, attention: PromptAttention) -> Tensor:
         """Scores of the prompt's tokens, (T,)."""
@@ -170,7 +171,7 @@ class LayerScorer(PromptScorer):
     def layer(self, layers: int) -> int:
         """The layer that is read, from 0, in a model of so many."""
         layer = round(15 / 32 * layers) if self._layer is None else self._layer
-        if not isinstance(layer, int) or not 0 <= layer < layers:
+        if isinstance(layer, bool) or not isinstance(layer, int) or not 0 <= layer < layers:
             raise InvalidInputError("layer", layer, f"a whole number in 0 to {layers - 1}")
         return layer
 
@@ -182,7 +183,7 @@ class ClaaScorer(LayerScorer):
         self, reader: Callable[[], Reader], *, layers: int = 4, z_score: bool = False, **options: int | str | None
     ) -> None:
         super().__init__(reader, **options)  # pyrefly: ignore[bad-argument-type]
-        self.layers, self.z_score = checked_count("layers", layers), z_score
+        self.layers, self.z_score = checked_count("layers", layers), checked_flag("z_score", z_score)
 
     def token_scores(self, attention: PromptAttention) -> Tensor:
         """Scores of the prompt's tokens, (T,)."""

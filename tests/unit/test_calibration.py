@@ -15,7 +15,8 @@ from agentcompress.cli import main
 from agentcompress.drafts import load, profile
 from agentcompress.drafts.profile import LINES, PROSE, Head, Profile, Weights
 from agentcompress.drafts.runtime import shared_runtime
-from agentcompress.errors import ConfigError, InvalidInputError
+from agentcompress.errors import ConfigError, EvaluationError, InvalidInputError
+from agentcompress.evaluation.sources import HELD_OUT_PACKAGES, PACKAGES, pick
 from agentcompress.schema import Segment, Unit
 from agentcompress.scorers.calibrated import CalibratedScorer
 from agentcompress.scorers.features import UnitFeatures
@@ -135,6 +136,21 @@ def test_profiles_come_back_as_they_were(cache: Path) -> None:
         profile.profile_of(str(cache / "profiles" / "f.json"), "g")
 
 
+def test_a_damaged_profile_of_ones_own_is_left_aside(cache: Path, caplog: pytest.LogCaptureFixture) -> None:
+    own = profile.write(Profile(draft="d", fingerprint="f", heads=(Head(layer=3, head=1),)))
+    before = profile.state()
+    own.write_text("{")
+    assert profile.profile_of("auto", "f").heads == ()
+    assert "is left aside" in caplog.text
+    assert profile.state() != before
+
+
+def test_packages_without_source_are_an_error() -> None:
+    with pytest.raises(EvaluationError, match="no Python files with documented functions in the packages nothing_here"):
+        pick(random.Random(0), ("nothing_here",))
+    assert not set(HELD_OUT_PACKAGES) & set(PACKAGES)
+
+
 @pytest.mark.parametrize(
     "content", ["", "{}", '{"draft": "d", "fingerprint": "f", "heads": [{"layer": -1, "head": 0}]}']
 )
@@ -182,6 +198,14 @@ def test_a_fingerprint_is_the_models_and_not_the_files(tiny_drafts: dict[str, Pa
     files = load.find(str(tmp_path))
     assert files
     assert DraftRuntime(files).fingerprint == shared_runtime(str(folder)).fingerprint
+    assert DraftRuntime(files, torch.float32).fingerprint == DraftRuntime(files, torch.bfloat16).fingerprint
+    with torch.no_grad():
+        model.model.layers[3].input_layernorm.weight[5] += 0.1
+    model.save_pretrained(tmp_path / "other")
+    AutoTokenizer.from_pretrained(str(folder)).save_pretrained(tmp_path / "other")
+    other = load.find(str(tmp_path / "other"))
+    assert other
+    assert DraftRuntime(other).fingerprint != DraftRuntime(files).fingerprint
     others = {shared_runtime(str(path)).fingerprint for path in tiny_drafts.values()}
     assert len(others) == 3
 

@@ -133,6 +133,67 @@ def test_results_of_another_plan_are_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / grid.RESULTS).read_bytes() == before
 
 
+def test_an_edited_file_is_another_plan(tmp_path: Path) -> None:
+    file = tmp_path / "set.jsonl"
+    row = {"id": 1, "context": "One cat sat. Two dogs ran. Three birds flew.", "question": "dogs", "answers": ["dogs"]}
+    file.write_text(json.dumps(row) + "\n")
+    command = ["eval", "-t", str(file), "-s", "lexical", "-k", "0.5", "-o", str(tmp_path / "out")]
+    assert CliRunner().invoke(main, command).exit_code == 0
+    assert CliRunner().invoke(main, command).exit_code == 0
+    file.write_text(json.dumps({**row, "answers": ["birds"]}) + "\n")
+    result = CliRunner().invoke(main, command)
+    assert result.exit_code == 2
+    assert "output must be an empty folder" in result.stderr
+
+
+def test_a_plan_that_could_not_begin_does_not_block_the_folder(tmp_path: Path) -> None:
+    ways = variants(["lexical"], ["smollm2-135m"], "gpt-4o")
+    for target, options in (("gpt-40", "lexical"), ("gpt-4o", "lexical:k1=-1")):
+        bad = grid.Plan([Sentences()], variants([options], ["smollm2-135m"], "gpt-4o"), [0.2], target)
+        with pytest.raises(InvalidInputError):
+            grid.Grid(bad, tmp_path)
+    assert len(grid.Grid(grid.Plan([Sentences()], ways, [0.2], "gpt-4o"), tmp_path).run()) == 6
+
+
+def test_tasks_of_one_name_would_be_mixed_up(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="task must be tasks of different names"):
+        grid.Grid(grid.Plan([Sentences(), Sentences()], plan().variants, [0.2], "gpt-4o"), tmp_path)
+
+
+def test_what_is_too_long_is_skipped_and_said(tmp_path: Path, tiny_draft: str) -> None:
+    ways = variants(["claa", "lexical"], [tiny_draft], "gpt-4o")
+    rows = grid.Grid(grid.Plan([Sentences()], ways, [0.2], "gpt-4o", limit=2), tmp_path).run()
+    assert ["skipped" in row for row in rows] == [True, False, True, False]
+    assert "512 tokens" in rows[0]["skipped"]
+    text = report.table(rows)
+    assert "2 cells were skipped, e.g. s0: text must be at most" in text
+    assert "| lexical | 1.000" in text
+
+
+def test_drafts_are_run_one_after_the_other(tiny_drafts: dict[str, Path]) -> None:
+    drafts = [str(tiny_drafts["llama"]), str(tiny_drafts["qwen3"])]
+    ways = variants(["calibrated", "lexical"], drafts, "gpt-4o")
+    cells = list(grid.Grid.cells_of(grid.Plan([Sentences()], ways, [0.2], "gpt-4o", limit=2, answers=True)))
+    seen = [(cell.item.id, cell.variant.draft if cell.variant else FULL) for cell in cells]
+    first, second = drafts
+    assert seen == [
+        ("s0", FULL),
+        ("s0", first),
+        ("s0", ""),
+        ("s1", FULL),
+        ("s1", first),
+        ("s1", ""),
+        ("s0", second),
+        ("s1", second),
+    ]
+
+
+def test_nothing_to_measure_is_said(tmp_path: Path) -> None:
+    ways = variants(["lexical"], ["smollm2-135m"], "gpt-4o")
+    rows = grid.Grid(grid.Plan([RulerTask("cwe", 300)], ways, [0.3], "gpt-4o", 1), tmp_path).run()
+    assert report.table(rows).startswith("Nothing was measured")
+
+
 def test_a_rate_out_of_range_is_said_before_anything_runs(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match=r"keep_rate must be a number in \(0, 1\], got 1.5"):
         grid.Grid(grid.Plan([Sentences()], plan().variants, [1.5], "gpt-4o"), tmp_path / "x")
@@ -187,9 +248,14 @@ def test_variants_are_written_in_one_word() -> None:
     assert ways[1].config.segmenter == "lines"
     assert ways[1].config.scorer_options == {"too_long": "pieces"}
     assert ways[3].config.scorer_options == {"lookahead": 4, "pool": 13, "pool_first": False}
+    classes = variants(["tests.fakes:LongestScorer", "tests.fakes:LongestScorer@lines"], ["smollm2-135m"], "gpt-4o")
+    assert [way.config.scorer for way in classes] == ["tests.fakes:LongestScorer"] * 2
+    assert classes[1].config.segmenter == "lines"
 
 
-@pytest.mark.parametrize("spec", ["", ":a=1", "full", "calibrated:x", "calibrated:=1", "psychic"])
+@pytest.mark.parametrize(
+    "spec", ["", ":a=1", "full", "calibrated:x", "calibrated:=1", "psychic", "paper@lines", "lexical@"]
+)
 def test_specs_that_are_none(spec: str) -> None:
     with pytest.raises(AgentCompressError, match="scorer must be"):
         variants([spec], ["smollm2-135m"], "gpt-4o")
@@ -260,7 +326,7 @@ def test_the_command_correlates_with_an_oracle(tmp_path: Path, tiny_draft: str) 
     assert "### Spearman correlation with the oracle" in result.output
     file = tmp_path / "out" / "spearman.jsonl"
     whole = file.read_bytes()
-    rows = [json.loads(line) for line in whole.splitlines()]
+    rows = [row for line in whole.splitlines() for row in json.loads(line)["rows"]]
     assert len(rows) == 2 * (1 + 8)
     assert all(-1 <= row["spearman"] <= 1 and len(row["by_layer"]) == 8 for row in rows)
     file.write_bytes(whole[: len(whole) * 2 // 3])  # killed in the second item
@@ -275,7 +341,8 @@ def test_the_oracle_agrees_with_itself_and_says_what_each_layer_thinks(tiny_draf
     oracle = OracleScorer(tiny_draft, answer_tokens=5)
     layers = oracle.by_layer(segment, "Who barked?")
     assert layers.shape == (9, len(segment.units))
-    assert (layers[-1] == oracle.score(segment, "Who barked?")).all()
+    assert (layers[:-1].max(0) >= layers[-1] / 9).all()
+    assert np.ptp(layers, axis=1).min() > 0
     assert spearman(layers[-1], layers[-1]) == pytest.approx(1)
     assert spearman(layers[-1], -layers[-1]) == pytest.approx(-1)
     assert spearman(layers[-1], np.zeros(len(segment.units))) == 0
@@ -336,6 +403,7 @@ def test_tables_of_several_tasks_end_with_their_mean() -> None:
     assert "### Evidence kept: mean of tasks" in text
     assert "| lexical | 0.750 [0.75, 0.75] |" in text
     assert "| random | 0.000 [0.00, 0.00] (-0.500 [-0.50, -0.50]) |" in text
+    assert "| random | 0.000 [0.00, 0.00] (-0.750 [-0.75, -0.75]) |" in text
 
 
 def test_ruler_runs_on_the_grid(tmp_path: Path) -> None:

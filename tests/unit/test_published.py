@@ -213,10 +213,13 @@ def test_one_pass_serves_several_scorers(read: tuple[PromptAttention, Dense, Ful
 
 
 def test_a_completion_prompt_keeps_its_last_tokens(tiny_draft: str) -> None:
-    segment = ChunkSegmenter(tiny_draft, 4).segment(TEXT)
-    found = CompressConfig(draft=tiny_draft, scorer="claa")
-    scores = Compressor(found).scorer.score(segment, " ")
-    assert scores[-2] == scores.max()
+    for size, last in ((4, 3), (32, 2)):  # 8 tokens, of which the last chunk may hold fewer
+        segment = ChunkSegmenter(tiny_draft, size).segment(TEXT)
+        scores = Compressor(CompressConfig(draft=tiny_draft, scorer="claa")).scorer.score(segment, " ")
+        highest = np.flatnonzero(scores == scores.max()).tolist()
+        units = len(segment.units)
+        assert highest == list(range(units - len(highest), units))
+        assert 1 <= len(highest) <= last
 
 
 @pytest.mark.parametrize(
@@ -227,6 +230,8 @@ def test_a_completion_prompt_keeps_its_last_tokens(tiny_draft: str) -> None:
         (ClaaScorer, {"layers": 0}, "layers must be a whole number >= 1"),
         (FastKVScorer, {"window": -1}, "window must be a whole number >= 1"),
         (GemFilterScorer, {"too_long": "cut"}, 'too_long must be "error" or "pieces"'),
+        (ClaaScorer, {"z_score": "False"}, "z_score must be true or false"),
+        (SpeculativeScorer, {"pool_first": 0}, "pool_first must be true or false"),
     ],
 )
 def test_bad_options(scorer: type, options: dict[str, Any], message: str) -> None:
@@ -269,3 +274,36 @@ def test_the_papers_settings() -> None:
     assert (config.segmenter_options["chunk_tokens"], config.delimiter) == (32, "[...]")
     code = CompressConfig.paper(code=True, draft="x")
     assert (code.segmenter_options["chunk_tokens"], code.delimiter, code.draft) == (128, "// omitted", "x")
+    other = CompressConfig.paper(delimiter="~", scorer_options={"lookahead": 3}, segmenter_options={"chunk_tokens": 16})
+    assert (other.delimiter, other.segmenter_options["chunk_tokens"]) == ("~", 16)
+    assert other.scorer_options == {"lookahead": 3, "pool": 13, "pool_first": False}
+
+
+def test_a_piece_is_scored_on_its_own_tokens(read: tuple[PromptAttention, Dense, FullPass]) -> None:
+    """The context's scores are cut out of the prompt's at the right place."""
+    _, _, full_pass = read
+    scorer = FastKVScorer(lambda: full_pass, pool=1)
+    segment = ChunkSegmenter(str(full_pass.files.folder), 1).segment(TEXT)
+    tokens = full_pass.tokenizer
+    before = tokens.template_ids(tokens.template.sink)
+    behind = tokens.tokenize("\n\nQuestion: Who?").ids.tolist() + tokens.template_ids(tokens.template.closing)
+    ids = [*before, *tokens.tokenize(TEXT).ids.tolist(), *behind]
+    dense = Dense(full_pass.files.folder, ids, 1).window(8)[4].sum((0, 1)).numpy()
+    expected = dense[len(before) : len(before) + len(segment.units)]
+    assert len(segment.units) == len(ids) - len(before) - len(behind)
+    np.testing.assert_allclose(scorer.score(segment, "Who?"), expected, rtol=2e-3, atol=2e-5)
+
+
+def test_layers_of_one_kind_may_slide_too() -> None:
+    from types import SimpleNamespace
+
+    from agentcompress.drafts.full_pass import _sliding
+    from agentcompress.errors import DraftUnsupportedError
+
+    assert _sliding(SimpleNamespace(num_hidden_layers=2, sliding_window=4)) == [4, 4]
+    assert _sliding(SimpleNamespace(num_hidden_layers=2, sliding_window=4, use_sliding_window=False)) == [None, None]
+    assert _sliding(SimpleNamespace(num_hidden_layers=2)) == [None, None]
+    kinds = ["sliding_attention", "full_attention"]
+    assert _sliding(SimpleNamespace(num_hidden_layers=2, sliding_window=4, layer_types=kinds)) == [4, None]
+    with pytest.raises(DraftUnsupportedError, match="linear_attention"):
+        _sliding(SimpleNamespace(num_hidden_layers=2, layer_types=["linear_attention", "full_attention"]))

@@ -1,4 +1,4 @@
-"""Real code to make items from: the Python files of packages that agentcompress needs, so that are always there."""
+"""Real code to make items from: the Python files of packages that agentcompress needs, so that they are there."""
 
 from __future__ import annotations
 
@@ -9,9 +9,17 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from agentcompress.errors import EvaluationError
+
 PACKAGES = ("accelerate", "click", "filelock", "huggingface_hub", "jinja2", "numpy", "pydantic", "rich", "tiktoken")
+"""What drafts are calibrated on."""
+
+HELD_OUT_PACKAGES = ("litellm", "transformers")
+"""What is evaluated on, and never calibrated on."""
+
 _FILE_CHARS = range(4_000, 50_000)
 _FUNCTION_LINES = range(5, 60)
+_MOST_TRIES = 1000
 
 
 @dataclass(frozen=True)
@@ -36,13 +44,18 @@ class Source:
     functions: tuple[Function, ...]
 
 
-def pick(rng: random.Random) -> Source:
-    """One file, drawn by its package first: large packages are not read more often."""
-    while True:
-        paths = _files(rng.choice(PACKAGES))
-        found = _read(rng.choice(paths)) if paths else None
+def pick(rng: random.Random, packages: tuple[str, ...] = PACKAGES) -> Source:
+    """One file, drawn by its package first: large packages are not read more often.
+
+    Raises `EvaluationError` where none of the packages has its source on this machine.
+    """
+    there = [package for package in packages if _files(package)]
+    for _ in range(_MOST_TRIES if there else 0):
+        package = rng.choice(there)
+        found = _read(rng.choice(_files(package)), package)
         if found:
             return found
+    raise EvaluationError(f"no Python files with documented functions in the packages {', '.join(packages)}")
 
 
 @lru_cache(maxsize=16)
@@ -51,12 +64,12 @@ def _files(package: str) -> tuple[Path, ...]:
     if spec is None or not spec.submodule_search_locations:
         return ()
     folder = Path(spec.submodule_search_locations[0])
-    files = (file for file in folder.rglob("*.py") if not {"tests", "test", "_vendor"} & set(file.parts))
+    files = (f for f in folder.rglob("*.py") if not {"tests", "test", "_vendor"} & set(f.relative_to(folder).parts))
     return tuple(sorted(file for file in files if file.stat().st_size in _FILE_CHARS))
 
 
 @lru_cache(maxsize=256)
-def _read(file: Path) -> Source | None:
+def _read(file: Path, package: str) -> Source | None:
     text = file.read_text(encoding="utf-8", errors="replace")
     try:
         tree = ast.parse(text)
@@ -67,7 +80,6 @@ def _read(file: Path) -> Source | None:
         for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and (found := _function(node))
     ]
-    package = next(part for part in reversed(file.parts) if part in PACKAGES)
     parts = file.parts[len(file.parts) - file.parts[::-1].index(package) - 1 :]
     if len(functions) < 2:
         return None
