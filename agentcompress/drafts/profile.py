@@ -61,9 +61,8 @@ LINES = Weights(
     band=0.0,
     parent=0.5,
     wide=1.5,
-    lexical_parent=0.25,
     lexical_wide=0.5,
-    specific=0.75,
+    specific=0.5,
     specific_near=0.75,
     brevity=0.25,
 )
