@@ -6,15 +6,11 @@ import importlib.util
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from agentcompress.errors import PluginError
 from agentcompress.terminal import progress_bar
-
-if TYPE_CHECKING:
-    from agentcompress.evaluation.tasks import Task
 
 
 @click.command()
@@ -94,43 +90,29 @@ def evaluate(
     The folder then holds results.jsonl, timings.jsonl, table.md, quality.png and, with --oracle, spearman.jsonl and
     spearman.png.
     """
+    from agentcompress.evaluation import grid, report, spearman
+    from agentcompress.evaluation.answers import LiteLLMTarget
     from agentcompress.evaluation.bench_report import pyplot
     from agentcompress.evaluation.catalogue import task_named
+    from agentcompress.evaluation.variants import variants
 
     pyplot()  # what is missing is said now, not after hours
     for module in ("scipy", "rapidfuzz", "rouge_score"):
         if importlib.util.find_spec(module) is None:
             raise PluginError(f'eval needs {module}: pip install "agentcompress[eval]"')
-    named: list[Task] = [task_named(name) for name in tasks]
-    with progress_bar():
-        _evaluate(named, scorers, sorted(set(keep_rates)), drafts, count_as, target, oracle, limit, output)
-
-
-def _evaluate(
-    tasks: Sequence[Task],
-    scorers: Sequence[str],
-    keep_rates: Sequence[float],
-    drafts: Sequence[str],
-    count_as: str | None,
-    target: str | None,
-    oracle: str | None,
-    limit: int | None,
-    output: Path,
-) -> None:
-    from agentcompress.evaluation import grid, report, spearman
-    from agentcompress.evaluation.answers import LiteLLMTarget
-    from agentcompress.evaluation.variants import variants
-
+    named = [task_named(name) for name in tasks]
     counted = count_as or target or "gpt-4o"
     ways = variants(scorers, drafts, counted)
-    plan = grid.Plan(tasks, ways, keep_rates, counted, limit, answers=target is not None, oracle=oracle)
-    rows = grid.Grid(plan, output, LiteLLMTarget(target) if target else None).run()
-    text = report.table(rows, grid.timings_of(output))
-    report.plot(rows, output / "quality.png")
-    if oracle:
-        found = spearman.run(tasks, ways, oracle, limit, output)
-        report.plot_layers(found, output / "spearman.png")
-        text += "\n" + report.spearman_table(found)
+    rates = sorted(set(keep_rates))
+    plan = grid.Plan(named, ways, rates, counted, limit, answers=target is not None, oracle=oracle)
+    with progress_bar():
+        rows = grid.Grid(plan, output, LiteLLMTarget(target) if target else None).run()
+        text = report.table(rows, grid.timings_of(output))
+        report.plot(rows, output / "quality.png")
+        if oracle:
+            found = spearman.run(named, ways, oracle, limit, output)
+            report.plot_layers(found, output / "spearman.png")
+            text += "\n" + report.spearman_table(found)
     (output / "table.md").write_text(text, encoding="utf-8")
     click.echo(text)
 
