@@ -54,9 +54,9 @@ class Compressor:
         """Keep the parts of `text` that matter for `query`, within a budget of the target's tokens.
 
         The budget is `target_tokens` (>= 1), or `ceil(keep_rate * tokens of text)` with keep_rate in (0, 1], by
-        default the config's; it holds for the returned text, delimiters included (unless the config's
-        selection is "share"). Raises `InvalidInputError` (and
-        its kind) for bad values, `DraftError` and `ScoringError` when the text can't be scored.
+        default the config's; it holds for the returned text, delimiters included (unless the config's selection is
+        "share"). Raises `InvalidInputError` (and its kind) for bad values, `DraftError` and `ScoringError` when the
+        text can't be scored.
         """
         clock = _Clock()
         checked_text("text", text)

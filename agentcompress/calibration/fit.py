@@ -16,18 +16,14 @@ import numpy as np
 
 from agentcompress import progress
 from agentcompress.calibration.items import Item, make_items, makers
-from agentcompress.config import checked_count
+from agentcompress.compressor import Compressor
+from agentcompress.config import CompressConfig, checked_count
 from agentcompress.drafts.profile import LINES, PROSE, Head, Profile, Weights
 from agentcompress.errors import InvalidInputError
-from agentcompress.schema import Segment
 from agentcompress.scorers.calibrated import CalibratedScorer
 from agentcompress.scorers.features import UnitFeatures
 from agentcompress.scorers.lexical import LexicalScorer
-from agentcompress.scorers.units import unit_means, unit_of_tokens
 from agentcompress.segment_cache import Runtime
-from agentcompress.segmenters.detect import detect
-from agentcompress.segmenters.lines import LineSegmenter
-from agentcompress.segmenters.prose import ProseSegmenter
 
 _T = TypeVar("_T")
 
@@ -45,16 +41,12 @@ _FULL_RATE, _NO_RATE = 0.03, 0.5
 
 @dataclass(frozen=True)
 class Reading:
-    """What the draft saw in an item. words (units,): BM25; sizes (units,): draft tokens.
-
-    evidence: first and last unit of every piece.
-    """
+    """What the draft saw in an item. words (units,): BM25. evidence: first and last unit of every piece."""
 
     family: str
     kind: str
     features: UnitFeatures
     words: np.ndarray
-    sizes: np.ndarray
     evidence: tuple[tuple[int, int], ...]
 
 
@@ -109,7 +101,8 @@ def reach(reading: Reading, scores: np.ndarray) -> float:
     """
     order = np.argsort(-scores, kind="stable")
     share = np.empty(len(scores))
-    share[order] = np.cumsum(reading.sizes[order]) / reading.sizes.sum()  # of the tokens up to each unit
+    sizes = reading.features.sizes
+    share[order] = np.cumsum(sizes[order]) / sizes.sum()  # of the tokens up to each unit
     needed = np.array([share[first : last + 1].max() for first, last in reading.evidence])
     span = math.log(_NO_RATE / _FULL_RATE)
     return float(np.clip(np.log(_NO_RATE / np.maximum(needed, 1e-9)) / span, 0, 1).mean())
@@ -187,21 +180,15 @@ def _named_heads(weights: np.ndarray, band: range) -> Iterator[Head]:
 
 def _read(runtime: Runtime, item: Item) -> Reading:
     """Read an item as a text of its kind is read when it is compressed."""
-    prose = detect(item.text) == "prose"
-    segment: Segment = (ProseSegmenter() if prose else LineSegmenter()).segment(item.text)
-    scorer = CalibratedScorer(lambda: runtime)
-    signals, ends = scorer.token_signals(segment, item.query, "all")
-    unit_of_token = unit_of_tokens(segment, ends)
-    means = [unit_means(signal, unit_of_token, len(segment.units)) for signal in signals]
-    sizes = means[0][1]
+    segment = Compressor(CompressConfig(scorer="lexical")).segment(item.text)
+    features = CalibratedScorer(lambda: runtime).features(segment, item.query, "all")
     words, _ = LexicalScorer().bm25(segment, item.query)
     starts = [unit.start for unit in segment.units]
     evidence = tuple(
         (int(np.searchsorted(starts, span.start, "right")) - 1, int(np.searchsorted(starts, span.end - 1, "right")) - 1)
         for span in item.evidence
     )
-    features = UnitFeatures(segment, sizes, means[0][0], [own for own, _ in means[1:]])
-    return Reading(item.family, segment.kind, features, words, sizes, evidence)
+    return Reading(item.family, segment.kind, features, words, evidence)
 
 
 def _reported(things: Iterable[_T], total: int, what: str = "calibrate") -> Iterator[_T]:

@@ -83,6 +83,18 @@ class DraftTokenizer:
             ]
 
 
+def question_ids(tokenizer: Any, query: str, most: int | None = None) -> list[int]:
+    """Ids of what stands behind the text: the query and the template's end.
+
+    most: tokens of the query; a longer one loses its middle, two thirds of what stays before it.
+    """
+    asked = tokenizer.tokenize(f"\n\nQuestion: {query}").ids.tolist()
+    if most is not None and len(asked) > most:
+        head = 2 * most // 3
+        asked = asked[:head] + asked[head - most :]
+    return asked + tokenizer.template_ids(tokenizer.template.closing)
+
+
 def draft_tokenizer(name: str) -> DraftTokenizer:
     """Return the draft's tokenizer, fetching the draft where needed; one per name and process."""
     with _loading:

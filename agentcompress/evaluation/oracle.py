@@ -16,7 +16,6 @@ from agentcompress.scorers.units import unit_means, unit_of_tokens
 
 if TYPE_CHECKING:
     from agentcompress.config import CompressConfig
-    from agentcompress.drafts.full_pass import FullPass
 
 
 class OracleScorer:
@@ -47,14 +46,15 @@ class OracleScorer:
         Raises `InvalidInputError` where text and answer do not fit the model's context.
         """
         from agentcompress.drafts.full_pass import shared_full_pass
+        from agentcompress.drafts.tokens import question_ids
         from agentcompress.scorers.attention import oracle
 
         if len(segment.units) < 2:
             return np.zeros((1, len(segment.units)))
         reader = shared_full_pass(self.model)
         tokens = reader.tokenizer.tokenize(segment.text)
-        before, behind = prompt_around(reader, query)
-        ids = [*before, *tokens.ids.tolist(), *behind]
+        before = reader.tokenizer.template_ids(reader.tokenizer.template.sink)
+        ids = [*before, *tokens.ids.tolist(), *question_ids(reader.tokenizer, query)]
         answer = reader.read(ids, steps=self.answer_tokens, last_rows=1, reduce=_largest_head).lookahead[:, 0]
         found = [oracle(layer[None], pool=self.pool) for layer in answer] + [oracle(answer, pool=self.pool)]
         unit_of_token = unit_of_tokens(segment, tokens.ends)
@@ -62,13 +62,6 @@ class OracleScorer:
         return np.stack(
             [unit_means(part[inside].double().numpy(), unit_of_token, len(segment.units))[0] for part in found]
         )
-
-
-def prompt_around(reader: FullPass, query: str) -> tuple[list[int], list[int]]:
-    """Ids before and behind the text, in the model's chat template."""
-    template = reader.tokenizer.template
-    asked = reader.tokenizer.tokenize(f"\n\nQuestion: {query}").ids.tolist()
-    return reader.tokenizer.template_ids(template.sink), asked + reader.tokenizer.template_ids(template.closing)
 
 
 def _largest_head(rows: Any) -> Any:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from agentcompress.config import CompressConfig
     from agentcompress.drafts.profile import Profile
     from agentcompress.protocols import Scorer
-    from agentcompress.segment_cache import Runtime, Tokenizer
+    from agentcompress.segment_cache import Runtime
 
 NULL_QUERY = "N/A"
 
@@ -83,19 +83,23 @@ class CalibratedScorer:
             return np.zeros(len(segment.units))
         runtime = self._runtime()
         profile = self._profile_of(runtime.fingerprint)
-        heads = [(head.layer, head.head) for head in profile.heads]
-        signals, ends = self.token_signals(segment, query, heads)
-        if not len(ends):
+        features = self.features(segment, query, [(head.layer, head.head) for head in profile.heads])
+        if not features.sizes.any():
             return np.zeros(len(segment.units))
-        unit_of_token = unit_of_tokens(segment, ends)
-        means = [unit_means(signal, unit_of_token, len(segment.units)) for signal in signals]
-        sizes = means[0][1]
-        features = UnitFeatures(segment, sizes, means[0][0], [own for own, _ in means[1:]])
         if not query.strip():
             return features.prior()
         words, _ = self._lexical.bm25(segment, query)
         weights = [head.weight for head in profile.heads]
         return features.score(profile.weights(segment.kind), weights, words, self.lexical_weight)
+
+    def features(
+        self, segment: Segment, query: str, heads: Sequence[tuple[int, int]] | Literal["all"] = ()
+    ) -> UnitFeatures:
+        """What the draft makes of the segment's units; heads as in `token_signals`."""
+        signals, ends = self.token_signals(segment, query, heads)
+        unit_of_token = unit_of_tokens(segment, ends)
+        means = [unit_means(signal, unit_of_token, len(segment.units)) for signal in signals]
+        return UnitFeatures(segment, means[0][1], means[0][0], [own for own, _ in means[1:]])
 
     def _profile_of(self, fingerprint: str) -> Profile:
         """The draft's profile, read once: scores of one scorer must not change."""
@@ -115,6 +119,7 @@ class CalibratedScorer:
         """
         import torch
 
+        from agentcompress.drafts.tokens import question_ids
         from agentcompress.scorers import attention
 
         runtime = self._runtime()
@@ -122,7 +127,7 @@ class CalibratedScorer:
         asked = bool(query.strip())
         if not len(tokens.ids):
             return np.zeros((1, 0)), tokens.ends
-        probes = [self._probe(runtime.tokenizer, text) for text in (query, NULL_QUERY)]
+        probes = [question_ids(runtime.tokenizer, text, self.max_query_tokens) for text in (query, NULL_QUERY)]
         windows = window_ranges(unit_of_tokens(segment, tokens.ends), self.window_tokens)
         means, rests = ([], []), ([], [])  # of the query's probe and of the query-free one, a group an entry
         for group in _groups(windows, self.group_tokens):
@@ -141,13 +146,6 @@ class CalibratedScorer:
             apart = ratio.flatten(0, 1) if heads == "all" else _picked(ratio, heads, runtime.band)
             signals.append(torch.cat([ratio.mean((0, 1))[None], apart]))
         return torch.cat(signals, -1).double().numpy(), tokens.ends
-
-    def _probe(self, tokenizer: Tokenizer, query: str) -> list[int]:
-        question = tokenizer.tokenize(f"\n\nQuestion: {query}").ids.tolist()
-        if len(question) > self.max_query_tokens:
-            head = 2 * self.max_query_tokens // 3
-            question = question[:head] + question[head - self.max_query_tokens :]
-        return question + tokenizer.template_ids(tokenizer.template.closing)
 
 
 def _picked(ratio: Tensor, heads: Sequence[tuple[int, int]], band: range) -> Tensor:

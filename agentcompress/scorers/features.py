@@ -26,7 +26,7 @@ class UnitFeatures:
     """
 
     def __init__(self, segment: Segment, sizes: np.ndarray, band: np.ndarray, heads: Sequence[np.ndarray]) -> None:
-        self._segment, self._sizes = segment, sizes
+        self._segment, self.sizes = segment, sizes
         self._band = band
         self._heads = np.array([standardised(own) for own in heads]).reshape(len(heads), len(band))
 
@@ -51,10 +51,11 @@ class UnitFeatures:
         for weight, level in zip(lexical, _LEVELS, strict=True):
             if weight * words_factor:
                 score += words_factor * weight * standardised(self._at(level, words))
-        for weight, level in ((weights.specific, "own"), (weights.specific_near, "near")):
-            if weight:
-                score += weight * standardised(self._at(level, specific(self._segment, self._sizes)))
-        return score - weights.brevity * standardised(np.log1p(self._sizes))
+        if weights.specific or weights.specific_near:
+            strings = specific(self._segment, self.sizes)
+            for weight, level in ((weights.specific, "own"), (weights.specific_near, "near")):
+                score += weight * standardised(self._at(level, strings))
+        return score - weights.brevity * standardised(np.log1p(self.sizes))
 
     def prior(self) -> np.ndarray:
         """The score (units,) without a query: what any reader looks at, alone and in its parent."""
@@ -68,8 +69,8 @@ class UnitFeatures:
         if level == "own":
             return own
         if level == "parent":
-            return parent_means(own, self._sizes, self._segment)
-        return blurred(own, self._sizes, NEAR if level == "near" else WIDE)
+            return parent_means(own, self.sizes, self._segment)
+        return blurred(own, self.sizes, NEAR if level == "near" else WIDE)
 
 
 _LEVELS = ("own", "parent", "near", "wide")

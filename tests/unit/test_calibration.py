@@ -57,7 +57,7 @@ def reading(scores: list[float], evidence: list[tuple[int, int]], heads: list[li
     segment = Segment("x\n" * len(scores), "lines", units)
     sizes = np.ones(len(scores))
     features = UnitFeatures(segment, sizes, np.array(scores), [np.array(head) for head in heads])
-    return fit.Reading("f", "lines", features, np.zeros(len(scores)), sizes, tuple(evidence))
+    return fit.Reading("f", "lines", features, np.zeros(len(scores)), tuple(evidence))
 
 
 def test_reach_is_the_logarithm_of_the_budget_that_is_needed() -> None:
