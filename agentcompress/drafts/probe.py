@@ -146,22 +146,27 @@ class _Rows:
         shift = shift * 0 if fits else shift.to(self._q.dtype).float()
         weighted = self._weigh(logits, shift)
         if not (torch.isfinite(weighted).all() and torch.isfinite(self.total).all()):
-            # Some window's logits are far above those of sink and probe.
+            # Some window's logits are far above those of sink and probe, or all are so low that padding's zero is.
             unshifted = torch.zeros_like(shift)
             highest = [
-                self._logits(i, unshifted).view(-1, *self._q.shape[:2], PAGE_TOKENS).amax((0, 3)).float()[..., None]
+                self._padded(i, self._logits(i, unshifted)).view(-1, *self._q.shape[:2], PAGE_TOKENS).amax((0, 3))
                 for i in range(len(self._runs))
             ]
-            weighted = self._weigh(logits, torch.stack([shift, *highest]).amax(0))
+            shift = torch.stack([shift, *(high.float()[..., None] for high in highest)]).amax(0)
+            weighted = self._weigh(logits, shift, padded=True)
         return (weighted / self.total).view(-1, self._rows, weighted.shape[-1])
 
-    def _weigh(self, near_logits: Tensor, shift: Tensor) -> Tensor:
-        """Set weights, total and rest for a shift (KV, G R, 1); return the weighted values (KV, G R, D)."""
+    def _weigh(self, near_logits: Tensor, shift: Tensor, *, padded: bool = False) -> Tensor:
+        """Set weights, total and rest for a shift (KV, G R, 1); return the weighted values (KV, G R, D).
+
+        padded: keep padding out of the exponentials too, where it might be the largest.
+        """
         sums, weighted = [self._q] * len(self._runs), [self._q] * len(self._runs)
 
         def weigh(i: int) -> None:
             groups, run = self._q.shape[0], self._runs[i]
-            weights = self._logits(i, shift).exp_()
+            logits = self._logits(i, shift)
+            weights = (self._padded(i, logits) if padded else logits).exp_()
             half = weights.dtype is torch.float16  # whose range a page's sum may leave
             summed = weights.float().bmm(run.real.float()) if half else weights.bmm(run.real)
             sums[i] = summed.view(-1, groups, *weights.shape[1:2], 1)
@@ -187,6 +192,10 @@ class _Rows:
         if not shift.any():
             return q.bmm(keys)
         return torch.baddbmm(shift.repeat(pages, 1, 1), q, keys, beta=-1)
+
+    def _padded(self, i: int, logits: Tensor) -> Tensor:
+        """Set logits on padding, of a run's (P KV, G R, N), to -inf."""
+        return logits.masked_fill_(self._runs[i].real.transpose(1, 2) == 0, -torch.inf)
 
 
 def _inferring(work: Callable[[int], None]) -> Callable[[int], None]:

@@ -164,31 +164,50 @@ def test_threads_are_counted(tiny_draft: str, threads: float) -> None:
 
 
 def test_logits_far_above_the_sinks_do_not_overflow() -> None:
+    torch.manual_seed(0)
+    q = torch.randn(1, 4, 5, 8)
+    for softcap in (None, 300.0):
+        logits = checked_against_dense(q, torch.randn(2, 320, 8) * 100, torch.randn(1, 2, 9, 8), softcap)
+        assert logits.max() > 200
+
+
+@pytest.mark.parametrize("near", [-200.0, -300.0])
+def test_logits_far_below_zero_are_not_outdone_by_padding(near: float) -> None:
+    torch.manual_seed(0)  # the first layer of Qwen2.5, whose keys have biases
+    q, direction = torch.rand(1, 4, 5, 8) + 1, torch.eye(8)[0]
+    q[..., 0] = 1
+    keys, near_keys = torch.randn(2, 320, 8) - 300 * direction, torch.randn(1, 2, 9, 8) + near * direction
+    for softcap in (None, 1000.0):
+        logits = checked_against_dense(q, keys, near_keys, softcap)
+        assert logits[logits.isfinite()].max() < -150
+
+
+def checked_against_dense(q: torch.Tensor, keys: torch.Tensor, near_keys: torch.Tensor, softcap: float | None):
+    """Windows of 300 and 20 keys, behind four of the sink and before five of the probe; returns all logits."""
+    values, near_values = torch.randn(2, 320, 8), torch.randn(1, 2, 9, 8)
     shape = Shape(1, 2, 8, torch.float32, torch.device("cpu"))
     windows = placed(["a", "b"], [300, 20], shape, 16)
-    torch.manual_seed(0)
-    sink = [(torch.randn(1, 2, 4, 8), torch.randn(1, 2, 4, 8))]
-    keys, values = torch.randn(2, 2, 320, 8) * 100
     for window, part in zip(windows, (slice(0, 300), slice(300, 320)), strict=True):
         window.extent.write(0, window.page, keys[:, part], values[:, part])
-    q, k, v = torch.randn(1, 4, 5, 8), torch.randn(1, 2, 5, 8), torch.randn(1, 2, 5, 8)
-    for softcap in (None, 300.0):
-        state = Probe(runs(windows, 2), sink, 5, range(1), 2)
-        out = state.attend(0, q, k, v, 1.0, softcap)
-        mean, last, rest = state.read()
+    sink = [(near_keys[:, :, :4], near_values[:, :, :4])]
+    state = Probe(runs(windows, 2), sink, 5, range(1), 2)
+    out = state.attend(0, q, near_keys[:, :, 4:], near_values[:, :, 4:], 1.0, softcap)
+    mean, last, rest = state.read()
 
-        all_keys = torch.cat([sink[0][0][0], keys, k[0]], 1).double().repeat_interleave(2, 0)
-        all_values = torch.cat([sink[0][1][0], values, v[0]], 1).double().repeat_interleave(2, 0)
-        logits = q[0].double() @ all_keys.transpose(1, 2)
-        if softcap:
-            logits = torch.tanh(logits / softcap) * softcap
-        logits[..., -5:].masked_fill_(torch.ones(5, 5).triu(1).bool(), -torch.inf)
-        weights = logits.softmax(-1)
-        assert logits.max() > 200
-        assert torch.allclose(out[0].double(), weights @ all_values, atol=1e-2, rtol=1e-4)
-        assert torch.allclose(mean[0].double(), weights[:, :, 4:324].mean(1), atol=1e-4)
-        assert torch.allclose(last[0].double(), weights[:, -2:, 4:324].mean(1), atol=1e-4)
-        assert torch.allclose(rest[0].double(), 1 - weights[:, :, 4:324].mean(1).sum(-1), atol=1e-4)
+    all_keys, all_values = (
+        torch.cat([near[0, :, :4], far, near[0, :, 4:]], 1).double().repeat_interleave(2, 0)
+        for near, far in ((near_keys, keys), (near_values, values))
+    )
+    logits = q[0].double() @ all_keys.transpose(1, 2)
+    if softcap:
+        logits = torch.tanh(logits / softcap) * softcap
+    logits[..., -5:].masked_fill_(torch.ones(5, 5).triu(1).bool(), -torch.inf)
+    weights = logits.softmax(-1)
+    assert torch.allclose(out[0].double(), weights @ all_values, atol=1e-3, rtol=1e-4)
+    assert torch.allclose(mean[0].double(), weights[:, :, 4:324].mean(1), atol=1e-4)
+    assert torch.allclose(last[0].double(), weights[:, -2:, 4:324].mean(1), atol=1e-4)
+    assert torch.allclose(rest[0].double(), 1 - weights[:, :, 4:324].mean(1).sum(-1), atol=1e-4)
+    return logits
 
 
 @pytest.mark.parametrize("poisoned", ["window", "probe"])
