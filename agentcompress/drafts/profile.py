@@ -62,7 +62,7 @@ LINES = Weights(
     parent=0.5,
     wide=1.5,
     lexical_wide=0.5,
-    specific=0.5,
+    specific=0.625,
     specific_near=0.75,
     brevity=0.25,
 )
