@@ -174,7 +174,7 @@ def test_a_profile_of_heads_the_draft_has_not(tiny_draft: str, tmp_path: Path) -
 
 def test_shipped_profiles_are_whole() -> None:
     shipped = profile._shipped()
-    assert {found.draft for found in shipped.values()} >= {"smollm2-135m"}
+    assert {found.draft for found in shipped.values()} == {"smollm2-135m", "qwen2.5-coder-0.5b"}
     for found in shipped.values():
         assert found.heads
         assert found.made["items"] >= fit.LEAST_ITEMS
