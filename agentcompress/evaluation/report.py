@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from statistics import median
 from typing import Any
 
@@ -189,7 +189,7 @@ def _markdown(title: str, header: list[str], lines: list[list[str]]) -> str:
 
 def _way(way: tuple[str, str]) -> str:
     scorer, draft = way
-    return f"{scorer} ({draft})" if draft else scorer
+    return f"{scorer} ({PurePath(draft).name if draft.endswith('.gguf') else draft})" if draft else scorer
 
 
 def _percent(rates: Iterable[float]) -> list[str]:
@@ -204,7 +204,11 @@ def plot(rows: Sequence[Mapping[str, Any]], file: Path) -> None:
         return
     columns = min(3, len(panels))
     lines = -(-len(panels) // columns)
-    figure: Any = pyplot()(figsize=(5.2 * columns, 3.8 * lines + 0.6), layout="constrained")  # type: ignore[operator]
+    names = [_way(way) for way in dict.fromkeys(way for measured in found for way in measured.ways)]
+    width = 5.2 * columns
+    across = max(1, int(width / (0.5 + 0.07 * max(map(len, names)))))  # names of the legend side by side, in inches
+    height = 3.8 * lines + 0.2 * (2 + len(names) // across)
+    figure: Any = pyplot()(figsize=(width, height), layout="constrained")  # type: ignore[operator]
     axes = figure.subplots(lines, columns, squeeze=False)
     for axis, (measured, task) in zip(axes.flat, panels, strict=False):
         for number, way in enumerate(measured.ways):
@@ -224,7 +228,7 @@ def plot(rows: Sequence[Mapping[str, Any]], file: Path) -> None:
     for axis in list(axes.flat)[len(panels) :]:
         axis.axis("off")
     handles = {label: h for a in axes.flat for h, label in zip(*a.get_legend_handles_labels(), strict=True)}
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4, fontsize=8)
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=across, fontsize=8)
     figure.savefig(file, dpi=120)
 
 
