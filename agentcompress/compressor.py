@@ -168,6 +168,9 @@ class Compressor:
         starts = [*(unit.start for unit in segment.units), len(text)]
         if segment.text != text or ends != starts or any(unit.start >= unit.end for unit in segment.units):
             raise SegmentationError(f"segmenter {name!r} gave units that don't tile the text")
+        named = {i for unit in segment.units for i in (*unit.requires, *unit.wants)}
+        if named and not 0 <= min(named) <= max(named) < len(segment.units):
+            raise SegmentationError(f"segmenter {name!r} gave units that require or want others there are not")
         return segment
 
     def _segmenter(self, name: str) -> Segmenter:

@@ -8,14 +8,16 @@ text there.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from agentcompress.schema import Segment, Span
 
 _INDENT = re.compile(r"(?:[^\S\n]*\n)*([^\S\n]*)")
 _MOST_INDENT = 40
-_NUMBERED = re.compile(r"\[\.\.\. #(\d{1,18})")
+_NUMBERED = re.compile(r"\.\.\. #(\d{1,18})")
 
 
 class DelimiterStyle(Protocol):
@@ -77,6 +79,79 @@ class LineStyle:
 
 
 @dataclass(frozen=True)
+class CommentStyle:
+    """Code: a comment line of the language, at the indentation of the first line left out, that says which are gone.
+
+    opening, closing: around the words. numbers: of every line of the text, as a reader knows them; strictly rising.
+    """
+
+    opening: str
+    closing: str
+    line_starts: Sequence[int]
+    numbers: Sequence[int] | None = None
+
+    def gap(self, text: str, gap: Span) -> str:
+        """`# ... 14 lines omitted (120-133)`; inside a line the characters are counted instead."""
+        first = bisect_right(self.line_starts, gap.start) - 1
+        last = bisect_right(self.line_starts, gap.end - 1) - 1
+        if self.line_starts[first] != gap.start or (gap.end < len(text) and text[gap.end - 1] != "\n"):
+            return f"[... {gap.end - gap.start} chars omitted]"
+        breaks = _line_break(text, gap) if text[gap.end - 1] == "\n" else ""
+        lines = last - first + 1
+        a, b = (self.numbers[first], self.numbers[last]) if self.numbers else (first + 1, last + 1)
+        return f"{_indent(text, gap)}{self._say(lines, f'{a}-{b}' if lines > 1 else f'{a}')}{breaks}"
+
+    def longest(self, text: str) -> str:
+        """All lines, by their largest numbers."""
+        highest = max(10, self.numbers[-1] if self.numbers else len(self.line_starts))
+        return f"{' ' * _MOST_INDENT}{self._say(highest, f'{highest}-{highest}')}\n"
+
+    def _say(self, lines: int, which: str) -> str:
+        return f"{self.opening} {lines} line{'' if lines == 1 else 's'} omitted ({which}){self.closing}"
+
+
+def comment_style(
+    text: str, comment: tuple[str, str], line_starts: Sequence[int], numbers: Sequence[int] | None = None
+) -> CommentStyle:
+    """A language's style, with a mark that the text does not contain. comment: what opens and closes one."""
+    opening, closing = comment
+    mark = unused_mark(text, (f"{opening} ...", f"{opening} …"), f"{opening} ... #{{}}:")
+    return CommentStyle(mark, f" {closing}" if closing else "", line_starts, numbers)
+
+
+class Part(NamedTuple):
+    """A stretch of a text with a style of its own, which sees nothing but `text`, the stretch itself."""
+
+    start: int
+    end: int
+    text: str
+    style: DelimiterStyle
+
+
+@dataclass(frozen=True)
+class PartsStyle:
+    """Several styles in one text: that of the part a gap lies in, else the outer one. parts: disjoint, ascending."""
+
+    outer: DelimiterStyle
+    parts: Sequence[Part]
+
+    def gap(self, text: str, gap: Span) -> str:
+        """What the part's style says."""
+        at = bisect_right(self.parts, gap.start, key=lambda part: part.start) - 1
+        if at < 0 or gap.end > self.parts[at].end:
+            return self.outer.gap(text, gap)
+        part = self.parts[at]
+        said = part.style.gap(part.text, Span(gap.start - part.start, gap.end - part.start))
+        ends_line = gap.end < len(text) and text[gap.end - 1] == "\n"
+        return said if said.endswith("\n") or not ends_line else f"{said}{_line_break(text, gap)}"
+
+    def longest(self, text: str) -> str:
+        """The longest of all."""
+        said = [self.outer.longest(text), *(part.style.longest(part.text) for part in self.parts)]
+        return max(said, key=len)
+
+
+@dataclass(frozen=True)
 class FixedStyle:
     """The same words between any two kept stretches, and none at the ends (arXiv 2603.02631, 3.2)."""
 
@@ -94,13 +169,23 @@ class FixedStyle:
 
 
 def style_for(segment: Segment) -> DelimiterStyle:
-    """Return the style of the segment's kind, with a mark its text does not contain."""
-    if segment.kind == "lines":
-        return LineStyle(_unused(segment.text, ("[...", "[…"), "[... #{}:")[1:])
-    return InlineStyle(_unused(segment.text, ("[...]", "[…]"), "[... #{}]"))
+    """Return the segment's own style, else that of its kind, with a mark its text does not contain."""
+    if segment.style:
+        return segment.style
+    return inline_style(segment.text) if segment.kind in ("prose", "chunks") else line_style(segment.text)
 
 
-def _unused(text: str, marks: tuple[str, ...], numbered: str) -> str:
+def line_style(text: str) -> LineStyle:
+    """The style of lines, with a mark that the text does not contain."""
+    return LineStyle(unused_mark(text, ("[...", "[…"), "[... #{}:")[1:])
+
+
+def inline_style(text: str) -> InlineStyle:
+    """The style of prose, with a mark that the text does not contain."""
+    return InlineStyle(unused_mark(text, ("[...]", "[…]"), "[... #{}]"))
+
+
+def unused_mark(text: str, marks: tuple[str, ...], numbered: str) -> str:
     """Return the first of the marks that the text does not hold, else a numbered one above all it holds."""
     for mark in marks:
         if mark not in text:

@@ -49,8 +49,8 @@ def merged(segment: Segment, kept: Iterable[int]) -> list[Span]:
 
 
 def _trimmed(segment: Segment, spans: list[Span]) -> list[Span]:
-    """In prose, leave the white space before a gap to the delimiter."""
-    if segment.kind == "lines":
+    """In prose and chunks, leave the white space before a gap to the delimiter."""
+    if segment.kind not in ("prose", "chunks"):
         return spans
     trimmed = []
     for span in spans:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from agentcompress.delimiters import DelimiterStyle
     from agentcompress.receipts import Receipt
 
 
@@ -24,23 +25,38 @@ class Unit:
     The units of a segment tile its text: the first starts at 0, each starts where the one before ends, the last
     ends at `len(text)`.
 
-    parent: number of the unit's parent (paragraph, block); units of one parent are neighbours.
-    requires: indexes of units that are kept whenever this one is (the heading a sentence stands under).
+    parent: number of the unit's parent (paragraph, function, array).
+    requires: indexes of units that are kept whenever this one is (the heading a sentence stands under), and in turn
+    what those require.
+    wants: indexes of units worth having beside this one (the import it uses), out of the segment's floor.
+    floor: > 0 where a unit is worth having whatever its score (an error, a signature); higher ones come first.
+    repeats: it says what a unit before it said, but for numbers.
     """
 
     start: int
     end: int
     parent: int
     requires: tuple[int, ...] = ()
+    wants: tuple[int, ...] = ()
+    floor: int = 0
+    repeats: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A typed stretch of a request, cut into units. `kind` chooses the delimiters."""
+    """A typed stretch of a request, cut into units.
+
+    style: what stands in gaps; None: by `kind`.
+    floor_share: the most of what is kept that floors, and what kept units want, may take up, in [0, 1).
+    divisible: whether part of a unit may be kept where not even the best one fits.
+    """
 
     text: str
     kind: str
     units: tuple[Unit, ...]
+    style: DelimiterStyle | None = field(default=None, compare=False)
+    floor_share: float = 0.0
+    divisible: bool = True
 
 
 @dataclass(frozen=True, slots=True)

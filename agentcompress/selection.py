@@ -1,9 +1,9 @@
 """Scores + budget -> kept units. Exact after rendering, and nested: a larger budget keeps a superset.
 
-Units are taken in the order of their scores; what is kept is always a *prefix* of that order, plus what the prefix
-requires (headings) and gaps that would cost no more than their delimiter. Which prefix: start from the longest whose
-estimated cost fits, then count the rendered text, and step down until it fits, or up while it does. Each step
-compares with the budget alone, so a larger budget never ends at a shorter prefix.
+Units are taken in the order `ordering` gives; what is kept is always a *prefix* of that order, plus what the prefix
+requires (headings, signatures) and gaps that would cost no more than their delimiter. Which prefix: start from the
+longest whose estimated cost fits, then count the rendered text, and step down until it fits, or up while it does.
+Each step compares with the budget alone, so a larger budget never ends at a shorter prefix.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 
 from agentcompress.delimiters import DelimiterStyle
 from agentcompress.errors import ScoringError
+from agentcompress.ordering import keep_order, missing
 from agentcompress.protocols import TokenCounter
 from agentcompress.rendering import Rendered, render, render_spans
 from agentcompress.schema import Segment, Span
@@ -46,19 +47,20 @@ def select(
 ) -> Selection:
     """Keep the best units whose rendered text costs at most `budget` target tokens (>= 1).
 
-    scores: (units,), finite, or `ScoringError`. Where not even the best unit fits, as much of its beginning as does.
+    scores: (units,), finite, or `ScoringError`. Where not even the best unit fits, as much of its beginning as does, or
+    the best of those that do, where units can't be cut.
     """
-    units = len(segment.units)
-    order = np.argsort(-_checked(segment, scores), kind="stable").tolist()
-    pool = _Pool(segment, order, counter, style)
-    n = pool.longest_estimated(budget)
-    for _ in range(pool.steps_up):
-        if n == units or pool.take(n + 1).tokens > budget:
-            break
-        n += 1
-    while n and pool.take(n).tokens > budget:
-        n -= 1
-    return pool.take(n) if n else _beginning(segment, order[0], budget, counter, style)
+    costs = _costs(segment, counter)
+    order = keep_order(segment, _checked(segment, scores), costs)
+    best = _Pool(segment, order, costs, counter, style).best(budget)
+    if best:
+        return best
+    if segment.divisible:
+        return _beginning(segment, order[0], budget, counter, style)
+    # Nested no more, but the alternative is to lose everything to one unit that is too large.
+    fitting = [i for i in order if costs[missing(segment, i, ())].sum() <= budget]
+    best = _Pool(segment, fitting, costs, counter, style).best(budget)
+    return best or _nothing(segment, budget, counter, style)
 
 
 def select_share(
@@ -77,23 +79,41 @@ def _checked(segment: Segment, scores: np.ndarray) -> np.ndarray:
     return scores
 
 
+def _costs(segment: Segment, counter: TokenCounter) -> np.ndarray:
+    """Estimated tokens of every unit, float64 (units,)."""
+    text, units = segment.text, segment.units
+    costs = np.array([counter.count(text[unit.start : unit.end]) for unit in units], dtype=np.float64)
+    for i in range(0, len(units), _COUNTED_UNITS):
+        # Units counted apart cost a little more than in one piece: put each run of them right.
+        run = costs[i : i + _COUNTED_UNITS]
+        run *= counter.count(text[units[i].start : units[i + len(run) - 1].end]) / max(1.0, run.sum())
+    return costs
+
+
 class _Pool:
     """Prefixes of the order of scores: estimated costs of all, counted costs of the ones asked for."""
 
-    def __init__(self, segment: Segment, order: list[int], counter: TokenCounter, style: DelimiterStyle) -> None:
+    def __init__(
+        self, segment: Segment, order: list[int], costs: np.ndarray, counter: TokenCounter, style: DelimiterStyle
+    ) -> None:
         self._segment, self._order, self._counter, self._style = segment, order, counter, style
         text = segment.text
-        units = segment.units
-        costs = np.array([counter.count(text[unit.start : unit.end]) for unit in units], dtype=np.float64)
-        for i in range(0, len(units), _COUNTED_UNITS):
-            # Units counted apart cost a little more than in one piece: put each run of them right.
-            run = costs[i : i + _COUNTED_UNITS]
-            run *= counter.count(text[units[i].start : units[i + len(run) - 1].end]) / max(1.0, run.sum())
         self._cost_before = np.concatenate([[0.0], np.cumsum(costs)])
         self._delimiter_tokens = counter.count(style.longest(text))
         self._taken: dict[int, Selection] = {}
         self._gaps, self._gaps_at = self._no_prefix(), 0
-        self.steps_up = max(2, min(64, _COUNTED_CHARS // max(1, len(text))))
+        self._steps_up = max(2, min(64, _COUNTED_CHARS // max(1, len(text))))
+
+    def best(self, budget: int) -> Selection | None:
+        """The longest prefix that fits, as far as it is worth counting; None where not even one unit does."""
+        n = self.longest_estimated(budget)
+        for _ in range(self._steps_up):
+            if n == len(self._order) or self.take(n + 1).tokens > budget:
+                break
+            n += 1
+        while n and self.take(n).tokens > budget:
+            n -= 1
+        return self.take(n) if n else None
 
     def take(self, n: int) -> Selection:
         """Render and count the prefix of length n."""
@@ -131,6 +151,7 @@ class _Gaps:
         self._cost_before = cost_before
         self._delimiter_tokens = delimiter_tokens
         self._starts, self._ends = [0], [len(segment.units)]
+        self._followed: set[int] = set()  # units whose requirements are kept
         self.kept_cost = 0.0
 
     @property
@@ -140,7 +161,8 @@ class _Gaps:
 
     def keep(self, unit: int) -> None:
         """Keep a unit and what it requires; nothing happens where it is kept already."""
-        for i in (unit, *self._segment.units[unit].requires):
+        for i in missing(self._segment, unit, self._followed):
+            self._followed.add(i)
             self._keep_one(i)
 
     def kept(self) -> list[int]:
@@ -177,7 +199,12 @@ def _beginning(segment: Segment, unit: int, budget: int, counter: TokenCounter, 
         tokens = counter.count(rendered.text)
         if tokens <= budget:
             return Selection(rendered, tokens)
-    alone = render_spans(text, [], style)
+    return _nothing(segment, budget, counter, style)
+
+
+def _nothing(segment: Segment, budget: int, counter: TokenCounter, style: DelimiterStyle) -> Selection:
+    """The delimiter alone, or no text at all."""
+    alone = render_spans(segment.text, [], style)
     tokens = counter.count(alone.text)
     return Selection(alone, tokens) if tokens <= budget else Selection(Rendered("", ()), 0)
 

@@ -35,16 +35,22 @@ def detect(text: str) -> str:
     Prose is text most of whose characters stand in lines that read like sentences (long enough, mostly letters),
     and hardly any of whose lines can only be code. Looks at 24,000 characters: beginning, middle and end.
     """
-    lines = [line for line in _sample(text).splitlines() if line.strip()]
-    code = sum(_is_code(line) for line in lines)
-    if not lines or code > _CODE_SHARE * len(lines):
+    lines = [line for line in sample(text).splitlines() if line.strip()]
+    if not lines or code_share(text) > _CODE_SHARE:
         return "lines"
     total = sum(len(line.strip()) for line in lines)
     prose = sum(len(line.strip()) for line in lines if _reads_like_prose(line.strip()))
     return "prose" if 2 * prose > total else "lines"
 
 
-def _sample(text: str) -> str:
+def code_share(text: str) -> float:
+    """The share of lines that can only be code, of those `sample` shows."""
+    lines = [line for line in sample(text).splitlines() if line.strip()]
+    return sum(_is_code(line) for line in lines) / max(1, len(lines))
+
+
+def sample(text: str) -> str:
+    """Up to 24,000 characters of a text: beginning, middle and end."""
     if len(text) <= _SAMPLE_CHARS:
         return text
     size = _SAMPLE_CHARS // 3

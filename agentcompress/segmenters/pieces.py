@@ -23,6 +23,11 @@ def cut_points(text: str, start: int, end: int, limit_chars: int) -> list[int]:
     return cuts
 
 
+def cuts_of(text: str, start: int, end: int, longest_chars: int, limit_chars: int) -> list[int]:
+    """Where to cut a stretch that is longer than `longest_chars`, as `cut_points`; nowhere where it isn't."""
+    return cut_points(text, start, end, limit_chars) if end - start > longest_chars else []
+
+
 def _best_cut(text: str, earliest: int, latest: int) -> int:
     for pattern in (_CLAUSE_END, _SPACE):
         ends = [match.end() for match in pattern.finditer(text, earliest, latest)]

@@ -103,7 +103,11 @@ def test_bad_arguments_name_the_field_and_the_range(arguments: dict[str, object]
     ("settings", "error", "message"),
     [
         ({"scorer": "psychic"}, UnknownNameError, r"scorer must be one of calibrated, claa, fastkv,"),
-        ({"segmenter": "words"}, UnknownNameError, r"segmenter must be one of chunks, lines, prose, or"),
+        (
+            {"segmenter": "words"},
+            UnknownNameError,
+            r"segmenter must be one of chunks, diff, json, lines, log, .*, table, or",
+        ),
         ({"scorer": "tests.nowhere:Scorer"}, PluginError, r"scorer 'tests.nowhere:Scorer' can't be loaded"),
         ({"scorer": "tests.fakes:Nobody"}, PluginError, r"can't be loaded"),
         ({"scorer": "lexical", "scorer_options": {"k2": 1}}, ConfigError, r"scorer_options must be options of lexical"),

@@ -1,0 +1,113 @@
+"""In what order units are kept: the best score first; floors, and what kept units want, in between.
+
+The order knows no budget. What is kept is as much of its beginning as fits, so a higher rate keeps a superset.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Container, Iterator
+
+import numpy as np
+
+from agentcompress.schema import Segment
+
+_REPEATED = 1.0
+"""How many standard deviations a repeated line has to be better than one that says something new."""
+
+_AHEAD = 0.05
+"""The share of the text whose floors come before anything else."""
+
+_LARGEST = 0.1
+"""The share of the text above which a floor is none."""
+
+_MOST_WAITING = 8  # of what kept units want; who waits longer is forgotten
+
+
+def keep_order(segment: Segment, scores: np.ndarray, costs: np.ndarray) -> list[int]:
+    """Every unit's index, the first to be kept first. scores, costs (in tokens): float64 (units,)."""
+    repeats = np.fromiter((unit.repeats for unit in segment.units), dtype=bool, count=len(segment.units))
+    ranked = np.argsort(-(scores - _REPEATED * scores.std() * repeats), kind="stable").tolist()
+    if not segment.floor_share:
+        return ranked
+    return _Order(segment, scores, costs).merged(ranked)
+
+
+def missing(segment: Segment, unit: int, kept: Container[int]) -> list[int]:
+    """A unit and all it requires, directly or not, that are not among `kept`."""
+    found: dict[int, None] = {}
+    waiting = [unit]
+    while waiting:
+        i = waiting.pop()
+        if i not in kept and i not in found:
+            found[i] = None
+            waiting.extend(segment.units[i].requires)
+    return list(found)
+
+
+class _Order:
+    """Takes from the floors whenever their share of what was taken so far allows the next one, else by rank.
+
+    What a twentieth of the text would allow them, they may take from the start: endings come before all else.
+    """
+
+    def __init__(self, segment: Segment, scores: np.ndarray, costs: np.ndarray) -> None:
+        self._segment, self._costs = segment, costs
+        self._ahead, self._largest = _AHEAD * float(costs.sum()), _LARGEST * float(costs.sum())
+        floors = [i for i, unit in enumerate(segment.units) if unit.floor]
+        self._floors = deque(sorted(floors, key=lambda i: (-segment.units[i].floor, -scores[i], i)))
+        self._wanted: deque[int] = deque(maxlen=_MOST_WAITING)
+        self._kept: set[int] = set()
+        self._listed: set[int] = set()
+        self._total = self._of_floors = 0.0
+        self._enough = 0.0  # of what was taken, for the next floor
+
+    def merged(self, ranked: list[int]) -> list[int]:
+        """All units; `ranked` are all, best score first."""
+        order: list[int] = []
+        for i in ranked:
+            order.extend(self._affordable())
+            if i not in self._listed:
+                order.append(i)
+                self._take(i, missing(self._segment, i, self._kept))
+                self._wanted.extend(self._segment.units[i].wants)
+        return order
+
+    def _affordable(self) -> Iterator[int]:
+        """Take what is wanted and can be had now, then floors, as long as their share allows the next one."""
+        for _ in range(len(self._wanted)):
+            i = self._wanted.popleft()
+            units, cost = self._missing(i)
+            if self._needed(cost) > self._total:
+                self._wanted.append(i)
+            elif units:
+                self._of_floors += cost
+                self._take(i, units)
+                yield i
+        while self._floors and self._enough <= self._total:
+            if self._floors[0] in self._listed:
+                self._floors.popleft()
+                continue
+            units, cost = self._missing(self._floors[0])
+            self._enough = self._needed(cost)
+            if self._enough <= self._total or cost > self._largest:
+                i = self._floors.popleft()
+                if cost <= self._largest:  # else it waits for its rank
+                    self._of_floors += cost
+                    self._take(i, units)
+                    yield i
+                self._enough = 0.0
+
+    def _missing(self, unit: int) -> tuple[list[int], float]:
+        units = missing(self._segment, unit, self._kept)
+        return units, float(self._costs[units].sum())
+
+    def _needed(self, cost: float) -> float:
+        """How much must have been taken before floors may take so much more."""
+        wanted = (self._of_floors + cost) / self._segment.floor_share
+        return 0.0 if wanted <= self._ahead else wanted - cost
+
+    def _take(self, unit: int, units: list[int]) -> None:
+        self._listed.add(unit)
+        self._kept.update(units)
+        self._total += float(self._costs[units].sum())

@@ -1,0 +1,175 @@
+"""What the source segmenter must know of a language: where statements stand one below the other, and how to comment.
+
+Node types are those of the grammars in tree-sitter-language-pack. A language that is not here is cut at lines.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+_HASH, _SLASHES, _DASHES = ("#", ""), ("//", ""), ("--", "")
+_MARKUP, _STARS = ("<!--", "-->"), ("/*", "*/")
+
+
+@dataclass(frozen=True)
+class Grammar:
+    """A language.
+
+    containers: nodes any of whose children may go without breaking the syntax, as long as a child goes whole.
+    lists: the same for children that commas separate; the last one stays.
+    """
+
+    name: str
+    comment: tuple[str, str]
+    containers: frozenset[str]
+    lists: frozenset[str] = frozenset()
+
+    def parse(self, source: bytes) -> Any:
+        """Return tree-sitter's tree."""
+        from tree_sitter_language_pack import get_parser
+
+        return get_parser(self.name).parse(source)  # pyrefly: ignore[bad-argument-type]
+
+
+def _grammar(name: str, comment: tuple[str, str], containers: str, lists: str = "") -> Grammar:
+    return Grammar(name, comment, frozenset(containers.split()), frozenset(lists.split()))
+
+
+_SCRIPT = "program statement_block class_body switch_body switch_case switch_default jsx_element jsx_fragment"
+_SCRIPT_LISTS = "array object named_imports export_clause"
+_C = (
+    "translation_unit compound_statement declaration_list field_declaration_list case_statement preproc_if "
+    "preproc_ifdef preproc_else preproc_elif"
+)
+
+GRAMMARS: dict[str, Grammar] = {
+    grammar.name: grammar
+    for grammar in (
+        _grammar("python", _HASH, "module block", "list dictionary set tuple"),
+        _grammar("javascript", _SLASHES, _SCRIPT, _SCRIPT_LISTS),
+        _grammar("typescript", _SLASHES, f"{_SCRIPT} interface_body object_type", f"{_SCRIPT_LISTS} enum_body"),
+        _grammar("tsx", _SLASHES, f"{_SCRIPT} interface_body object_type", f"{_SCRIPT_LISTS} enum_body"),
+        _grammar(
+            "java",
+            _SLASHES,
+            "program class_body interface_body annotation_type_body enum_body_declarations block constructor_body "
+            "switch_block switch_block_statement_group",
+            "array_initializer",
+        ),
+        _grammar(
+            "go",
+            _SLASHES,
+            "source_file block statement_list field_declaration_list interface_type import_spec_list const_declaration "
+            "var_declaration var_spec_list type_declaration expression_switch_statement type_switch_statement "
+            "select_statement expression_case type_case communication_case default_case",
+            "literal_value",
+        ),
+        _grammar(
+            "rust",
+            _SLASHES,
+            "source_file block declaration_list match_block",
+            "field_declaration_list enum_variant_list array_expression use_list field_initializer_list",
+        ),
+        _grammar("c", _SLASHES, _C, "initializer_list enumerator_list"),
+        _grammar("cpp", _SLASHES, _C, "initializer_list enumerator_list"),
+        _grammar(
+            "csharp",
+            _SLASHES,
+            "compilation_unit declaration_list block switch_body switch_section",
+            "initializer_expression enum_member_declaration_list",
+        ),
+        _grammar("ruby", _HASH, "program body_statement block_body then do", "array hash"),
+        _grammar(
+            "php",
+            _SLASHES,
+            "program compound_statement declaration_list switch_block enum_declaration_list case_statement",
+            "array_creation_expression",
+        ),
+        _grammar("kotlin", _SLASHES, "source_file class_body statements block"),
+        _grammar("swift", _SLASHES, "source_file class_body protocol_body statements"),
+        _grammar("bash", _HASH, "program compound_statement do_group"),
+        _grammar("sql", _DASHES, "program"),
+        _grammar("html", _MARKUP, "document element"),
+        _grammar("css", _STARS, "stylesheet block"),
+        _grammar("yaml", _HASH, "block_mapping block_sequence"),
+        _grammar("toml", _HASH, "document table table_array_element", "array"),
+    )
+}
+
+TRANSPARENT = frozenset(("statement_list", "statements", "stream", "document", "block_node"))
+"""Nodes that only hold others in a row; where a container holds one, its children count as the container's own."""
+
+DEFINITION = re.compile(
+    r"(?:function|method|constructor|class|struct|interface|trait|impl|enum|mod|module|namespace|protocol|object|record"
+    r"|union|type|extension|macro|init)(?:_\w+)?_(?:definition|declaration|item|specifier|signature|spec)$"
+    r"|^(?:function_definition|method|singleton_method|class|module|impl_item|decorated_definition)$"
+)
+FUNCTION = re.compile(r"function|method|constructor|^init_declaration$")
+IMPORT = re.compile(
+    r"import|^use_declaration$|^using_directive$|^preproc_include$|^package_|^extern_crate|^namespace_use"
+)
+COMMENT = re.compile(r"comment")
+TEXT = re.compile(
+    r"^(?:block_comment|multiline_comment|comment|string|string_content|raw_string\w*|template_string|string_fragment|block_scalar)$"
+)
+"""Nodes whose inner lines are text, any of which may go."""
+ATTACHED = re.compile(r"^(?:attribute_item|inner_attribute_item|attribute_list|annotation|decorator)$")
+"""Nodes beside a definition that belong to it."""
+
+_BY_EXTENSION = {
+    **dict.fromkeys(("py", "pyi", "pyx", "pyw"), "python"),
+    **dict.fromkeys(("js", "mjs", "cjs", "jsx"), "javascript"),
+    **dict.fromkeys(("ts", "mts", "cts"), "typescript"),
+    "tsx": "tsx",
+    "java": "java",
+    "go": "go",
+    "rs": "rust",
+    **dict.fromkeys(("c", "h"), "c"),
+    **dict.fromkeys(("cc", "cpp", "cxx", "hpp", "hh", "hxx", "cu"), "cpp"),
+    "cs": "csharp",
+    **dict.fromkeys(("rb", "rake", "gemspec"), "ruby"),
+    "php": "php",
+    **dict.fromkeys(("kt", "kts"), "kotlin"),
+    "swift": "swift",
+    **dict.fromkeys(("sh", "bash", "zsh"), "bash"),
+    "sql": "sql",
+    **dict.fromkeys(("html", "htm", "xhtml", "vue", "svelte"), "html"),
+    **dict.fromkeys(("css", "scss"), "css"),
+    **dict.fromkeys(("yaml", "yml"), "yaml"),
+    "toml": "toml",
+}
+_BY_NAME = {"Makefile": "", "Dockerfile": "", "Rakefile": "ruby", "Gemfile": "ruby"}
+_ALIASES = {
+    "py": "python",
+    "python3": "python",
+    "js": "javascript",
+    "node": "javascript",
+    "ts": "typescript",
+    "golang": "go",
+    "rs": "rust",
+    "c++": "cpp",
+    "cs": "csharp",
+    "c#": "csharp",
+    "rb": "ruby",
+    "kt": "kotlin",
+    "sh": "bash",
+    "shell": "bash",
+    "zsh": "bash",
+    "yml": "yaml",
+}
+
+
+def language_of_file(name: str) -> str | None:
+    """The language of a file by its name; None where the name says nothing we know."""
+    path = PurePosixPath(name.replace("\\", "/"))
+    return _BY_NAME.get(path.name) or _BY_EXTENSION.get(path.suffix.lower().lstrip("."))
+
+
+def language_of_fence(word: str) -> str | None:
+    """The language a fence or a shebang names; None where we don't know it."""
+    word = word.strip().lower()
+    word = _ALIASES.get(word, word)
+    return word if word in GRAMMARS else _BY_EXTENSION.get(word)

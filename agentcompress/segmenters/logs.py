@@ -1,0 +1,201 @@
+"""Logs: lines as units; what failed, and how it ended, is worth having whatever else is.
+
+Lines that differ in their numbers alone are one template: the first stands for all, unless the draft sees more in
+another one. Terminal colours are seen through, and kept where a line is.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from agentcompress.config import checked_count, checked_weight
+from agentcompress.delimiters import LineStyle, line_style
+from agentcompress.schema import Segment, Span, Unit
+from agentcompress.segmenters.pieces import cuts_of
+from agentcompress.segmenters.rows import Rows
+
+_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+_VARYING = re.compile(r"0x[0-9a-fA-F]+|\b[0-9a-fA-F]{8,}\b(?:-[0-9a-fA-F]{4,})*|\d+")
+
+ENDS, ERROR, WARNING = 3, 2, 1
+"""Floors: how it ended and what failed; what went wrong; what may have."""
+
+_ENDS = re.compile(
+    r"""
+    ^=+\s.*\b(?:passed|failed|errors?|skipped|no\stests\sran)\b.*=+\s*$     # pytest's last line
+    |^(?:FAILED|ERROR)\s\S+(?:::\S|\.py\b)                                 # and its summary
+    |^(?:FAIL|ERROR):\s\S+\s\(|^Ran\s\d+\stests?\sin|^FAILED\s\(|^OK(?:\s\(|\s*$)  # unittest
+    |^\s*---\sFAIL:|^FAIL\s+\S+|^test\s.*\.\.\.\sFAILED|^test\sresult:          # go, cargo
+    |^\s*[✕✗✖×●]\s\S|^(?:Tests?|Test\sSuites|Tests\srun):\s.*\d                 # jest, maven
+    |\bmake(?:\[\d+\])?:\s\*\*\*|\bBUILD\s(?:FAILED|FAILURE|SUCCESS)
+    |^not\sok\s\d|^rspec\s\S+:\d|\s>\s.*\bFAILED$|^\s*FAIL\s\s*\S                # TAP, rspec, gradle, vitest
+    |\b\d+\s(?:tests?|examples?|specs?|errors?|warnings?)\b.*\b\d+\s(?:failures?|errors?|failed|passed)\b
+    |\bFound\s\d+\serrors?|\b\d+\serrors?\sgenerated
+    |\bexit(?:ed)?(?:\swith)?(?:\s(?:code|status)|\svalue)?[:=\s]+-?[1-9]\d*|\breturn(?:ed)?\scode[:=\s]+-?[1-9]
+    """,
+    re.VERBOSE,
+)
+_ERROR = re.compile(
+    r"""
+    (?i:\b(?:errors?|fatal|panic(?:ked)?|critical|failed|failures?|failing|segmentation\sfault|core\sdumped|aborted|denied)\b)
+    |^E\s{2,}\S|^>\s{2,}\S|\b\w*(?:Error|Exception)\b|^Caused\sby:|\bnpm\sERR!|\bERR\b|\bundefined\sreference\b
+    """,
+    re.VERBOSE,
+)
+_NO_ERROR = re.compile(
+    r"(?i)\b(?:0|no|without|zero)\s(?:errors?|failures?|failed)\b|\b(?:errors?|failures?|failed)[=:]\s*0\b"
+)
+_WARNING = re.compile(r"(?i)\b(?:warn(?:ings?)?|deprecated|timed?\s?out|timeout|retry(?:ing)?|refused)\b")
+_TRACE_START = re.compile(
+    r"^\s*(?:[|+]\s*)*Traceback \(most recent call last\)|^(?:Exception in thread|panic:|goroutine \d)"
+)
+_TRACE_CHAIN = re.compile(r"^(?:During handling of the above|The above exception was|Caused by:|\s*\.\.\. \d+ more)")
+_TRACE_BODY = re.compile(
+    r"^\s|^$|^\w[\w.]*(?:Error|Exception|Exit|Interrupt|Warning|Failure)\b|^goroutine|^\S+\(.*\)\s*$"
+)
+_MOST_TRACE_ROWS, _MOST_TRACE_CHARS = 30, 1800
+_SEEN_CHARS = 400
+_TAIL_TRACE_ROWS = 12
+_FIRST_OF_TEMPLATE = 2
+
+
+class LogSegmenter:
+    """Lines as units, tracebacks whole, blocks as parents.
+
+    floor_share: the most of what is kept that failures and endings may take up beside what the scores say.
+    last_lines: lines at the end that belong to those. block_lines, max_line_chars, piece_chars: as of `lines`.
+    """
+
+    def __init__(
+        self,
+        floor_share: float = 0.9,
+        last_lines: int = 3,
+        block_lines: int = 12,
+        max_line_chars: int = 2000,
+        piece_chars: int = 400,
+    ) -> None:
+        self.floor_share = checked_weight("floor_share", floor_share, 0.95)
+        self.last_lines = checked_count("last_lines", last_lines)
+        self.block_lines = checked_count("block_lines", block_lines)
+        self.max_line_chars = checked_count("max_line_chars", max_line_chars)
+        self.piece_chars = checked_count("piece_chars", piece_chars)
+
+    def segment(self, text: str) -> Segment:
+        """Cut `text` at lines. Every string tiles; an empty one has no units."""
+        rows = Rows(text)
+        bare = [_seen(_ANSI.sub("", rows[row]).rstrip()) for row in range(len(rows))]
+        templates = _templates(bare)
+        floors = self._floors(bare)
+        traces = dict(_traces(bare))
+        seen: Counter[str] = Counter()
+        units: list[Unit] = []
+        block, lines, row = 0, 0, 0
+        while row < len(rows):
+            last = traces.get(row, row)
+            if last > row or lines >= self.block_lines or (lines and not bare[row]):
+                block, lines = block + 1, 0
+            what = "\n".join(templates[row : last + 1])
+            known, seen[what] = seen[what], seen[what] + 1
+            floor = max(floors[row : last + 1])
+            repeats = known > 0 and bool(bare[row]) and floor < ENDS
+            if floor < ENDS and known >= _FIRST_OF_TEMPLATE:
+                floor = 0
+            start, end = rows.span(row, last)
+            cuts = cuts_of(text, start, end, self.max_line_chars, self.piece_chars)
+            units.extend(
+                Unit(a, b, block, floor=floor if a == start else 0, repeats=repeats)
+                for a, b in zip([start, *cuts], [*cuts, end], strict=True)
+            )
+            lines = lines + 1 if last == row else self.block_lines
+            row = last + 1
+        style = LogStyle(line_style(text), rows.starts, templates)
+        return Segment(text, "log", tuple(units), style, self.floor_share)
+
+    def _floors(self, bare: Sequence[str]) -> list[int]:
+        floors = [_floor(line) for line in bare]
+        spoken = [row for row, line in enumerate(bare) if line.strip()]
+        for row in spoken[-self.last_lines :]:
+            floors[row] = ENDS
+        return floors
+
+
+@dataclass(frozen=True)
+class LogStyle:
+    """As lines; where all that was left out is like the line before it, it says so."""
+
+    lines: LineStyle
+    line_starts: Sequence[int]
+    templates: Sequence[str]
+
+    def gap(self, text: str, gap: Span) -> str:
+        """`[... 14 lines omitted]` or `[... 14 more like this omitted]`."""
+        said = self.lines.gap(text, gap)
+        first = bisect_right(self.line_starts, gap.start) - 1
+        last = bisect_right(self.line_starts, gap.end - 1) - 1
+        whole = self.line_starts[first] == gap.start and (gap.end == len(text) or text[gap.end - 1] == "\n")
+        if not first or not whole or set(self.templates[first : last + 1]) != {self.templates[first - 1]}:
+            return said
+        return re.sub(r"lines? omitted\]", "more like this omitted]", said, count=1)
+
+    def longest(self, text: str) -> str:
+        """A little longer than that of lines."""
+        return self.lines.longest(text).replace("lines omitted", "more like this omitted")
+
+
+def _seen(line: str) -> str:
+    """What is looked at of a line: both ends of a long one, and its length."""
+    if len(line) <= 2 * _SEEN_CHARS:
+        return line
+    return f"{line[:_SEEN_CHARS]}<{len(line)}>{line[-_SEEN_CHARS:]}"
+
+
+def _templates(bare: Sequence[str]) -> list[str]:
+    return [_VARYING.sub("0", line) for line in bare]
+
+
+def _floor(line: str) -> int:
+    if _ENDS.search(line):
+        return ENDS
+    if _ERROR.search(_NO_ERROR.sub("", line)):
+        return ERROR
+    return WARNING if _WARNING.search(line) else 0
+
+
+def _traces(bare: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Rows of tracebacks that stay together, first and last; of a long one the beginning and the end."""
+    row = 0
+    while row < len(bare):
+        if not _TRACE_START.match(bare[row]):
+            row += 1
+            continue
+        last = _trace_end(bare, row)
+        if last - row < _MOST_TRACE_ROWS and sum(map(len, bare[row : last + 1])) < _MOST_TRACE_CHARS:
+            yield row, last
+        else:  # row by row, but for its end
+            tail = last
+            while tail - 1 > row and last - tail < _TAIL_TRACE_ROWS and sum(map(len, bare[tail - 1 : last + 1])) < 900:
+                tail -= 1
+            yield tail, last
+        row = last + 1
+
+
+def _trace_end(bare: Sequence[str], start: int) -> int:
+    """The last row of a traceback that starts at a row: its exception's line, causes included."""
+    last = row = start
+    while row + 1 < len(bare):
+        line = bare[row + 1]
+        chained = _TRACE_CHAIN.match(line) or _TRACE_START.match(line)
+        if not chained and not _TRACE_BODY.match(line):
+            break
+        row += 1
+        if line.strip():
+            last = row
+            closes = not line[0].isspace() and not chained
+            following = next((text for text in bare[row + 1 : row + 3] if text.strip()), "")
+            if closes and not (_TRACE_CHAIN.match(following) or following.startswith("\tat ")):
+                break
+    return last

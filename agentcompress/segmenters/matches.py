@@ -1,0 +1,67 @@
+"""Search output and listings: whole matches and entries, with the file or folder they stand under."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from agentcompress.config import checked_count
+from agentcompress.schema import Segment, Unit
+from agentcompress.segmenters.pieces import cuts_of
+from agentcompress.segmenters.rows import Rows
+
+MATCH = re.compile(r"([^\s:][^:\n]{0,300}?)([:-])(\d+)\2")
+NUMBERED = re.compile(r"\s*(?:line )?\d+[:-]", re.IGNORECASE)
+_FOLDER = re.compile(r"(.*)/[^/]*$")
+
+
+@dataclass(frozen=True)
+class MatchSegmenter:
+    """Lines as units; those of one file, or one folder, have one parent.
+
+    Under a heading of its own (`rg --heading`, `ls -R`) a line requires it. Context lines go with their match.
+    """
+
+    max_line_chars: int = 2000
+    piece_chars: int = 400
+
+    def __post_init__(self) -> None:
+        for name in ("max_line_chars", "piece_chars"):
+            checked_count(name, getattr(self, name))
+
+    def segment(self, text: str) -> Segment:
+        """Cut `text` at lines. Every string tiles; an empty one has no units."""
+        rows = Rows(text)
+        units: list[Unit] = []
+        parents: dict[str, int] = {}
+        heading: tuple[int, ...] = ()
+        under = ""
+        for row in range(len(rows)):
+            line = rows[row].rstrip()
+            match = MATCH.match(line)
+            if not line:
+                heading, under = (), ""
+            elif self._heads(rows, row):
+                heading, under = (len(units),), line
+            place = match.group(1) if match else under or _folder(line)
+            parent = parents.setdefault(place, len(parents))
+            start, end = rows.span(row, row)
+            cuts = cuts_of(text, start, end, self.max_line_chars, self.piece_chars)
+            required = () if heading == (len(units),) else heading
+            for a, b in zip([start, *cuts], [*cuts, end], strict=True):
+                units.append(Unit(a, b, parent, required))
+        return Segment(text, "matches", tuple(units))
+
+    def _heads(self, rows: Rows, row: int) -> bool:
+        """Whether a line is what the lines below it stand under."""
+        line = rows[row].rstrip()
+        below = rows[row + 1] if row + 1 < len(rows) else ""
+        fresh = row == 0 or not rows[row - 1].strip()
+        if MATCH.match(line) or NUMBERED.match(line) or not below.strip():
+            return False
+        return fresh and (NUMBERED.match(below) is not None or line.endswith(":"))
+
+
+def _folder(line: str) -> str:
+    found = _FOLDER.match(line.strip().split(" ")[-1])
+    return found.group(1) if found else ""

@@ -1,0 +1,123 @@
+"""Mixed text: prose with fenced blocks, each block cut by its own kind; a fence stays around what is kept of it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from agentcompress.delimiters import Part, PartsStyle, line_style, style_for
+from agentcompress.schema import Segment, Unit
+from agentcompress.segmenters.grammars import language_of_fence
+from agentcompress.segmenters.kinds import Kind, kind_of
+
+if TYPE_CHECKING:
+    from agentcompress.protocols import Segmenter
+
+_FENCE = re.compile(r"^[ \t]{0,8}(`{3,}|~{3,})([^\n`]*)\n", re.MULTILINE)
+_WORDS = {"json": "json", "jsonl": "json", "diff": "diff", "patch": "diff", "csv": "table", "log": "log"}
+
+
+class _Block(NamedTuple):
+    """A fenced block: where its opening line, its body and its closing line begin, and where that ends."""
+
+    start: int
+    body: int
+    close: int
+    end: int
+    word: str
+
+
+def fenced(text: str) -> list[_Block]:
+    """Fenced blocks that are closed, in order."""
+    blocks = []
+    opened: re.Match[str] | None = None
+    for match in _FENCE.finditer(text if text.endswith("\n") else text + "\n"):
+        if opened is None:
+            opened = match
+        elif match.group(1).startswith(opened.group(1)) and not match.group(2).strip():
+            end = min(match.end(), len(text))
+            blocks.append(_Block(opened.start(), opened.end(), match.start(), end, opened.group(2).strip()))
+            opened = None
+    return blocks
+
+
+class MixedSegmenter:
+    """Prose as sentences, fenced blocks by their kind; the lines of a fence are required by all it holds."""
+
+    def segment(self, text: str) -> Segment:
+        """Cut `text`. Every string tiles; an empty one has no units."""
+        parts = _Parts(text)
+        at = 0
+        for block in fenced(text):
+            parts.add(at, block.start, kind_of(text[at : block.start], fences=False))
+            opens = parts.line(block.start, block.body)
+            parts.add(block.body, block.close, _kind_of_block(block, text), opens)
+            parts.closes(opens, parts.line(block.close, block.end, opens))
+            at = block.end
+        parts.add(at, len(text), kind_of(text[at:], fences=False))
+        return parts.segment()
+
+
+class _Parts:
+    """Puts segments of stretches together to one of the whole."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._units: list[Unit] = []
+        self._parts: list[Part] = []
+        self._parents = 0
+        self._floor_share = 0.0
+        self._divisible = True
+
+    def add(self, start: int, end: int, kind: Kind, opens: int | None = None) -> None:
+        """Cut a stretch; all of its units require the unit that opens it."""
+        if end <= start:
+            return
+        segment = _segmenter(kind).segment(self._text[start:end])
+        first, around = len(self._units), () if opens is None else (opens,)
+        for unit in segment.units:
+            self._units.append(
+                Unit(
+                    unit.start + start,
+                    unit.end + start,
+                    unit.parent + self._parents,
+                    (*(i + first for i in unit.requires), *around),
+                    tuple(i + first for i in unit.wants),
+                    unit.floor,
+                    unit.repeats,
+                )
+            )
+        self._parents += 1 + max(unit.parent for unit in segment.units)
+        self._parts.append(Part(start, end, segment.text, style_for(segment)))
+        self._floor_share = max(self._floor_share, segment.floor_share)
+        self._divisible &= segment.divisible
+
+    def line(self, start: int, end: int, opens: int | None = None) -> int:
+        """Add a fence's line; return its unit."""
+        self._units.append(Unit(start, end, self._parents, () if opens is None else (opens,)))
+        return len(self._units) - 1
+
+    def closes(self, opens: int, closes: int) -> None:
+        """Let the opening line require the closing one."""
+        unit = self._units[opens]
+        self._units[opens] = Unit(unit.start, unit.end, unit.parent, (closes,))
+
+    def segment(self) -> Segment:
+        """All of it."""
+        style = PartsStyle(line_style(self._text), self._parts)
+        return Segment(self._text, "mixed", tuple(self._units), style, self._floor_share, self._divisible)
+
+
+def _kind_of_block(block: _Block, text: str) -> Kind:
+    word = block.word.split(" ")[0].split("{")[0].lower()
+    if language := language_of_fence(word):
+        return Kind("source", {"language": language})
+    if word in _WORDS:
+        return Kind(_WORDS[word])
+    return kind_of(text[block.body : block.close], fences=False)
+
+
+def _segmenter(kind: Kind) -> Segmenter:
+    from agentcompress.segmenters.kinds import built_in
+
+    return built_in(kind)

@@ -1,0 +1,109 @@
+"""What is asked of tree-sitter's nodes, and groups of those that share rows."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from agentcompress.segmenters.grammars import ATTACHED, COMMENT, DEFINITION, TEXT, TRANSPARENT
+
+_ATTACHED_COMMENT_ROWS = 3
+
+
+@dataclass
+class Group:
+    """Nodes that share rows."""
+
+    first: int
+    last: int
+    nodes: list[Any]
+    loose: bool  # may go as a whole
+
+
+def neighbours(groups: Sequence[Group]) -> list[list[Group]]:
+    """Runs of loose groups with no other between them."""
+    return [list(run) for loose, run in itertools.groupby(groups, key=lambda group: group.loose) if loose]
+
+
+def children(node: Any) -> Iterator[Any]:
+    """A node's children, and for those that only hold others in a row, theirs."""
+    for child in node.children:
+        if child.type in TRANSPARENT:
+            yield from children(child)
+        else:
+            yield child
+
+
+def last_row(node: Any) -> int:
+    """The last row a node has a character in, but for a line feed."""
+    row, column = node.end_point
+    return row - 1 if column == 0 and row > node.start_point.row else row
+
+
+def beside(node: Any) -> bool:
+    """Whether a node only accompanies another one."""
+    return COMMENT.search(node.type) is not None or ATTACHED.search(node.type) is not None
+
+
+def blank(node: Any) -> bool:
+    """White space between the tags of markup."""
+    return node.type in ("jsx_text", "text") and not node.text.strip()
+
+
+def is_text(node: Any) -> bool:
+    """Whether a statement is nothing but a string: what documents a function in some languages."""
+    return node.type == "expression_statement" and [child.type for child in node.named_children] == ["string"]
+
+
+def plain(node: Any) -> bool:
+    """Whether a text holds no expression over several rows."""
+    return all(
+        child.start_point.row == child.end_point.row or not child.is_named or TEXT.search(child.type) is not None
+        for child in node.children
+    )
+
+
+def definition(node: Any) -> Any | None:
+    """The definition a statement is, or wraps (exported, decorated, a template)."""
+    for _ in range(4):
+        if DEFINITION.search(node.type) and node.type != "decorated_definition":
+            return node
+        inner = [child for child in node.named_children if not beside(child)]
+        if not inner or not (node.type == "decorated_definition" or "export" in node.type or "template" in node.type):
+            return None
+        node = inner[-1]
+    return None
+
+
+def attached(run: list[Group]) -> Iterator[Group]:
+    """Join attributes, and short comments, to what they stand right above; comments in a row to one group."""
+    waiting: list[Group] = []
+    for group in run:
+        if waiting and waiting[-1].last + 1 != group.first:
+            yield from _joined(waiting)
+            waiting = []
+        waiting.append(group)
+        if not _accompanies(group):
+            yield from _joined(waiting)
+            waiting = []
+    yield from _joined(waiting)
+
+
+def _joined(groups: list[Group]) -> Iterator[Group]:
+    """One group of the last ones that belong together, and one of the comments before them."""
+    if not groups:
+        return
+    start = next((i for i, group in enumerate(groups) if any(ATTACHED.search(n.type) for n in group.nodes)), None)
+    if start is None:
+        start = len(groups) if _accompanies(groups[-1]) else len(groups) - 1
+    if start < len(groups) and groups[start].first - groups[0].first <= _ATTACHED_COMMENT_ROWS:
+        start = 0
+    for part in (groups[:start], groups[start:]):
+        if part:
+            yield Group(part[0].first, part[-1].last, [node for group in part for node in group.nodes], True)
+
+
+def _accompanies(group: Group) -> bool:
+    return bool(group.nodes) and all(not node.is_named or beside(node) for node in group.nodes)

@@ -1,0 +1,86 @@
+"""Outlines: trees drawn by indentation (accessibility trees, `tree`, nested lists); lines as units.
+
+A line that only says again what the line above it says is a repetition: the text inside a link that is named by it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from agentcompress.config import checked_count
+from agentcompress.schema import Segment, Unit
+from agentcompress.segmenters.pieces import cuts_of
+from agentcompress.segmenters.rows import Rows
+
+_INDENT = re.compile(r"[\s│├└─|+`-]*")
+_QUOTED = re.compile(r"(?P<mark>['\"])(?P<said>.+)(?P=mark)")
+_TAB_WIDTH = 4
+
+
+@dataclass(frozen=True)
+class OutlineSegmenter:
+    """Lines as units; the largest branch of at most `branch_lines` lines that a line is in as its parent."""
+
+    branch_lines: int = 12
+    max_line_chars: int = 2000
+    piece_chars: int = 400
+
+    def __post_init__(self) -> None:
+        for name in ("branch_lines", "max_line_chars", "piece_chars"):
+            checked_count(name, getattr(self, name))
+
+    def segment(self, text: str) -> Segment:
+        """Cut `text` at lines. Every string tiles; an empty one has no units."""
+        rows = Rows(text)
+        depths = _depths(rows)
+        branches = self._branches(depths)
+        units: list[Unit] = []
+        said = ""
+        for row in range(len(rows)):
+            start, end = rows.span(row, row)
+            found = _QUOTED.search(rows[row])
+            repeats = bool(found) and found.group("said") == said
+            said = found.group("said") if found else ""
+            cuts = cuts_of(text, start, end, self.max_line_chars, self.piece_chars)
+            for a, b in zip([start, *cuts], [*cuts, end], strict=True):
+                units.append(Unit(a, b, branches[row], repeats=repeats))
+        return Segment(text, "outline", tuple(units))
+
+    def _branches(self, depths: list[int]) -> list[int]:
+        """Number the branches: a new one where the next would be too large, or another begins higher up."""
+        sizes = _sizes(depths)
+        branches: list[int] = []
+        number, left = -1, 0
+        for row in range(len(depths)):
+            if left <= 0:
+                number += 1
+                left = sizes[row] if sizes[row] <= self.branch_lines else 1
+            branches.append(number)
+            left -= 1
+        return branches
+
+
+def _depths(rows: Rows) -> list[int]:
+    """Columns of indentation; a blank line is as deep as the line before it."""
+    depths: list[int] = []
+    for row in range(len(rows)):
+        line = rows[row].rstrip()
+        match = _INDENT.match(line)
+        indent = match.group().replace("\t", " " * _TAB_WIDTH) if match else ""
+        depths.append(len(indent) if line.strip() else depths[-1] if depths else 0)
+    return depths
+
+
+def _sizes(depths: list[int]) -> list[int]:
+    """How many lines every line's branch has, itself included."""
+    sizes = [1] * len(depths)
+    above: list[int] = []
+    for row, depth in enumerate(depths):
+        while above and depths[above[-1]] >= depth:
+            closed = above.pop()
+            sizes[closed] = row - closed
+        above.append(row)
+    for row in above:
+        sizes[row] = len(depths) - row
+    return sizes

@@ -1,0 +1,211 @@
+"""Source code: statements as units, in whole lines; functions as parents; signatures and imports as the skeleton.
+
+Where tree-sitter finds no error in the whole, what is kept has none either: a statement requires the frames around it.
+Partial and broken code is cut as far as it makes sense, and line by line where it makes none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from agentcompress.config import checked_count, checked_weight
+from agentcompress.delimiters import comment_style
+from agentcompress.errors import InvalidInputError
+from agentcompress.schema import Segment, Unit
+from agentcompress.segmenters.grammars import GRAMMARS, Grammar
+from agentcompress.segmenters.rows import Rows, view_of
+from agentcompress.segmenters.tree import Piece, pieces_of
+
+_NAME = re.compile(r"[^\W\d]\w{2,}")
+_ASSIGNED = re.compile(
+    r"\s*(?:(?:export|const|let|var|static|final|public|private|protected|internal|pub|readonly|default)\s+)*"
+    r"([^\W\d]\w{2,})(?:\s*:[^=\n]{0,80})?\s*=(?!=)"
+)
+_MOST_WANTED = 4
+_MOST_DEFINITIONS = 3  # of one name; more say nothing about which is meant
+
+
+class SourceSegmenter:
+    """Statements as units, functions as parents.
+
+    language: one of `GRAMMARS`. floor_share: the most of what is kept that signatures, imports and definitions may take
+    up. block_lines: lines outside of functions that share a parent, at most.
+    """
+
+    def __init__(self, language: str = "python", floor_share: float = 0.3, block_lines: int = 12) -> None:
+        if language not in GRAMMARS:
+            raise InvalidInputError("language", language, f"one of {', '.join(sorted(GRAMMARS))}")
+        self.grammar = GRAMMARS[language]
+        self.floor_share = checked_weight("floor_share", floor_share, 0.9)
+        self.block_lines = checked_count("block_lines", block_lines)
+
+    def segment(self, text: str) -> Segment:
+        """Cut `text` into statements. Every string tiles; an empty one has no units."""
+        rows = Rows(text)
+        if not len(rows):
+            return Segment(text, "source", ())
+        view = view_of(rows)
+        pieces = _pieces(view.bare if view else text, len(rows), self.grammar)
+        if view and view.foreign:
+            pieces = _with_foreign(pieces, view.foreign)
+        units = _Units(rows, pieces, self.block_lines).made()
+        style = comment_style(text, self.grammar.comment, rows.starts, view.numbers if view else None)
+        return Segment(text, "source", units, style, self.floor_share, divisible=False)
+
+
+def _pieces(bare: str, count: int, grammar: Grammar) -> list[Piece]:
+    """Pieces of a source text of so many rows."""
+    opened = _opened(bare) if grammar.name == "python" else []
+    source = ("".join(opened) + bare).encode("utf-8", "replace")
+    tree: Any = grammar.parse(source)
+    rows = source.split(b"\n")
+    pieces = pieces_of(tree.root_node, rows[: count + len(opened)], grammar)
+    return _shifted(pieces, len(opened)) if opened else pieces
+
+
+def _opened(bare: str) -> list[str]:
+    """Lines that open the blocks a partial view begins inside of, so that it parses as Python."""
+    indents = [len(line) - len(line.lstrip(" ")) for line in bare.splitlines() if line.strip()]
+    if not indents or not indents[0]:
+        return []
+    levels, lowest = [], indents[0]
+    for indent in indents:
+        if indent < lowest:
+            levels.append(indent)
+            lowest = indent
+    levels = levels if levels and levels[-1] == 0 else [*levels, 0]
+    return [f"{' ' * level}if 1:\n" for level in reversed(levels)]
+
+
+def _shifted(pieces: list[Piece], by: int) -> list[Piece]:
+    """Take lines that were put before the text away again."""
+    for piece in pieces:
+        piece.first, piece.last = max(0, piece.first - by), piece.last - by
+    kept = [piece for piece in pieces if piece.last >= 0]
+    number = {id(piece): i for i, piece in enumerate(kept)}
+    for frame in {piece.own for piece in pieces if piece.own} | {piece.inside for piece in pieces if piece.inside}:
+        frame.pieces = [number[id(pieces[i])] for i in frame.pieces if id(pieces[i]) in number]
+    return kept
+
+
+def _with_foreign(pieces: list[Piece], foreign: frozenset[int]) -> list[Piece]:
+    """Give a viewer's own words, at the ends of the text, units of their own."""
+    first, last = pieces[0], pieces[-1]
+    head = next((row for row in range(first.first, first.last + 1) if row not in foreign), first.first)
+    if head > first.first:
+        first.first = head
+        pieces[:0] = [Piece(0, head - 1, first.parent, None, floor=1)]
+        _renumber(pieces, 1)
+    tail = next((row for row in range(last.last, last.first - 1, -1) if row not in foreign), last.last)
+    if tail < last.last:
+        pieces.append(Piece(tail + 1, last.last, last.parent, None, floor=1))
+        last.last = tail
+    return pieces
+
+
+def _renumber(pieces: Sequence[Piece], by: int) -> None:
+    for frame in {piece.own for piece in pieces if piece.own} | {piece.inside for piece in pieces if piece.inside}:
+        frame.pieces = [i + by for i in frame.pieces]
+
+
+class _Units:
+    """From pieces to units: characters for rows, requirements for frames, and who wants whose definition."""
+
+    def __init__(self, rows: Rows, pieces: list[Piece], block_lines: int) -> None:
+        self._rows, self._pieces, self._block_lines = rows, pieces, block_lines
+        self._texts = [rows.between(piece.first, piece.last) for piece in pieces]
+
+    def made(self) -> tuple[Unit, ...]:
+        wants = self._wants()
+        parents = self._parents()
+        return tuple(
+            Unit(
+                *self._rows.span(piece.first, piece.last), parents[i], self._requires(i), wants.get(i, ()), piece.floor
+            )
+            for i, piece in enumerate(self._pieces)
+        )
+
+    def _requires(self, i: int) -> tuple[int, ...]:
+        """The frame around a piece, or the rest of its own and what is around that."""
+        piece = self._pieces[i]
+        required: list[int] = []
+        if piece.own is not None:
+            first = piece.own.pieces[0]
+            required = piece.own.pieces[1:] if i == first else [first]
+        around = piece.inside
+        while around is not None and not around.pieces:
+            around = around.outer
+        if around is not None:
+            required = [*required, around.pieces[0]]
+        return tuple(required)
+
+    def _parents(self) -> list[int]:
+        """Functions keep theirs; what stands outside of them is put together in blocks of neighbours."""
+        parents: list[int] = []
+        block, lines = max(piece.parent for piece in self._pieces), 0
+        for i, piece in enumerate(self._pieces):
+            size = piece.last - piece.first + 1
+            if piece.parent:
+                parents.append(piece.parent)
+                lines = 0
+                continue
+            if not lines or lines + size > self._block_lines or self._texts[i - 1].endswith(("\n\n", "\n\r\n")):
+                block, lines = block + 1, 0
+            lines += size
+            parents.append(block)
+        return parents
+
+    def _wants(self) -> dict[int, tuple[int, ...]]:
+        """For pieces that use names defined once or so elsewhere: the pieces that define the rarest of them."""
+        defined = self._defined()
+        if not defined:
+            return {}
+        names = [set(_NAME.findall(text)) & defined.keys() for text in self._texts]
+        uses = Counter(name for used in names for name in used)
+        wants: dict[int, tuple[int, ...]] = {}
+        for i, used in enumerate(names):
+            if used and not (self._pieces[i].own or self._pieces[i].floor):
+                found = dict.fromkeys(
+                    at for name in sorted(used, key=lambda n: (uses[n], n)) for at in defined[name] if at != i
+                )
+                wants[i] = tuple(found)[:_MOST_WANTED]
+        return wants
+
+    def _defined(self) -> dict[str, list[int]]:
+        defined: defaultdict[str, list[int]] = defaultdict(list)
+        for i, piece in enumerate(self._pieces):
+            for name in self._names_of(piece, self._texts[i]):
+                defined[name].append(i)
+        return {name: at for name, at in defined.items() if len(at) <= _MOST_DEFINITIONS}
+
+    def _names_of(self, piece: Piece, text: str) -> Iterable[str]:
+        if piece.name:
+            return [piece.name] if len(piece.name) > 2 else []
+        if piece.imports:
+            return set(_NAME.findall(text)) - _IMPORT_WORDS
+        if not piece.parent and (found := _ASSIGNED.match(text)):
+            return [found.group(1)]
+        return []
+
+
+_IMPORT_WORDS = frozenset(
+    [
+        "import",
+        "from",
+        "as",
+        "use",
+        "include",
+        "require",
+        "package",
+        "using",
+        "static",
+        "type",
+        "default",
+        "export",
+        "pub",
+        "crate",
+    ]
+)

@@ -1,0 +1,261 @@
+"""A syntax tree -> pieces of whole lines: statements that may go, and the frames they stand in, which stay with them.
+
+A *frame* is what is left of a statement when the statements inside it are gone: a signature and its closing brace, or
+`try:` and `except:`. Every piece requires the frames around it, so what is kept parses wherever the whole did.
+
+Knows rows and nodes; knows nothing of characters, units or scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from agentcompress.segmenters.grammars import (
+    ATTACHED,
+    COMMENT,
+    FUNCTION,
+    IMPORT,
+    TEXT,
+    Grammar,
+)
+from agentcompress.segmenters.nodes import (
+    Group,
+    attached,
+    beside,
+    blank,
+    children,
+    definition,
+    is_text,
+    last_row,
+    neighbours,
+    plain,
+)
+
+_LEAST_ROWS = {"definition": 3, "statement": 6, "list": 8, "text": 6}
+"""What has fewer rows is one piece."""
+
+_COMMENT_ROWS = 4  # of a piece
+_DEEPEST = 48
+_FIXED = ("_tag", "_label", "jsx_opening_element", "jsx_closing_element")
+"""Ends of the types of nodes without which their container is none."""
+
+
+@dataclass(eq=False)
+class Frame:
+    """Pieces that make no sense one without the other, and the frame around them."""
+
+    outer: Frame | None
+    pieces: list[int] = field(default_factory=list)
+
+
+@dataclass
+class Piece:
+    """Rows `first` to `last`. inside: the frame around it. own: the frame it is part of. name: what it defines.
+
+    floor: as of a unit. imports: whether it brings names in.
+    """
+
+    first: int
+    last: int
+    parent: int
+    inside: Frame | None
+    own: Frame | None = None
+    floor: int = 0
+    name: str = ""
+    imports: bool = False
+
+
+def pieces_of(root: Any, rows: Sequence[bytes], grammar: Grammar) -> list[Piece]:
+    """Cut a tree's rows into pieces that cover all of them, in order. rows: of the source the tree was made of."""
+    walk = _Walk(rows, grammar)
+    walk.inside(root, 0, len(rows) - 1, Frame(None), parent=0, depth=0)
+    return walk.pieces
+
+
+class _Walk:
+    def __init__(self, rows: Sequence[bytes], grammar: Grammar) -> None:
+        self.pieces: list[Piece] = []
+        self._rows, self._grammar = rows, grammar
+        self._parents = 0
+
+    def inside(self, node: Any, first: int, last: int, frame: Frame, *, parent: int, depth: int) -> None:
+        """Pieces of a container's rows: its loose groups, and the frame that holds them."""
+        at = first
+        for run in self._runs(node, first, last):
+            self._fixed(at, run[0].first - 1, frame, parent)
+            self._loose(run, frame, parent, depth)
+            at = run[-1].last + 1
+        self._fixed(at, last, frame, parent)
+
+    def _loose(self, run: list[Group], frame: Frame, parent: int, depth: int, *, documented: bool = False) -> None:
+        for number, group in enumerate(run):
+            last = run[number + 1].first - 1 if number + 1 < len(run) else group.last
+            real = [node for node in group.nodes if node.is_named and not beside(node)]
+            if len(real) == 1 and depth < _DEEPEST and last > group.first:
+                doc = documented and not number and is_text(real[0])
+                self._statement(real[0], group.first, last, frame, parent, depth, doc=doc)
+            elif not real:
+                self._comments(group, last, frame, parent, depth)
+            else:
+                doc = documented and not number and len(real) == 1 and is_text(real[0])
+                piece = self._add(group.first, last, parent, frame, floor=int(doc))
+                self._named(piece, real)
+
+    def _comments(self, group: Group, last: int, frame: Frame, parent: int, depth: int) -> None:
+        """Lines of comments, a few at a time; a long comment over several rows keeps its ends."""
+        long = [node for node in group.nodes if last_row(node) > node.start_point.row]
+        at = group.first
+        for node in [*long, None]:
+            end = last if node is None else node.start_point.row - 1
+            for a in range(at, end + 1, _COMMENT_ROWS):
+                self._add(a, min(end, a + _COMMENT_ROWS - 1), parent, frame)
+            at = max(at, end + 1)
+            if node is not None and last_row(node) >= at:
+                self._statement(node, at, last_row(node), frame, parent, depth, doc=False)
+                at = last_row(node) + 1
+
+    def _statement(self, node: Any, first: int, last: int, frame: Frame, parent: int, depth: int, *, doc: bool) -> None:
+        """One statement: its frame, and what stands in it; in one piece where nothing does, or it is small."""
+        defined = definition(node)
+        inner = self._inner(node, defined is not None)
+        if not inner:
+            piece = self._add(first, last, parent, frame, floor=int(doc))
+            self._named(piece, [node])
+            return
+        own = Frame(frame)
+        function = defined is not None and FUNCTION.search(defined.type) is not None
+        if function:
+            parent = self._new_parent()
+        at, header = first, len(self.pieces)
+        for held, run in inner:
+            if run[0].first < at:  # broken code, where nodes may share rows
+                continue
+            self._fixed(at, run[0].first - 1, own, parent)
+            text = held is None
+            self._loose_rows(run, own, parent) if text else self._loose(
+                run, own, parent, depth + 1, documented=function
+            )
+            at = run[-1].last + 1
+        self._fixed(at, last, own, parent)
+        if own.pieces and self.pieces[header].own is own:
+            self.pieces[header].floor = int(defined is not None or doc)
+            self._named(self.pieces[header], [node])
+
+    def _loose_rows(self, run: list[Group], frame: Frame, parent: int) -> None:
+        for group in run:
+            self._add(group.first, group.last, parent, frame)
+
+    def _inner(self, node: Any, is_definition: bool) -> list[tuple[Any, list[Group]]]:
+        """Outermost places inside a statement where whole rows may go: containers, long lists, long texts."""
+        size = last_row(node) - node.start_point.row + 1
+        if size < _LEAST_ROWS["definition" if is_definition else "statement"]:
+            return []
+        found: list[tuple[Any, list[Group]]] = []
+        waiting = [node]
+        while waiting:
+            inner = waiting.pop()
+            first, last = inner.start_point.row, last_row(inner)
+            if first == last:
+                continue
+            runs: list[list[Group]] = []
+            text = False
+            if inner.type in self._grammar.containers or inner.type == "ERROR":
+                runs = self._runs(inner, first, last)
+            elif inner.type in self._grammar.lists:
+                runs = self._runs(inner, first, last) if last - first + 1 >= _LEAST_ROWS["list"] else []
+            elif last - first + 1 >= _LEAST_ROWS["text"] and self._is_plain_text(inner):
+                text = True
+                runs = [[Group(row, row, [], True) for row in range(first + 1, last)]]
+            if runs:
+                found.extend((None if text else inner, run) for run in runs)
+            else:
+                waiting.extend(reversed(inner.children))
+        return found
+
+    def _is_plain_text(self, node: Any) -> bool:
+        """Whether any inner line may go; not in a comment whose end the delimiter's would be."""
+        ends = bool(self._grammar.comment[1])
+        return TEXT.search(node.type) is not None and plain(node) and not (ends and COMMENT.search(node.type))
+
+    def _runs(self, node: Any, first: int, last: int) -> list[list[Group]]:
+        """Runs of neighbouring loose groups among a container's children, within rows."""
+        broken = node.type == "ERROR"
+        groups = self._groups(node, first, last, broken=broken)
+        runs = [list(attached(run)) for run in neighbours(groups)]
+        if node.type not in self._grammar.lists:
+            return runs
+        for group in (group for run in runs for group in run):
+            ends = [child for child in group.nodes if not beside(child)]
+            group.loose = not ends or (ends[-1].type == "," and ends[0].type != ",")
+        for run in runs:
+            if all(beside(node) for node in run[-1].nodes):  # nothing it belongs to: it may be that of the last one
+                run[-1].loose = not any(ATTACHED.search(node.type) for node in run[-1].nodes)
+        return [part for run in runs for part in neighbours(run)]
+
+    def _groups(self, node: Any, first: int, last: int, *, broken: bool) -> list[Group]:
+        groups: list[Group] = []
+        for child in children(node):
+            a, b = child.start_point.row, last_row(child)
+            if b < first or a > last or child.start_byte == child.end_byte or blank(child):
+                continue
+            if groups and a <= groups[-1].last:
+                groups[-1].last = max(b, groups[-1].last)
+                groups[-1].nodes.append(child)
+            else:
+                if broken:
+                    groups.extend(self._uncovered(groups[-1].last + 1 if groups else first, a - 1))
+                groups.append(Group(a, b, [child], True))
+        if broken:
+            groups.extend(self._uncovered(groups[-1].last + 1 if groups else first, last))
+        for group in groups:
+            group.loose = first <= group.first and group.last <= last and (broken or self._whole(group))
+        return groups
+
+    def _uncovered(self, first: int, last: int) -> Iterator[Group]:
+        for row in range(first, last + 1):
+            if self._rows[row].strip():
+                yield Group(row, row, [], True)
+
+    def _whole(self, group: Group) -> bool:
+        """Whether the group's nodes have their rows to themselves, and none of them is there for the container."""
+        start, end = group.nodes[0], group.nodes[-1]
+        before = self._rows[group.first][: start.start_point.column]
+        tail = self._rows[group.last][end.end_point.column :] if end.end_point.row == group.last else b""
+        named = [node for node in group.nodes if node.is_named]
+        separators = all(node.is_named or node.type in (",", ";", "\n") for node in group.nodes)
+        fixed = any(node.type.endswith(_FIXED) for node in named)
+        return bool(named) and separators and not fixed and not before.strip() and tail.strip() in (b"", b";", b",")
+
+    def _fixed(self, first: int, last: int, frame: Frame, parent: int) -> None:
+        """Rows of a frame; blank ones go to the piece before."""
+        if last < first:
+            return
+        if self.pieces and not any(row.strip() for row in self._rows[first : last + 1]):
+            self.pieces[-1].last = last
+            return
+        frame.pieces.append(len(self.pieces))
+        self._add(first, last, parent, frame.outer, frame)
+
+    def _add(
+        self, first: int, last: int, parent: int, inside: Frame | None, own: Frame | None = None, floor: int = 0
+    ) -> Piece:
+        piece = Piece(first, last, parent, inside, own, floor)
+        self.pieces.append(piece)
+        return piece
+
+    def _named(self, piece: Piece, nodes: Sequence[Any]) -> None:
+        """Note what a piece defines; imports and signatures are part of the skeleton."""
+        for node in nodes:
+            defined = definition(node)
+            if IMPORT.search(node.type):
+                piece.floor, piece.imports = 1, True
+            elif defined is not None:
+                name = defined.child_by_field_name("name")
+                piece.floor = 1
+                piece.name = piece.name or (name.text.decode("utf-8", "replace") if name is not None else "")
+
+    def _new_parent(self) -> int:
+        self._parents += 1
+        return self._parents
