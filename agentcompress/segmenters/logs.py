@@ -42,14 +42,60 @@ _ENDS = re.compile(
 _ERROR = re.compile(
     r"""
     (?i:\b(?:errors?|fatal|panic(?:ked)?|critical|failed|failures?|failing|segmentation\sfault|core\sdumped|aborted|denied)\b)
-    |^E\s{2,}\S|^>\s{2,}\S|\b\w*(?:Error|Exception)\b|^Caused\sby:|\bnpm\sERR!|\bERR\b|\bundefined\sreference\b
+    |^E\s{2,}\S|^>\ {2,}\S|(?:Error|Exception)\b|^Caused\sby:|\bnpm\sERR!|\bERR\b|\bundefined\sreference\b
     """,
     re.VERBOSE,
 )
 _NO_ERROR = re.compile(
     r"(?i)\b(?:0|no|without|zero)\s(?:errors?|failures?|failed)\b|\b(?:errors?|failures?|failed)[=:]\s*0\b"
 )
-_WARNING = re.compile(r"(?i)\b(?:warn(?:ings?)?|deprecated|timed?\s?out|timeout|retry(?:ing)?|refused)\b")
+_WARNING = re.compile(r"(?i)warnings?\b|\b(?:warn|deprecated|timed?\s?out|timeout|retry(?:ing)?|refused)\b")
+_SIGNS = (
+    *(
+        "error",
+        "err!",
+        "fail",
+        "fatal",
+        "panic",
+        "critical",
+        "exception",
+        "abort",
+        "fault",
+        "denied",
+        "dumped",
+        "caused by",
+    ),
+    *(
+        "undefined",
+        "warn",
+        "deprecat",
+        "timeout",
+        "timed",
+        "time out",
+        "retry",
+        "refused",
+        "passed",
+        "skipped",
+        "no tests",
+    ),
+    *(
+        "ran ",
+        "ok ",
+        "exit",
+        "return",
+        "make",
+        "build",
+        "rspec",
+        "test result",
+        "tests",
+        "test suites",
+        "test:",
+        "found ",
+    ),
+    *("✕", "✗", "✖", "×", "●", " err ", "e   ", ">  "),
+)
+"""What lines hold, in small letters, that the patterns above may match."""
+
 _TRACE_START = re.compile(
     r"^\s*(?:[|+]\s*)*Traceback \(most recent call last\)|^(?:Exception in thread|panic:|goroutine \d)"
 )
@@ -158,6 +204,9 @@ def _templates(bare: Sequence[str]) -> list[str]:
 
 
 def _floor(line: str) -> int:
+    small = f" {line.lower()} "
+    if not any(sign in small for sign in _SIGNS):
+        return 0
     if _ENDS.search(line):
         return ENDS
     if _ERROR.search(_NO_ERROR.sub("", line)):

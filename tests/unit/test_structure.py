@@ -16,6 +16,7 @@ from agentcompress.delimiters import style_for
 from agentcompress.errors import AgentCompressError
 from agentcompress.ordering import keep_order, missing
 from agentcompress.schema import Segment, Unit
+from agentcompress.segmenters import logs
 from agentcompress.segmenters.diff import DiffSegmenter
 from agentcompress.segmenters.grammars import GRAMMARS, language_of_fence, language_of_file
 from agentcompress.segmenters.kinds import Kind, built_in, kind_of
@@ -463,6 +464,29 @@ def test_failures_and_how_it_ended_survive(seed: int) -> None:
     assert "FAILED tests/test_price.py::test_price[9] - KeyError: 9\n" in shown
     assert "2 failed, 318 passed" in shown
     assert "    raise KeyError(n)\nKeyError: 7\n" in shown
+
+
+@pytest.mark.parametrize(
+    ("line", "floor"),
+    [
+        *(
+            (line, 3)
+            for line in ("OK", "OK (skipped=1)", "== 3 passed in 1s ==", "3 errors generated.", "not ok 3 - x")
+        ),
+        *(
+            (line, 3)
+            for line in ("Process exited with code 3", "FAILED a.py::b - c", "ERROR tests/test_a.py", "FAIL: a (b.C)")
+        ),
+        *((line, 3) for line in ("not ok 3 - x", "ERROR tests/test_a.py")),
+        *((line, 3) for line in ("make: *** [all] Error 1", "--- FAIL: TestX (0.0s)", "12 examples, 3 failures")),
+        *((line, 2) for line in ("ERR x", "E       assert 1", "foo ERR bar", ">   x = 1", "npm ERR! x", "KeyError: 3")),
+        *((line, 2) for line in ("3 failed, 0 errors", "segmentation fault")),
+        *((line, 1) for line in ("DeprecationWarning: x", "connection refused", "it timed out")),
+        *((line, 0) for line in ("token 3 of 4", "0 errors", "Process exited with code 0", "terraform plan", "")),
+    ],
+)
+def test_what_lines_are_worth_for_their_own_sake(line: str, floor: int) -> None:
+    assert logs._floor(line) == floor
 
 
 def test_lines_like_the_one_before_are_counted() -> None:
