@@ -135,7 +135,8 @@ def kind_of(text: str, hint: str = "", *, fences: bool = True) -> Kind:
     part = view.bare if view else part
     lines = [line[:_SEEN_CHARS] for line in part.splitlines() if line.strip()] if view else raw
     marked = _is_diff(lines) or (fences and len(_FENCE.findall(part)) >= 2)
-    report = _REPORT.search(part) is not None or max(_share(_STAMP, lines), 6 * _share(_COMPLAINT, lines)) > 0.3
+    said = len(_REPORT.findall(part)) / len(lines)  # code quotes a traceback, too
+    report = max(30 * said, _share(_STAMP, lines), 6 * _share(_COMPLAINT, lines)) > 0.3
     language = _language(part, lines, hint, sure=not (report or marked))
     if language:
         return Kind("source", {"language": language})
