@@ -31,6 +31,7 @@ class Unit:
     wants: indexes of units worth having beside this one (the import it uses), out of the segment's floor.
     floor: > 0 where a unit is worth having whatever its score (an error, a signature); higher ones come first.
     repeats: it says what a unit before it said, but for numbers.
+    name: what it is, or stands in, as a query may call it: `Store.read`, or `$.users.3.name` in JSON.
     """
 
     start: int
@@ -40,6 +41,7 @@ class Unit:
     wants: tuple[int, ...] = ()
     floor: int = 0
     repeats: bool = False
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

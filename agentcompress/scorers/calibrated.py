@@ -12,6 +12,7 @@ from agentcompress.errors import ConfigError, InvalidInputError
 from agentcompress.schema import Segment
 from agentcompress.scorers.features import UnitFeatures
 from agentcompress.scorers.lexical import LexicalScorer
+from agentcompress.scorers.named import named
 from agentcompress.scorers.remembered import RememberedScores
 from agentcompress.scorers.units import unit_means, unit_of_tokens
 
@@ -35,6 +36,7 @@ class CalibratedScorer:
     draft tokens encoded together, 16 to 4096 (512; 320 keeps a little less: fewer neighbours see each other).
     group_tokens: draft tokens in one joint softmax; longer segments are read in groups, put on one scale by
     `attention.joint_factors`, which bounds memory. lexical_weight: a factor of the profile's weights for BM25, >= 0.
+    named_weight: of what the query calls by its name, in standard deviations, >= 0.
     max_query_tokens: a longer query is shortened in its middle.
     """
 
@@ -46,6 +48,7 @@ class CalibratedScorer:
         window_tokens: int = 512,
         group_tokens: int = 32_768,
         lexical_weight: float = 1.0,
+        named_weight: float = 5.0,
         max_query_tokens: int = 384,
     ) -> None:
         if not 16 <= checked_count("window_tokens", window_tokens) <= 4096:
@@ -59,6 +62,7 @@ class CalibratedScorer:
         self._profile: Profile | None = None
         self.window_tokens, self.group_tokens = window_tokens, group_tokens
         self.lexical_weight = checked_weight("lexical_weight", lexical_weight)
+        self.named_weight = checked_weight("named_weight", named_weight)
         self.max_query_tokens = max_query_tokens
         self._lexical = LexicalScorer()
 
@@ -90,7 +94,8 @@ class CalibratedScorer:
             return features.prior()
         words, _ = self._lexical.bm25(segment, query)
         weights = [head.weight for head in profile.heads]
-        return features.score(profile.weights(segment.kind), weights, words, self.lexical_weight)
+        scores = features.score(profile.weights(segment.kind), weights, words, self.lexical_weight)
+        return scores + self.named_weight * named(segment, query)
 
     def features(
         self, segment: Segment, query: str, heads: Sequence[tuple[int, int]] | Literal["all"] = ()

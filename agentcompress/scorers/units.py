@@ -23,7 +23,8 @@ def segment_digest(segment: Segment) -> str:
         ),
         dtype=np.int64,
     )
-    return digest(segment.text, segment.kind, units.tobytes())
+    names = "\0".join(unit.name for unit in segment.units) if any(unit.name for unit in segment.units) else ""
+    return digest(segment.text, segment.kind, units.tobytes(), names)
 
 
 def unit_of_tokens(segment: Segment, ends: np.ndarray) -> np.ndarray:

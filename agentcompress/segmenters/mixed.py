@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from agentcompress.delimiters import Part, PartsStyle, line_style, style_for
@@ -77,14 +78,13 @@ class _Parts:
         first, around = len(self._units), () if opens is None else (opens,)
         for unit in segment.units:
             self._units.append(
-                Unit(
-                    unit.start + start,
-                    unit.end + start,
-                    unit.parent + self._parents,
-                    (*(i + first for i in unit.requires), *around),
-                    tuple(i + first for i in unit.wants),
-                    unit.floor,
-                    unit.repeats,
+                replace(
+                    unit,
+                    start=unit.start + start,
+                    end=unit.end + start,
+                    parent=unit.parent + self._parents,
+                    requires=(*(i + first for i in unit.requires), *around),
+                    wants=tuple(i + first for i in unit.wants),
                 )
             )
         self._parents += 1 + max(unit.parent for unit in segment.units)
@@ -99,8 +99,7 @@ class _Parts:
 
     def closes(self, opens: int, closes: int) -> None:
         """Let the opening line require the closing one."""
-        unit = self._units[opens]
-        self._units[opens] = Unit(unit.start, unit.end, unit.parent, (closes,))
+        self._units[opens] = replace(self._units[opens], requires=(closes,))
 
     def segment(self) -> Segment:
         """All of it."""

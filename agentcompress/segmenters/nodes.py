@@ -77,6 +77,12 @@ def definition(node: Any) -> Any | None:
     return None
 
 
+def name_of(defined: Any | None) -> str:
+    """What a definition defines."""
+    name = None if defined is None else defined.child_by_field_name("name")
+    return "" if name is None else name.text.decode("utf-8", "replace")
+
+
 def attached(run: list[Group]) -> Iterator[Group]:
     """Join attributes, and short comments, to what they stand right above; comments in a row to one group."""
     waiting: list[Group] = []

@@ -121,12 +121,21 @@ class _Units:
     def made(self) -> tuple[Unit, ...]:
         wants = self._wants()
         parents = self._parents()
-        return tuple(
-            Unit(
-                *self._rows.span(piece.first, piece.last), parents[i], self._requires(i), wants.get(i, ()), piece.floor
+        units = []
+        for i, piece in enumerate(self._pieces):
+            start, end = self._rows.span(piece.first, piece.last)
+            name = self._qualified(piece)
+            units.append(
+                Unit(start, end, parents[i], self._requires(i), wants.get(i, ()), floor=piece.floor, name=name)
             )
-            for i, piece in enumerate(self._pieces)
-        )
+        return tuple(units)
+
+    def _qualified(self, piece: Piece) -> str:
+        """What a query may call a piece: the innermost definition it is, or is in."""
+        if piece.own is not None:
+            return piece.own.qualified
+        around = piece.inside.qualified if piece.inside is not None else ""
+        return ".".join(name for name in (around, piece.name) if name)
 
     def _requires(self, i: int) -> tuple[int, ...]:
         """The frame around a piece, or the rest of its own and what is around that."""

@@ -10,7 +10,7 @@ import itertools
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from agentcompress.config import checked_count, checked_weight
 from agentcompress.delimiters import unused_mark
@@ -80,7 +80,7 @@ class _Cutter:
         self._parents = 0
         self._outlined = False
 
-    def member(self, value: _Value, frame: int | None, parent: int | None, depth: int) -> None:
+    def member(self, value: _Value, frame: int | None, parent: int | None, depth: int, path: str = "$") -> None:
         """Units of a member from its start to its stop. frame: the unit that opens what it stands in."""
         size = value.stop - value.start
         if parent is None and (size <= self._limits.record_chars or value.kind not in ("object", "array")):
@@ -88,13 +88,13 @@ class _Cutter:
             parent = self._parents
         self._region(value, "line" if frame is None else "key" if value.key is not None else "element")
         if value.kind == "string" and value.end - value.value > self._limits.string_chars:
-            self._string(value, frame, parent or 0)
+            self._string(value, frame, parent or 0, path)
         elif value.held and size > self._limits.small_chars and depth < _DEEPEST:
-            self._container(value, frame, parent, depth)
+            self._container(value, frame, parent, depth, path)
         else:
-            self._add(value.start, value.stop, parent or 0, () if frame is None else (frame,))
+            self._add(value.start, value.stop, parent or 0, () if frame is None else (frame,), path)
 
-    def _container(self, value: _Value, frame: int | None, parent: int | None, depth: int) -> None:
+    def _container(self, value: _Value, frame: int | None, parent: int | None, depth: int, path: str) -> None:
         around = () if frame is None else (frame,)
         opens = len(self.units)
         own_parent = parent
@@ -104,38 +104,36 @@ class _Cutter:
         if not depth:
             self._outlined = value.kind == "object" and len(value.held) <= _MOST_OUTLINED
         outline = int(not depth or (depth == 1 and self._outlined))
-        self._add(value.start, value.held[0].start, own_parent, around, floor=outline)
-        for held in value.held:
-            self.member(held, opens, parent, depth + 1)
+        self._add(value.start, value.held[0].start, own_parent, around, path, outline)
+        for number, held in enumerate(value.held):
+            self.member(held, opens, parent, depth + 1, f"{path}.{number if held.key is None else held.key}")
         closes = len(self.units)
-        self._add(value.held[-1].stop, value.stop, own_parent, (opens,))
+        self._add(value.held[-1].stop, value.stop, own_parent, (opens,), path)
         self._requires(opens, closes)
 
-    def _string(self, value: _Value, frame: int | None, parent: int) -> None:
+    def _string(self, value: _Value, frame: int | None, parent: int, path: str) -> None:
         """A long string: its beginning, pieces of its middle, its end."""
         around = () if frame is None else (frame,)
         cuts = _string_cuts(self._text, value.value + 1, value.end - 1, self._limits.small_chars)
         if len(cuts) < 2:
-            self._add(value.start, value.stop, parent, around)
+            self._add(value.start, value.stop, parent, around, path)
             return
         opens = len(self.units)
-        self._add(value.start, cuts[0], parent, around)
+        self._add(value.start, cuts[0], parent, around, path)
         for a, b in itertools.pairwise(cuts):
             self.regions.setdefault(a, []).append(_Region(b, b, "text", ""))
-            self._add(a, b, parent, (opens,))
+            self._add(a, b, parent, (opens,), path)
         closes = len(self.units)
-        self._add(cuts[-1], value.stop, parent, (opens,))
+        self._add(cuts[-1], value.stop, parent, (opens,), path)
         self._requires(opens, closes)
 
     def _requires(self, opens: int, closes: int) -> None:
         unit = self.units[opens]
-        self.units[opens] = Unit(
-            unit.start, unit.end, unit.parent, (closes, *unit.requires), unit.wants, unit.floor, unit.repeats
-        )
+        self.units[opens] = replace(unit, requires=(closes, *unit.requires))
 
-    def _add(self, start: int, end: int, parent: int, requires: tuple[int, ...], floor: int = 0) -> None:
+    def _add(self, start: int, end: int, parent: int, requires: tuple[int, ...], name: str, floor: int = 0) -> None:
         if end > start:
-            self.units.append(Unit(start, end, parent, requires, floor=floor))
+            self.units.append(Unit(start, end, parent, requires, floor=floor, name=name))
 
     def _region(self, value: _Value, kind: str) -> None:
         self.regions.setdefault(value.start, []).append(_Region(value.stop, value.end, kind, value.key or ""))

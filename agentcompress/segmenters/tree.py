@@ -29,6 +29,7 @@ from agentcompress.segmenters.nodes import (
     definition,
     is_text,
     last_row,
+    name_of,
     neighbours,
     plain,
 )
@@ -47,7 +48,18 @@ class Frame:
     """Pieces that make no sense one without the other, and the frame around them."""
 
     outer: Frame | None
+    name: str = ""
     pieces: list[int] = field(default_factory=list)
+
+    @property
+    def qualified(self) -> str:
+        """Names of the definitions it is in, itself included, from the outermost one: `Store.read`."""
+        names = []
+        frame: Frame | None = self
+        while frame is not None:
+            names += [frame.name] if frame.name else []
+            frame = frame.outer
+        return ".".join(reversed(names))
 
 
 @dataclass
@@ -124,7 +136,7 @@ class _Walk:
             piece = self._add(first, last, parent, frame, floor=int(doc))
             self._named(piece, [node])
             return
-        own = Frame(frame)
+        own = Frame(frame, name_of(defined))
         function = defined is not None and FUNCTION.search(defined.type) is not None
         if function:
             parent = self._new_parent()
@@ -252,9 +264,8 @@ class _Walk:
             if IMPORT.search(node.type):
                 piece.floor, piece.imports = 1, True
             elif defined is not None:
-                name = defined.child_by_field_name("name")
                 piece.floor = 1
-                piece.name = piece.name or (name.text.decode("utf-8", "replace") if name is not None else "")
+                piece.name = piece.name or name_of(defined)
 
     def _new_parent(self) -> int:
         self._parents += 1

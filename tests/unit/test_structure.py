@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import agentcompress
-from agentcompress import plugins
+from agentcompress import Compressor, plugins
 from agentcompress.config import CompressConfig
 from agentcompress.delimiters import style_for
 from agentcompress.errors import AgentCompressError
 from agentcompress.ordering import keep_order, missing
 from agentcompress.schema import Segment, Unit
+from agentcompress.scorers.named import named
 from agentcompress.segmenters import logs
 from agentcompress.segmenters.diff import DiffSegmenter
 from agentcompress.segmenters.grammars import GRAMMARS, language_of_fence, language_of_file
@@ -630,3 +631,40 @@ def test_languages_of_fences() -> None:
 def test_options_out_of_range(name: str, options: dict[str, object], message: str) -> None:
     with pytest.raises(AgentCompressError, match=message):
         plugins.build("segmenters", name, options, CompressConfig())
+
+
+def called(segment: Segment, query: str) -> dict[str, float]:
+    scores = named(segment, query).tolist()
+    return {unit.name: score for unit, score in zip(segment.units, scores, strict=True) if score}
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("What does Store.read return?", {"Store": 1, "Store.read": 1, "Store.__init__": 0.5}),
+        ("what does `read` return", {"Store.read": 1}),
+        ("where is read() used", {"Store.read": 1}),
+        ("read the file", {}),
+        ("A. unrelated B. _malloc", {"unrelated": 1}),
+    ],
+)
+def test_functions_are_called_by_their_names(query: str, expected: dict[str, float]) -> None:
+    assert called(SourceSegmenter("python").segment(CLASSES), query) == expected
+
+
+@pytest.mark.parametrize("query", ["users.3.tags.1", "$.users[3].tags[1]", "users[3]['tags'][1]", "/users/3/tags/1"])
+def test_values_are_called_by_their_paths(query: str) -> None:
+    text = json.dumps({"users": [{"id": i, "tags": ["a", "b", f"{i}"]} for i in range(5)], "tags": [1, 2, 3, 4]})
+    segment = JsonSegmenter(small_chars=5).segment(text)
+    assert called(segment, f"What is the value at {query}?") == {"$.users.3.tags.1": 1}
+    assert called(segment, "What is a tag?") == {}
+    records = JsonSegmenter(small_chars=60).segment(text)
+    assert called(records, f"What is the value at {query}?") == {"$.users.3": 1}
+
+
+def test_what_is_called_by_its_name_is_kept_first(tiny_draft: str) -> None:
+    text = json.dumps({"users": [{"id": i, "email": f"{i * 37}@example.com"} for i in range(200)]})
+    config = CompressConfig(draft=tiny_draft, segmenter="json", segmenter_options={"small_chars": 20})
+    result = Compressor(config).compress_text(text, query="users.117.email", target_tokens=80)
+    assert "4329@example.com" in result.text
+    json.loads(result.text)
