@@ -19,7 +19,7 @@ _FOLDER = re.compile(r"(.*)/[^/]*$")
 class MatchSegmenter:
     """Lines as units; those of one file, or one folder, have one parent.
 
-    Under a heading of its own (`rg --heading`, `ls -R`) a line requires it. Context lines go with their match.
+    Under a heading of its own (`rg --heading`, `ls -R`) a line requires it.
     """
 
     max_line_chars: int = 2000

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from agentcompress.delimiters import Part, PartsStyle, line_style, style_for
 from agentcompress.schema import Segment, Unit
 from agentcompress.segmenters.grammars import language_of_fence
-from agentcompress.segmenters.kinds import Kind, kind_of
-
-if TYPE_CHECKING:
-    from agentcompress.protocols import Segmenter
+from agentcompress.segmenters.kinds import Kind, built_in, kind_of
 
 _FENCE = re.compile(r"^[ \t]{0,8}(`{3,}|~{3,})([^\n`]*)\n", re.MULTILINE)
 _WORDS = {"json": "json", "jsonl": "json", "diff": "diff", "patch": "diff", "csv": "table", "log": "log"}
@@ -74,7 +71,7 @@ class _Parts:
         """Cut a stretch; all of its units require the unit that opens it."""
         if end <= start:
             return
-        segment = _segmenter(kind).segment(self._text[start:end])
+        segment = built_in(kind).segment(self._text[start:end])
         first, around = len(self._units), () if opens is None else (opens,)
         for unit in segment.units:
             self._units.append(
@@ -114,9 +111,3 @@ def _kind_of_block(block: _Block, text: str) -> Kind:
     if word in _WORDS:
         return Kind(_WORDS[word])
     return kind_of(text[block.body : block.close], fences=False)
-
-
-def _segmenter(kind: Kind) -> Segmenter:
-    from agentcompress.segmenters.kinds import built_in
-
-    return built_in(kind)
