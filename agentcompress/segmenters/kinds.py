@@ -134,14 +134,15 @@ def kind_of(text: str, hint: str = "", *, fences: bool = True) -> Kind:
     view = None if _is_table(raw) else view_of(Rows(part))
     part = view.bare if view else part
     lines = [line[:_SEEN_CHARS] for line in part.splitlines() if line.strip()] if view else raw
-    marked = _is_diff(lines) or (fences and len(_FENCE.findall(part)) >= 2)
+    diff = _is_diff(lines)
+    marked = diff or (fences and len(_FENCE.findall(part)) >= 2)
     said = len(_REPORT.findall(part)) / len(lines)  # code quotes a traceback, too
     report = max(30 * said, _share(_STAMP, lines), 6 * _share(_COMPLAINT, lines)) > 0.3
     language = _language(part, lines, hint, sure=not (report or marked))
     if language:
         return Kind("source", {"language": language})
     if marked:
-        return Kind("diff" if _is_diff(lines) else "mixed")
+        return Kind("diff" if diff else "mixed")
     return Kind("log" if report else _shape(part, lines))
 
 
@@ -152,8 +153,7 @@ def _is_diff(lines: list[str]) -> bool:
 
 
 def _is_json(text: str) -> bool:
-    start = text.lstrip()[:1]
-    if start not in ("{", "[") or not start:
+    if text.lstrip()[:1] not in ("{", "["):
         return False
     try:
         json.loads(text)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from dataclasses import dataclass
 
 from agentcompress.config import checked_count
 from agentcompress.schema import Segment, Unit
-from agentcompress.segmenters.pieces import cut_points
+from agentcompress.segmenters.pieces import stretches
 
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 
@@ -36,9 +35,8 @@ class LineSegmenter:
             start, end = match.span()
             if in_block >= self.block_lines or (in_block and not match.group().strip()):
                 block, in_block = block + 1, 0
-            cuts = [start, end]
-            if end - start > self.max_line_chars:
-                cuts[1:1] = cut_points(text, start, end, self.piece_chars)
-            units.extend(Unit(a, b, block) for a, b in itertools.pairwise(cuts))
+            units.extend(
+                Unit(a, b, block) for a, b in stretches(text, start, end, self.max_line_chars, self.piece_chars)
+            )
             in_block += 1
         return Segment(text, "lines", tuple(units))

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from agentcompress.config import checked_count, checked_weight
 from agentcompress.delimiters import LineStyle, line_style
 from agentcompress.schema import Segment, Span, Unit
-from agentcompress.segmenters.pieces import cuts_of
+from agentcompress.segmenters.pieces import stretches
 from agentcompress.segmenters.rows import Rows
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
@@ -151,10 +151,9 @@ class LogSegmenter:
             if floor < ENDS and known >= _FIRST_OF_TEMPLATE:
                 floor = 0
             start, end = rows.span(row, last)
-            cuts = cuts_of(text, start, end, self.max_line_chars, self.piece_chars)
             units.extend(
                 Unit(a, b, block, floor=floor if a == start else 0, repeats=repeats)
-                for a, b in zip([start, *cuts], [*cuts, end], strict=True)
+                for a, b in stretches(text, start, end, self.max_line_chars, self.piece_chars)
             )
             lines = lines + 1 if last == row else self.block_lines
             row = last + 1

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from agentcompress.config import checked_count
 from agentcompress.schema import Segment, Unit
-from agentcompress.segmenters.pieces import cuts_of
+from agentcompress.segmenters.pieces import stretches
 from agentcompress.segmenters.rows import Rows
 
 MATCH = re.compile(r"([^\s:][^:\n]{0,300}?)([:-])(\d+)\2")
@@ -46,9 +46,8 @@ class MatchSegmenter:
             place = match.group(1) if match else under or _folder(line)
             parent = parents.setdefault(place, len(parents))
             start, end = rows.span(row, row)
-            cuts = cuts_of(text, start, end, self.max_line_chars, self.piece_chars)
             required = () if heading == (len(units),) else heading
-            for a, b in zip([start, *cuts], [*cuts, end], strict=True):
+            for a, b in stretches(text, start, end, self.max_line_chars, self.piece_chars):
                 units.append(Unit(a, b, parent, required))
         return Segment(text, "matches", tuple(units))
 

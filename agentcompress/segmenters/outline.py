@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from agentcompress.config import checked_count
 from agentcompress.schema import Segment, Unit
-from agentcompress.segmenters.pieces import cuts_of
+from agentcompress.segmenters.pieces import stretches
 from agentcompress.segmenters.rows import Rows
 
 _INDENT = re.compile(r"[\s│├└─|+`-]*")
@@ -42,8 +42,7 @@ class OutlineSegmenter:
             found = _QUOTED.search(rows[row])
             repeats = bool(found) and found.group("said") == said
             said = found.group("said") if found else ""
-            cuts = cuts_of(text, start, end, self.max_line_chars, self.piece_chars)
-            for a, b in zip([start, *cuts], [*cuts, end], strict=True):
+            for a, b in stretches(text, start, end, self.max_line_chars, self.piece_chars):
                 units.append(Unit(a, b, branches[row], repeats=repeats))
         return Segment(text, "outline", tuple(units))
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
+from collections.abc import Iterator
 
 _CLAUSE_END = re.compile(r"[,;:)\]}、，；：]\s*|\s+[-–—]+\s+|\n+")
 _SPACE = re.compile(r"\s+")
@@ -23,9 +25,10 @@ def cut_points(text: str, start: int, end: int, limit_chars: int) -> list[int]:
     return cuts
 
 
-def cuts_of(text: str, start: int, end: int, longest_chars: int, limit_chars: int) -> list[int]:
-    """Where to cut a stretch that is longer than `longest_chars`, as `cut_points`; nowhere where it isn't."""
-    return cut_points(text, start, end, limit_chars) if end - start > longest_chars else []
+def stretches(text: str, start: int, end: int, longest_chars: int, limit_chars: int) -> Iterator[tuple[int, int]]:
+    """The stretch itself, or where it is longer than `longest_chars`, its pieces, cut as by `cut_points`."""
+    cuts = cut_points(text, start, end, limit_chars) if end - start > longest_chars else []
+    return itertools.pairwise([start, *cuts, end])
 
 
 def _best_cut(text: str, earliest: int, latest: int) -> int:

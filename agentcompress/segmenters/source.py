@@ -17,7 +17,7 @@ from agentcompress.errors import InvalidInputError
 from agentcompress.schema import Segment, Unit
 from agentcompress.segmenters.grammars import GRAMMARS, Grammar
 from agentcompress.segmenters.rows import Rows, view_of
-from agentcompress.segmenters.tree import Piece, pieces_of
+from agentcompress.segmenters.tree import Frame, Piece, pieces_of
 
 _NAME = re.compile(r"[^\W\d]\w{2,}")
 _ASSIGNED = re.compile(
@@ -86,7 +86,7 @@ def _shifted(pieces: list[Piece], by: int) -> list[Piece]:
         piece.first, piece.last = max(0, piece.first - by), piece.last - by
     kept = [piece for piece in pieces if piece.last >= 0]
     number = {id(piece): i for i, piece in enumerate(kept)}
-    for frame in {piece.own for piece in pieces if piece.own} | {piece.inside for piece in pieces if piece.inside}:
+    for frame in _frames(pieces):
         frame.pieces = [number[id(pieces[i])] for i in frame.pieces if id(pieces[i]) in number]
     return kept
 
@@ -106,8 +106,12 @@ def _with_foreign(pieces: list[Piece], foreign: frozenset[int]) -> list[Piece]:
     return pieces
 
 
+def _frames(pieces: Sequence[Piece]) -> set[Frame]:
+    return {frame for piece in pieces for frame in (piece.own, piece.inside) if frame is not None}
+
+
 def _renumber(pieces: Sequence[Piece], by: int) -> None:
-    for frame in {piece.own for piece in pieces if piece.own} | {piece.inside for piece in pieces if piece.inside}:
+    for frame in _frames(pieces):
         frame.pieces = [i + by for i in frame.pieces]
 
 

@@ -105,13 +105,12 @@ class _Walk:
         for number, group in enumerate(run):
             last = run[number + 1].first - 1 if number + 1 < len(run) else group.last
             real = [node for node in group.nodes if node.is_named and not beside(node)]
+            doc = documented and not number and len(real) == 1 and is_text(real[0])
             if len(real) == 1 and depth < _DEEPEST and last > group.first:
-                doc = documented and not number and is_text(real[0])
                 self._statement(real[0], group.first, last, frame, parent, depth, doc=doc)
             elif not real:
                 self._comments(group, last, frame, parent, depth)
             else:
-                doc = documented and not number and len(real) == 1 and is_text(real[0])
                 piece = self._add(group.first, last, parent, frame, floor=int(doc))
                 self._named(piece, real)
 
@@ -141,30 +140,23 @@ class _Walk:
         if function:
             parent = self._new_parent()
         at, header = first, len(self.pieces)
-        for held, run in inner:
+        for run in inner:
             if run[0].first < at:  # broken code, where nodes may share rows
                 continue
             self._fixed(at, run[0].first - 1, own, parent)
-            text = held is None
-            self._loose_rows(run, own, parent) if text else self._loose(
-                run, own, parent, depth + 1, documented=function
-            )
+            self._loose(run, own, parent, depth + 1, documented=function)
             at = run[-1].last + 1
         self._fixed(at, last, own, parent)
         if own.pieces and self.pieces[header].own is own:
             self.pieces[header].floor = int(defined is not None or doc)
             self._named(self.pieces[header], [node])
 
-    def _loose_rows(self, run: list[Group], frame: Frame, parent: int) -> None:
-        for group in run:
-            self._add(group.first, group.last, parent, frame)
-
-    def _inner(self, node: Any, is_definition: bool) -> list[tuple[Any, list[Group]]]:
+    def _inner(self, node: Any, is_definition: bool) -> list[list[Group]]:
         """Outermost places inside a statement where whole rows may go: containers, long lists, long texts."""
         size = last_row(node) - node.start_point.row + 1
         if size < _LEAST_ROWS["definition" if is_definition else "statement"]:
             return []
-        found: list[tuple[Any, list[Group]]] = []
+        found: list[list[Group]] = []
         waiting = [node]
         while waiting:
             inner = waiting.pop()
@@ -172,16 +164,14 @@ class _Walk:
             if first == last:
                 continue
             runs: list[list[Group]] = []
-            text = False
             if inner.type in self._grammar.containers or inner.type == "ERROR":
                 runs = self._runs(inner, first, last)
             elif inner.type in self._grammar.lists:
                 runs = self._runs(inner, first, last) if last - first + 1 >= _LEAST_ROWS["list"] else []
             elif last - first + 1 >= _LEAST_ROWS["text"] and self._is_plain_text(inner):
-                text = True
                 runs = [[Group(row, row, [], True) for row in range(first + 1, last)]]
             if runs:
-                found.extend((None if text else inner, run) for run in runs)
+                found.extend(runs)
             else:
                 waiting.extend(reversed(inner.children))
         return found
