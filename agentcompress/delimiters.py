@@ -92,10 +92,10 @@ class CommentStyle:
 
     def gap(self, text: str, gap: Span) -> str:
         """`# ... 14 lines omitted (120-133)`; inside a line the characters are counted instead."""
-        first = bisect_right(self.line_starts, gap.start) - 1
-        last = bisect_right(self.line_starts, gap.end - 1) - 1
-        if self.line_starts[first] != gap.start or (gap.end < len(text) and text[gap.end - 1] != "\n"):
+        rows = whole_rows(text, gap, self.line_starts)
+        if rows is None:
             return f"[... {gap.end - gap.start} chars omitted]"
+        first, last = rows
         breaks = _line_break(text, gap) if text[gap.end - 1] == "\n" else ""
         lines = last - first + 1
         a, b = (self.numbers[first], self.numbers[last]) if self.numbers else (first + 1, last + 1)
@@ -192,6 +192,14 @@ def unused_mark(text: str, marks: tuple[str, ...], numbered: str) -> str:
             return mark
     used = (int(number) for number in _NUMBERED.findall(text))
     return numbered.format(max(used, default=1) + 1)
+
+
+def whole_rows(text: str, gap: Span, line_starts: Sequence[int]) -> tuple[int, int] | None:
+    """First and last row of a gap that leaves out whole lines; None where it begins or ends inside one."""
+    first = bisect_right(line_starts, gap.start) - 1
+    if line_starts[first] != gap.start or (gap.end < len(text) and text[gap.end - 1] != "\n"):
+        return None
+    return first, bisect_right(line_starts, gap.end - 1) - 1
 
 
 def _line_break(text: str, gap: Span) -> str:

@@ -7,13 +7,12 @@ another one. Terminal colours are seen through, and kept where a line is.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from agentcompress.config import checked_count, checked_weight
-from agentcompress.delimiters import LineStyle, line_style
+from agentcompress.delimiters import LineStyle, line_style, whole_rows
 from agentcompress.schema import Segment, Span, Unit
 from agentcompress.segmenters.pieces import stretches
 from agentcompress.segmenters.rows import Rows
@@ -179,10 +178,8 @@ class LogStyle:
     def gap(self, text: str, gap: Span) -> str:
         """`[... 14 lines omitted]` or `[... 14 more like this omitted]`."""
         said = self.lines.gap(text, gap)
-        first = bisect_right(self.line_starts, gap.start) - 1
-        last = bisect_right(self.line_starts, gap.end - 1) - 1
-        whole = self.line_starts[first] == gap.start and (gap.end == len(text) or text[gap.end - 1] == "\n")
-        if not first or not whole or set(self.templates[first : last + 1]) != {self.templates[first - 1]}:
+        rows = whole_rows(text, gap, self.line_starts)
+        if rows is None or not rows[0] or set(self.templates[rows[0] : rows[1] + 1]) != {self.templates[rows[0] - 1]}:
             return said
         return re.sub(r"lines? omitted\]", "more like this omitted]", said, count=1)
 
