@@ -81,7 +81,12 @@ def compress(
     compressor = Compressor(CompressConfig(draft=draft, scorer=scorer, segmenter=segmenter))
     with progress_bar():
         result = compressor.compress_text(
-            text, query=query, keep_rate=keep_rate, target_tokens=target_tokens, target=target
+            text,
+            query=query,
+            keep_rate=keep_rate,
+            target_tokens=target_tokens,
+            target=target,
+            hint=getattr(file, "name", None),
         )
     if as_json:
         click.echo(_as_json(result))

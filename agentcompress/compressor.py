@@ -21,7 +21,8 @@ from agentcompress.planning import RAW_WHOLE, Plan, plan
 from agentcompress.protocols import Scorer, Segmenter, Store, TokenCounter
 from agentcompress.receipts import BlockReceipt, Receipt
 from agentcompress.schema import CompressedMessages, CompressedText, Segment, Span
-from agentcompress.segmenters.detect import detect
+from agentcompress.segmenters import kinds
+from agentcompress.segmenters.listings import left_whole
 from agentcompress.selection import Selection, budget_tokens, select, select_share
 from agentcompress.targets import token_counter
 
@@ -50,13 +51,15 @@ class Compressor:
         keep_rate: float | None = None,
         target_tokens: int | None = None,
         target: str | None = None,
+        hint: str | None = None,
     ) -> CompressedText:
         """Keep the parts of `text` that matter for `query`, within a budget of the target's tokens.
 
         The budget is `target_tokens` (>= 1), or `ceil(keep_rate * tokens of text)` with keep_rate in (0, 1], by
         default the config's; it holds for the returned text, delimiters included (unless the config's selection is
-        "share"). Raises `InvalidInputError` (and its kind) for bad values, `DraftError` and `ScoringError` when the
-        text can't be scored.
+        "share"). hint: what is known of where the text comes from (a file's name, a tool's call), which helps to tell
+        what kind of text it is; by default the query. Raises `InvalidInputError` (and its kind) for bad values,
+        `DraftError` and `ScoringError` when the text can't be scored.
         """
         clock = _Clock()
         checked_text("text", text)
@@ -70,7 +73,7 @@ class Compressor:
             whole = (Span(0, len(text)),) if text else ()
             return self._result(text, whole, tokens_before, tokens_before, target, clock)
         with clock.stage("segment"):
-            segment = self.segment(text)
+            segment = self.segment(text, query if hint is None else checked_text("hint", hint))
         with clock.stage("score"):
             scores = self._score(segment, query)
         with clock.stage("select"):
@@ -131,10 +134,13 @@ class Compressor:
         return receipt, decision.text
 
     def _new_decision(self, block: Plan, target: str, keep_rate: float, on_error: str) -> Decision:
-        if block.raw_because:
-            return Decision.raw(block.raw_because, block.tokens)
+        whole = block.raw_because or (left_whole(block.text) if self.config.segmenter == "auto" else None)
+        if whole:
+            return Decision.raw(whole, block.tokens)
         try:
-            result = self.compress_text(block.text, query=block.query, keep_rate=keep_rate, target=target)
+            result = self.compress_text(
+                block.text, query=block.query, keep_rate=keep_rate, target=target, hint=block.hint
+            )
         except AgentCompressError as error:
             if on_error != "raw":
                 raise
@@ -154,24 +160,19 @@ class Compressor:
         rate = self.config.keep_rate if keep_rate is None else checked_keep_rate(keep_rate)
         return budget_tokens(rate, tokens_before), rate
 
-    def segment(self, text: str) -> Segment:
-        """Cut a text into units as this config says; `SegmentationError` when they don't tile it."""
-        name = detect(text) if self.config.segmenter == "auto" else self.config.segmenter
-        segmenter = self._segmenter(name)
+    def segment(self, text: str, hint: str = "") -> Segment:
+        """Cut a text into units as this config says; `SegmentationError` when they don't tile it.
+
+        hint: what is known of where the text comes from, as in `compress_text`.
+        """
+        if self.config.segmenter != "auto":
+            return _segmented(self._segmenter(self.config.segmenter), self.config.segmenter, text)
         try:
-            segment = segmenter.segment(text)
-        except AgentCompressError:
-            raise
-        except Exception as error:
-            raise SegmentationError(f"segmenter {name!r} failed: {type(error).__name__}: {error}") from error
-        ends = [0, *(unit.end for unit in segment.units)]
-        starts = [*(unit.start for unit in segment.units), len(text)]
-        if segment.text != text or ends != starts or any(unit.start >= unit.end for unit in segment.units):
-            raise SegmentationError(f"segmenter {name!r} gave units that don't tile the text")
-        named = {i for unit in segment.units for i in (*unit.requires, *unit.wants)}
-        if named and not 0 <= min(named) <= max(named) < len(segment.units):
-            raise SegmentationError(f"segmenter {name!r} gave units that require or want others there are not")
-        return segment
+            segmenter = kinds.segmenter_for(text, hint, self.config)
+            return _segmented(segmenter, type(segmenter).__name__, text)
+        except Exception as error:  # noqa: BLE001 - a wrong guess must cost nothing but quality
+            _log.warning("%s: %s; cut at lines instead", type(error).__name__, error)
+            return _segmented(self._segmenter("lines"), "lines", text)
 
     def _segmenter(self, name: str) -> Segmenter:
         if name not in self._segmenters:
@@ -199,6 +200,23 @@ class Compressor:
     ) -> CompressedText:
         timings = {**clock.stages_ms, "total": clock.total_ms()}
         return CompressedText(text, spans, before, after, target, self.config.scorer, timings)
+
+
+def _segmented(segmenter: Segmenter, name: str, text: str) -> Segment:
+    try:
+        segment = segmenter.segment(text)
+    except AgentCompressError:
+        raise
+    except Exception as error:
+        raise SegmentationError(f"segmenter {name!r} failed: {type(error).__name__}: {error}") from error
+    ends = [0, *(unit.end for unit in segment.units)]
+    starts = [*(unit.start for unit in segment.units), len(text)]
+    if segment.text != text or ends != starts or any(unit.start >= unit.end for unit in segment.units):
+        raise SegmentationError(f"segmenter {name!r} gave units that don't tile the text")
+    named = {i for unit in segment.units for i in (*unit.requires, *unit.wants)}
+    if named and not 0 <= min(named) <= max(named) < len(segment.units):
+        raise SegmentationError(f"segmenter {name!r} gave units that require or want others there are not")
+    return segment
 
 
 class _Clock:

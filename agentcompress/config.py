@@ -30,7 +30,7 @@ class CompressConfig(BaseModel):
     """Keyword options of the scorer, e.g. {"lexical_weight": 0.0}."""
 
     segmenter: Annotated[str, Field(min_length=1)] = "auto"
-    """"auto" (prose or lines, by content), "prose", "lines", "chunks", "source", "log", "json", "diff", "matches",
+    """"auto" (by content and by what named it), "prose", "lines", "chunks", "source", "log", "json", "diff", "matches",
     "table", "outline", "mixed", an entry point or "pkg.mod:Class"."""
 
     segmenter_options: Mapping[str, Any] = Field(default_factory=dict)

@@ -12,9 +12,6 @@ import numpy as np
 
 from agentcompress.schema import Segment
 
-_REPEATED = 1.0
-"""How many standard deviations a repeated line has to be better than one that says something new."""
-
 _AHEAD = 0.05
 """The share of the text whose floors come before anything else."""
 
@@ -26,8 +23,8 @@ _MOST_WAITING = 8  # of what kept units want; who waits longer is forgotten
 
 def keep_order(segment: Segment, scores: np.ndarray, costs: np.ndarray) -> list[int]:
     """Every unit's index, the first to be kept first. scores, costs (in tokens): float64 (units,)."""
-    repeats = np.fromiter((unit.repeats for unit in segment.units), dtype=bool, count=len(segment.units))
-    ranked = np.argsort(-(scores - _REPEATED * scores.std() * repeats), kind="stable").tolist()
+    priors = np.fromiter((unit.prior for unit in segment.units), dtype=np.float64, count=len(segment.units))
+    ranked = np.argsort(-(scores + scores.std() * priors), kind="stable").tolist()
     if not segment.floor_share:
         return ranked
     return _Order(segment, scores, costs).merged(ranked)
@@ -48,12 +45,14 @@ def missing(segment: Segment, unit: int, kept: Container[int]) -> list[int]:
 class _Order:
     """Takes from the floors whenever their share of what was taken so far allows the next one, else by rank.
 
-    What a twentieth of the text would allow them, they may take from the start: endings come before all else.
+    What a twentieth of the text would allow them, they may take from the start, endings before all else, unless the
+    segment says that floors come later.
     """
 
     def __init__(self, segment: Segment, scores: np.ndarray, costs: np.ndarray) -> None:
         self._segment, self._costs = segment, costs
-        self._ahead, self._largest = _AHEAD * float(costs.sum()), _LARGEST * float(costs.sum())
+        text = float(costs.sum())
+        self._ahead, self._largest, self._from = _AHEAD * text, _LARGEST * text, segment.floor_from * text
         floors = [i for i, unit in enumerate(segment.units) if unit.floor]
         self._floors = deque(sorted(floors, key=lambda i: (-segment.units[i].floor, -scores[i], i)))
         self._wanted: deque[int] = deque(maxlen=_MOST_WAITING)
@@ -105,7 +104,7 @@ class _Order:
     def _needed(self, cost: float) -> float:
         """How much must have been taken before floors may take so much more."""
         wanted = (self._of_floors + cost) / self._segment.floor_share
-        return 0.0 if wanted <= self._ahead else wanted - cost
+        return self._from if wanted <= self._ahead else max(self._from, wanted - cost)
 
     def _take(self, unit: int, units: list[int]) -> None:
         self._listed.add(unit)

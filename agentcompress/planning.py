@@ -26,7 +26,10 @@ RAW_WHOLE = "nothing would be cut, or nothing left"
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A block that may be compressed: where it stands, its text, its query, and why it must stay raw, if it must."""
+    """A block that may be compressed: where it stands, its text, its query, and why it must stay raw, if it must.
+
+    hint: the tool's call it answers, which may name a file.
+    """
 
     address: Address
     span: Span
@@ -34,6 +37,7 @@ class Plan:
     kind: Literal["tool", "context"]
     tool: str | None
     query: str
+    hint: str
     key: str
     tokens: int
     raw_because: str | None
@@ -58,6 +62,7 @@ def plan(messages: Sequence[Any], parts: Sequence[TextPart], min_tokens: int, co
                 kind="context" if part.role == "user" else "tool",
                 tool=part.tool,
                 query=_query(request, part),
+                hint=_call(part),
                 key=block_key(prefixes[part.address.message], part.address.part, span.start),
                 tokens=tokens,
                 raw_because=raw,
@@ -75,8 +80,11 @@ def _last_request(found: Sequence[tuple[TextPart, list[Span]]]) -> str:
 
 
 def _query(request: str, part: TextPart) -> str:
-    call = f"{part.tool} {part.arguments or ''}".strip() if part.tool else ""
-    return "\n".join(text for text in (request, call) if text)
+    return "\n".join(text for text in (request, _call(part)) if text)
+
+
+def _call(part: TextPart) -> str:
+    return f"{part.tool} {part.arguments or ''}".strip() if part.tool else ""
 
 
 def _block_spans(part: TextPart, *, request_beside: bool) -> list[Span]:

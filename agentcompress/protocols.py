@@ -29,7 +29,11 @@ class Scorer(Protocol):
 
 @runtime_checkable
 class Segmenter(Protocol):
-    """Cuts a text into units that tile it, and names the kind that chooses the delimiters."""
+    """Cuts a text into units that tile it, and names the kind that chooses the delimiters.
+
+    A class with a static method `claims(text, hint) -> bool` is asked by "auto" before the built-in kinds are tried;
+    hint: a file's name or a tool's call, as far as known.
+    """
 
     def segment(self, text: str) -> Segment:
         """Cut `text`; any string is valid input, also an empty one."""

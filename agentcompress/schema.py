@@ -30,7 +30,8 @@ class Unit:
     what those require.
     wants: indexes of units worth having beside this one (the import it uses), out of the segment's floor.
     floor: > 0 where a unit is worth having whatever its score (an error, a signature); higher ones come first.
-    repeats: it says what a unit before it said, but for numbers.
+    prior: what its kind of line is worth beside its score, in standard deviations of the scores: below 0 where it says
+    what a unit before it said, above 0 for what a reader acts on.
     name: what it is, or stands in, as a query may call it: `Store.read`, or `$.users.3.name` in JSON.
     """
 
@@ -40,7 +41,7 @@ class Unit:
     requires: tuple[int, ...] = ()
     wants: tuple[int, ...] = ()
     floor: int = 0
-    repeats: bool = False
+    prior: float = 0.0
     name: str = ""
 
 
@@ -50,6 +51,7 @@ class Segment:
 
     style: what stands in gaps; None: by `kind`.
     floor_share: the most of what is kept that floors, and what kept units want, may take up, in [0, 1).
+    floor_from: the share of the text that scores alone fill before floors get theirs, in [0, 1).
     divisible: whether part of a unit may be kept where not even the best one fits.
     """
 
@@ -58,6 +60,7 @@ class Segment:
     units: tuple[Unit, ...]
     style: DelimiterStyle | None = field(default=None, compare=False)
     floor_share: float = 0.0
+    floor_from: float = 0.0
     divisible: bool = True
 
 

@@ -52,15 +52,14 @@ def select(
     """
     costs = _costs(segment, counter)
     order = keep_order(segment, _checked(segment, scores), costs)
+    if not segment.divisible:  # one that never fits must not stand in the way of those behind it
+        order = [i for i in order if costs[missing(segment, i, ())].sum() <= budget]
     best = _Pool(segment, order, costs, counter, style).best(budget)
     if best:
         return best
     if segment.divisible:
         return _beginning(segment, order[0], budget, counter, style)
-    # Nested no more, but the alternative is to lose everything to one unit that is too large.
-    fitting = [i for i in order if costs[missing(segment, i, ())].sum() <= budget]
-    best = _Pool(segment, fitting, costs, counter, style).best(budget)
-    return best or _nothing(segment, budget, counter, style)
+    return _nothing(segment, budget, counter, style)
 
 
 def select_share(

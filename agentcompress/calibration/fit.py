@@ -24,6 +24,7 @@ from agentcompress.scorers.calibrated import CalibratedScorer
 from agentcompress.scorers.features import UnitFeatures
 from agentcompress.scorers.lexical import LexicalScorer
 from agentcompress.segment_cache import Runtime
+from agentcompress.segmenters.detect import detect
 
 _T = TypeVar("_T")
 
@@ -180,7 +181,7 @@ def _named_heads(weights: np.ndarray, band: range) -> Iterator[Head]:
 
 def _read(runtime: Runtime, item: Item) -> Reading:
     """Read an item as a text of its kind is read when it is compressed."""
-    segment = Compressor(CompressConfig(scorer="lexical")).segment(item.text)
+    segment = Compressor(CompressConfig(scorer="lexical", segmenter=detect(item.text))).segment(item.text)
     features = CalibratedScorer(lambda: runtime).features(segment, item.query, "all")
     words, _ = LexicalScorer().bm25(segment, item.query)
     starts = [unit.start for unit in segment.units]

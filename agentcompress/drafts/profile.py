@@ -35,7 +35,8 @@ class Weights(_Frozen):
     """How a unit's score is made up (design 4.1, steps 5 to 7); every part is standardised over the units first.
 
     Attention of the profile's heads, plus `band` times that of all heads, is taken at four levels: `own`; `parent`,
-    the unit it stands in; `near` and `wide`, moving averages over about 5 and 60 units. BM25 at three of them:
+    the unit it stands in; `near` and `wide`, moving averages over about 5 (`near_width` standard deviations) and 60
+    units. BM25 at three of them:
     `lexical`, `lexical_parent`, `lexical_wide`. Identifiers and numbers that stand nowhere else: `specific` in the
     unit itself, `specific_near` around it. `brevity` is taken off for a unit's length: of two units as good, the
     shorter leaves more room.
@@ -52,6 +53,7 @@ class Weights(_Frozen):
     specific: Weight = 0.0
     specific_near: Weight = 0.0
     brevity: Weight = 0.0
+    near_width: Annotated[float, Field(gt=0, le=100)] = 2.0
 
 
 PROSE = Weights(band=1.5, parent=1.5, near=1.0, brevity=0.25)
@@ -67,6 +69,9 @@ LINES = Weights(
     brevity=0.25,
 )
 """For lines, and everything else an agent reads."""
+
+SOURCE = LINES.model_copy(update={"near": 1.5, "near_width": 6.0, "specific": 0.8, "specific_near": 1.25})
+"""For code, where what answers a query is mostly a function."""
 
 
 class Head(_Frozen):
@@ -85,11 +90,12 @@ class Profile(_Frozen):
     heads: tuple[Head, ...] = ()
     prose: Weights = PROSE
     lines: Weights = LINES
+    source: Weights = SOURCE
     made: Mapping[str, Any] = Field(default_factory=dict)
 
     def weights(self, kind: str) -> Weights:
         """Those for a segment of this kind."""
-        return self.prose if kind == "prose" else self.lines
+        return {"prose": self.prose, "source": self.source}.get(kind, self.lines)
 
 
 def profile_of(choice: str, fingerprint: str) -> Profile:

@@ -50,7 +50,7 @@ def _correlated(item: EvalItem, ways: Sequence[Variant], model: str) -> list[dic
     rows: list[dict[str, Any]] = []
     try:
         for way in ways:
-            segment = Compressor(way.config).segment(item.text)
+            segment = Compressor(way.config).segment(item.text, item.query)
             key = segment_digest(segment)
             if key not in ranked:
                 ranked[key] = oracle.by_layer(segment, item.query)

@@ -14,6 +14,7 @@ from agentcompress.scorers.features import UnitFeatures
 from agentcompress.scorers.lexical import LexicalScorer
 from agentcompress.scorers.named import named
 from agentcompress.scorers.remembered import RememberedScores
+from agentcompress.scorers.rows import best_rows, in_rows
 from agentcompress.scorers.units import unit_means, unit_of_tokens
 
 if TYPE_CHECKING:
@@ -85,17 +86,17 @@ class CalibratedScorer:
         """Float64 (units,). A blank query scores by the draft's prior: what any reader looks at."""
         if len(segment.units) < 2:
             return np.zeros(len(segment.units))
-        runtime = self._runtime()
-        profile = self._profile_of(runtime.fingerprint)
-        features = self.features(segment, query, [(head.layer, head.head) for head in profile.heads])
+        profile = self._profile_of(self._runtime().fingerprint)
+        rows, unit_of_row = in_rows(segment)
+        features = self.features(rows, query, [(head.layer, head.head) for head in profile.heads])
         if not features.sizes.any():
             return np.zeros(len(segment.units))
         if not query.strip():
-            return features.prior()
-        words, _ = self._lexical.bm25(segment, query)
+            return best_rows(features.prior(), unit_of_row, len(segment.units))
+        words, _ = self._lexical.bm25(rows, query)
         weights = [head.weight for head in profile.heads]
         scores = features.score(profile.weights(segment.kind), weights, words, self.lexical_weight)
-        return scores + self.named_weight * named(segment, query)
+        return best_rows(scores, unit_of_row, len(segment.units)) + self.named_weight * named(segment, query)
 
     def features(
         self, segment: Segment, query: str, heads: Sequence[tuple[int, int]] | Literal["all"] = ()

@@ -14,8 +14,8 @@ from agentcompress.scorers.units import blurred, parent_means, standardised
 if TYPE_CHECKING:
     from agentcompress.drafts.profile import Weights
 
-NEAR, WIDE = 2.0, 24.0
-"""Standard deviations of the moving averages, in units."""
+WIDE = 24.0
+"""Standard deviation of the wide moving average, in units."""
 
 
 class UnitFeatures:
@@ -44,33 +44,34 @@ class UnitFeatures:
         """
         chosen = np.asarray(head_weights, dtype=np.float64) @ self._heads
         score = np.zeros_like(self._band)
+        band, near = weights.band if chosen.any() else 1.0, weights.near_width
         for weight, level in zip((weights.own, weights.parent, weights.near, weights.wide), _LEVELS, strict=True):
             if weight:
-                score += weight * self._attention(chosen, weights.band if chosen.any() else 1.0, level)
+                score += weight * self._attention(chosen, band, level, near)
         lexical = (weights.lexical, weights.lexical_parent, 0.0, weights.lexical_wide)
         for weight, level in zip(lexical, _LEVELS, strict=True):
             if weight * words_factor:
-                score += words_factor * weight * standardised(self._at(level, words))
+                score += words_factor * weight * standardised(self._at(level, words, near))
         if weights.specific or weights.specific_near:
             strings = specific(self._segment, self.sizes)
             for weight, level in ((weights.specific, "own"), (weights.specific_near, "near")):
-                score += weight * standardised(self._at(level, strings))
+                score += weight * standardised(self._at(level, strings, near))
         return score - weights.brevity * standardised(np.log1p(self.sizes))
 
     def prior(self) -> np.ndarray:
         """The score (units,) without a query: what any reader looks at, alone and in its parent."""
         return standardised(self._band) + standardised(self._at("parent", self._band))
 
-    def _attention(self, chosen: np.ndarray, band: float, level: str) -> np.ndarray:
-        own = standardised(self._at(level, chosen))
-        return standardised(own + band * standardised(self._at(level, self._band))) if band else own
+    def _attention(self, chosen: np.ndarray, band: float, level: str, near_width: float) -> np.ndarray:
+        own = standardised(self._at(level, chosen, near_width))
+        return standardised(own + band * standardised(self._at(level, self._band, near_width))) if band else own
 
-    def _at(self, level: str, own: np.ndarray) -> np.ndarray:
+    def _at(self, level: str, own: np.ndarray, near_width: float = 2.0) -> np.ndarray:
         if level == "own":
             return own
         if level == "parent":
             return parent_means(own, self.sizes, self._segment)
-        return blurred(own, self.sizes, NEAR if level == "near" else WIDE)
+        return blurred(own, self.sizes, near_width if level == "near" else WIDE)
 
 
 _LEVELS = ("own", "parent", "near", "wide")

@@ -7,31 +7,25 @@ error: every segmenter takes every text.
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from agentcompress import plugins
+from agentcompress.errors import PluginError
 from agentcompress.segmenters.detect import code_share, detect, sample
 from agentcompress.segmenters.grammars import GRAMMARS, language_of_fence, language_of_file
 from agentcompress.segmenters.rows import Rows, view_of
 
 if TYPE_CHECKING:
+    from agentcompress.config import CompressConfig
     from agentcompress.protocols import Segmenter
 
-_MODULES = {
-    "prose": "prose:ProseSegmenter",
-    "lines": "lines:LineSegmenter",
-    "source": "source:SourceSegmenter",
-    "log": "logs:LogSegmenter",
-    "json": "structured:JsonSegmenter",
-    "diff": "diff:DiffSegmenter",
-    "matches": "matches:MatchSegmenter",
-    "table": "tables:TableSegmenter",
-    "outline": "outline:OutlineSegmenter",
-    "mixed": "mixed:MixedSegmenter",
-}
+_log = logging.getLogger("agentcompress")
 
 _NAME = re.compile(r"[\w./\\~+-]{2,200}")
 _SHEBANG = re.compile(r"#!\s*\S*?/(?:env\s+)?(\w+?)[\d.]*\s")
@@ -54,8 +48,11 @@ _COMPLAINT = re.compile(
     r"\S*(?:ERROR|WARNING|FAIL|error|warning|fatal)\b:? |\S+:\d+:\d+: |make(?:\[\d+\])?: |Collecting \w|gcc |cc "
 )
 _PATH = re.compile(r"\s*(?:[│├└─ ]*)?[\w.@~+-]*(?:/[\w.@~+ -]+)+/?$|\s*[\w.@+-]+/?$")
-_TREE = re.compile(r"\s*\[\d+\] \w+|\s*[│├└|`]|\s*- \w+( \".*\")?( \[\w+=|:|$)")
+_TREE = re.compile(r"\s*\[\d+\] \w+|\s*(?:StaticText|RootWebArea) '|\s*[│├└|`]|\s*- \w+( \".*\")?( \[\w+=|:|$)")
 _LS = re.compile(r"[-dlbcps][rwxsStT-]{9}[.+@]?\s+\d+\s")
+LISTED = (_PATH, _LS)
+"""What lines of a folder's listing look like."""
+
 _KEY = re.compile(r"\s*(?:- )?[\w.\"'/-]+:(?:\s|$)|\s*- \S|\s*#|---")
 _FEATURES: dict[str, re.Pattern[str]] = {
     "python": re.compile(r"^\s*(?:(?:async )?def \w+\(.*|class \w+.*:|from [\w.]+ import |import \w+|elif .*:|@\w+)"),
@@ -93,10 +90,11 @@ _EVIDENCE = {
     "toml": re.compile(r"\s*(?:\[.*\]|[\w.\"-]+\s*=|#|\]|\"|')"),
     "css": _FEATURES["css"],
     "sql": _FEATURES["sql"],
+    "bash": _FEATURES["bash"],
 }
 """What lines of languages look like that would take any text for their own."""
 
-_LEAST_EVIDENCE = {"html": 0.4, "yaml": 0.8, "toml": 0.8, "css": 0.4, "sql": 0.2}
+_LEAST_EVIDENCE = {"html": 0.4, "yaml": 0.8, "toml": 0.8, "css": 0.4, "sql": 0.2, "bash": 0.05}
 _CODE_SHARE = 0.08
 _MOST_BROKEN, _LEAST_BROKEN = 0.3, 0.02
 """The share of code that may not parse; of what may as well be a log, which quotes code."""
@@ -117,10 +115,44 @@ class Kind:
 
 def built_in(kind: Kind) -> Segmenter:
     """Make the segmenter."""
-    from importlib import import_module
+    return _class(kind.name)(**kind.options)
 
-    module, _, attribute = _MODULES[kind.name].partition(":")
-    return getattr(import_module(f"agentcompress.segmenters.{module}"), attribute)(**kind.options)
+
+def segmenter_for(text: str, hint: str, config: CompressConfig) -> Segmenter:
+    """What cuts this text: the first plugin that claims it, else the built-in one of its kind.
+
+    A plugin claims by a static method `claims(text, hint) -> bool` of its class.
+    """
+    for name, claims in _claiming():
+        if claims(text, hint):
+            return plugins.build("segmenters", name, {}, config)
+    return built_in(kind_of(text, hint))
+
+
+@cache
+def _class(name: str) -> type:
+    return plugins.load("segmenters", name)
+
+
+@cache
+def _claiming() -> tuple[tuple[str, Callable[[str, str], bool]], ...]:
+    """Segmenters that claim texts; one that can't be loaded is left aside, with a warning."""
+    found = []
+    for name in plugins.names("segmenters"):
+        try:
+            claims = getattr(_class(name), "claims", None)
+        except PluginError as error:
+            _log.warning("%s", error)
+            continue
+        if claims is not None:
+            found.append((name, claims))
+    return tuple(found)
+
+
+def forget_plugins() -> None:
+    """Look again which segmenters are installed."""
+    _class.cache_clear()
+    _claiming.cache_clear()
 
 
 def kind_of(text: str, hint: str = "", *, fences: bool = True) -> Kind:
@@ -138,7 +170,7 @@ def kind_of(text: str, hint: str = "", *, fences: bool = True) -> Kind:
     marked = diff or (fences and len(_FENCE.findall(part)) >= 2)
     said = len(_REPORT.findall(part)) / len(lines)  # code quotes a traceback, too
     report = max(30 * said, _share(_STAMP, lines), 6 * _share(_COMPLAINT, lines)) > 0.3
-    language = _language(part, lines, hint, sure=not (report or marked))
+    language = _language(_beginning(text, seen_through=view is not None), lines, hint, sure=not (report or marked))
     if language:
         return Kind("source", {"language": language})
     if marked:
@@ -195,10 +227,18 @@ def _is_table(lines: list[str]) -> bool:
     return False
 
 
+def _beginning(text: str, *, seen_through: bool) -> str:
+    """Whole lines from the beginning of a text, which parse better than a sample does."""
+    cut = len(text) if len(text) <= _PARSED_CHARS else text.rfind("\n", 0, _PARSED_CHARS) + 1 or _PARSED_CHARS
+    view = view_of(Rows(text[:cut])) if seen_through else None
+    return view.bare if view else text[:cut]
+
+
 def _language(part: str, lines: list[str], hint: str, *, sure: bool) -> str | None:
     """The language of code: what a hint says, a shebang or the content, if it parses well enough.
 
-    sure: that it can be nothing else that quotes code, a log or a diff, say; else it must be named, and parse.
+    part: its beginning; lines: of a sample of it. sure: that it can be nothing else that quotes code, a log or a diff,
+    say; else it must be named, and parse.
     """
     named = [language for name in _NAME.findall(hint[:_HINT_CHARS]) if (language := language_of_file(name))]
     shebang = _SHEBANG.match(part[:_SEEN_CHARS])
@@ -211,7 +251,7 @@ def _language(part: str, lines: list[str], hint: str, *, sure: bool) -> str | No
     candidates = [
         name
         for name in dict.fromkeys([*named[:3], *guessed])
-        if (_share(_EVIDENCE[name], lines) > _LEAST_EVIDENCE[name] if name in _EVIDENCE else looks or shebang)
+        if shebang or (_evident(name, lines) if name in _EVIDENCE else looks)
     ]
     broken = [(_broken(part, name), name) for name in candidates[:4]]
     fitting = [name for share, name in broken if share <= (_MOST_BROKEN if sure else _LEAST_BROKEN)]
@@ -219,6 +259,10 @@ def _language(part: str, lines: list[str], hint: str, *, sure: bool) -> str | No
     if named_fitting or not fitting:
         return named_fitting[0] if named_fitting else None
     return min(broken)[1]
+
+
+def _evident(language: str, lines: list[str]) -> bool:
+    return _share(_EVIDENCE[language], lines) > _LEAST_EVIDENCE[language]
 
 
 def _guessed(lines: list[str]) -> list[str]:
@@ -233,7 +277,7 @@ def _guessed(lines: list[str]) -> list[str]:
 
 def _broken(part: str, language: str) -> float:
     """The share of a text's characters in what tree-sitter takes for errors."""
-    source = part[:_PARSED_CHARS].encode("utf-8", "replace")
+    source = part.encode("utf-8", "replace")
     broken, waiting = 0, [GRAMMARS[language].parse(source).root_node]
     while waiting:
         node = waiting.pop()

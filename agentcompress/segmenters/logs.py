@@ -105,6 +105,7 @@ _TRACE_BODY = re.compile(
 _MOST_TRACE_ROWS, _MOST_TRACE_CHARS = 30, 1800
 _SEEN_CHARS = 400
 _TAIL_TRACE_ROWS = 12
+_REPEATED = -1.0  # its prior
 _FIRST_OF_TEMPLATE = 2
 
 
@@ -146,12 +147,12 @@ class LogSegmenter:
             what = "\n".join(templates[row : last + 1])
             known, seen[what] = seen[what], seen[what] + 1
             floor = max(floors[row : last + 1])
-            repeats = known > 0 and bool(bare[row]) and floor < ENDS
+            prior = _REPEATED if known > 0 and bare[row] and floor < ENDS else 0.0
             if floor < ENDS and known >= _FIRST_OF_TEMPLATE:
                 floor = 0
             start, end = rows.span(row, last)
             units.extend(
-                Unit(a, b, block, floor=floor if a == start else 0, repeats=repeats)
+                Unit(a, b, block, floor=floor if a == start else 0, prior=prior)
                 for a, b in stretches(text, start, end, self.max_line_chars, self.piece_chars)
             )
             lines = lines + 1 if last == row else self.block_lines

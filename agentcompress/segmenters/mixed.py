@@ -65,6 +65,7 @@ class _Parts:
         self._parts: list[Part] = []
         self._parents = 0
         self._floor_share = 0.0
+        self._floor_from: list[float] = []
         self._divisible = True
 
     def add(self, start: int, end: int, kind: Kind, opens: int | None = None) -> None:
@@ -86,7 +87,9 @@ class _Parts:
             )
         self._parents += 1 + max(unit.parent for unit in segment.units)
         self._parts.append(Part(start, end, segment.text, style_for(segment)))
-        self._floor_share = max(self._floor_share, segment.floor_share)
+        if segment.floor_share:
+            self._floor_share = max(self._floor_share, segment.floor_share)
+            self._floor_from.append(segment.floor_from)
         self._divisible &= segment.divisible
 
     def line(self, start: int, end: int, opens: int | None = None) -> int:
@@ -101,7 +104,15 @@ class _Parts:
     def segment(self) -> Segment:
         """All of it."""
         style = PartsStyle(line_style(self._text), self._parts)
-        return Segment(self._text, "mixed", tuple(self._units), style, self._floor_share, self._divisible)
+        return Segment(
+            self._text,
+            "mixed",
+            tuple(self._units),
+            style,
+            self._floor_share,
+            min(self._floor_from, default=0.0),
+            self._divisible,
+        )
 
 
 def _kind_of_block(block: _Block, text: str) -> Kind:

@@ -1,6 +1,6 @@
 """Outlines: trees drawn by indentation (accessibility trees, `tree`, nested lists); lines as units.
 
-A line that only says again what the line above it says is a repetition: the text inside a link that is named by it.
+What can be acted on (links, buttons, fields of an accessibility tree) comes before what can only be read.
 """
 
 from __future__ import annotations
@@ -14,7 +14,12 @@ from agentcompress.segmenters.pieces import stretches
 from agentcompress.segmenters.rows import Rows
 
 _INDENT = re.compile(r"[\s│├└─|+`-]*")
-_QUOTED = re.compile(r"(?P<mark>['\"])(?P<said>.+)(?P=mark)")
+_ACTED_ON = re.compile(
+    r"\s*(?:[-*]\s+)?(?:\[\w+\]\s*)?<?(?:link|button|textbox|combobox|searchbox|menuitem\w*|tab|checkbox|radio|option|switch"
+    r"|slider|spinbutton|input|select)\b",
+    re.IGNORECASE,
+)
+_ACTED_ON_PRIOR = 1.0
 _TAB_WIDTH = 4
 
 
@@ -36,14 +41,11 @@ class OutlineSegmenter:
         depths = _depths(rows)
         branches = self._branches(depths)
         units: list[Unit] = []
-        said = ""
         for row in range(len(rows)):
             start, end = rows.span(row, row)
-            found = _QUOTED.search(rows[row])
-            repeats = bool(found) and found.group("said") == said
-            said = found.group("said") if found else ""
+            prior = _ACTED_ON_PRIOR if _ACTED_ON.match(rows[row]) else 0.0
             for a, b in stretches(text, start, end, self.max_line_chars, self.piece_chars):
-                units.append(Unit(a, b, branches[row], repeats=repeats))
+                units.append(Unit(a, b, branches[row], prior=prior))
         return Segment(text, "outline", tuple(units))
 
     def _branches(self, depths: list[int]) -> list[int]:

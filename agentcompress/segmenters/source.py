@@ -1,4 +1,4 @@
-"""Source code: statements as units, in whole lines; functions as parents; signatures and imports as the skeleton.
+"""Source code: statements as units, in whole lines; blocks of them as parents; signatures and imports as the skeleton.
 
 Where tree-sitter finds no error in the whole, what is kept has none either: a statement requires the frames around it.
 Partial and broken code is cut as far as it makes sense, and line by line where it makes none.
@@ -24,15 +24,18 @@ _ASSIGNED = re.compile(
     r"\s*(?:(?:export|const|let|var|static|final|public|private|protected|internal|pub|readonly|default)\s+)*"
     r"([^\W\d]\w{2,})(?:\s*:[^=\n]{0,80})?\s*=(?!=)"
 )
+_FLOOR_FROM = 0.15
+"""Of so little of a file nothing is worth more than what the query is about."""
+
 _MOST_WANTED = 4
 _MOST_DEFINITIONS = 3  # of one name; more say nothing about which is meant
 
 
 class SourceSegmenter:
-    """Statements as units, functions as parents.
+    """Statements as units, blocks of functions as parents.
 
     language: one of `GRAMMARS`. floor_share: the most of what is kept that signatures, imports and definitions may take
-    up. block_lines: lines outside of functions that share a parent, at most.
+    up. block_lines: lines that share a parent, at most.
     """
 
     def __init__(self, language: str = "python", floor_share: float = 0.3, block_lines: int = 12) -> None:
@@ -53,7 +56,7 @@ class SourceSegmenter:
             pieces = _with_foreign(pieces, view.foreign)
         units = _Units(rows, pieces, self.block_lines).made()
         style = comment_style(text, self.grammar.comment, rows.starts, view.numbers if view else None)
-        return Segment(text, "source", units, style, self.floor_share, divisible=False)
+        return Segment(text, "source", units, style, self.floor_share, floor_from=_FLOOR_FROM, divisible=False)
 
 
 def _pieces(bare: str, count: int, grammar: Grammar) -> list[Piece]:
@@ -156,17 +159,14 @@ class _Units:
         return tuple(required)
 
     def _parents(self) -> list[int]:
-        """Functions keep theirs; what stands outside of them is put together in blocks of neighbours."""
+        """Blocks of neighbours within a function; outside of one a blank line ends a block."""
         parents: list[int] = []
-        block, lines = max(piece.parent for piece in self._pieces), 0
+        block, lines, inside = 0, 0, 0
         for i, piece in enumerate(self._pieces):
             size = piece.last - piece.first + 1
-            if piece.parent:
-                parents.append(piece.parent)
-                lines = 0
-                continue
-            if not lines or lines + size > self._block_lines or self._texts[i - 1].endswith(("\n\n", "\n\r\n")):
-                block, lines = block + 1, 0
+            apart = not piece.parent and i > 0 and self._texts[i - 1].endswith(("\n\n", "\n\r\n"))
+            if piece.parent != inside or lines + size > self._block_lines or apart:
+                block, lines, inside = block + 1, 0, piece.parent
             lines += size
             parents.append(block)
         return parents

@@ -92,7 +92,8 @@ class _Cutter:
         elif value.held and size > self._limits.small_chars and depth < _DEEPEST:
             self._container(value, frame, parent, depth, path)
         else:
-            self._add(value.start, value.stop, parent or 0, () if frame is None else (frame,), path)
+            says = depth == 1 and self._outlined and not value.held and size <= self._limits.small_chars
+            self._add(value.start, value.stop, parent or 0, () if frame is None else (frame,), path, int(says))
 
     def _container(self, value: _Value, frame: int | None, parent: int | None, depth: int, path: str) -> None:
         around = () if frame is None else (frame,)

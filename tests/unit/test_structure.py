@@ -383,7 +383,7 @@ def test_order_without_floors_is_that_of_the_scores() -> None:
 
 
 def test_repeats_come_later_unless_they_stand_out() -> None:
-    units = tuple(Unit(i, i + 1, 0, repeats=i in (1, 3)) for i in range(4))
+    units = tuple(Unit(i, i + 1, 0, prior=-1.0 if i in (1, 3) else 0.0) for i in range(4))
     segment = Segment("abcd", "lines", units)
     assert keep_order(segment, np.array([0.0, 0.1, 0.2, 9.0]), np.ones(4)) == [3, 2, 0, 1]
 
@@ -492,7 +492,7 @@ def test_what_lines_are_worth_for_their_own_sake(line: str, floor: int) -> None:
 
 def test_lines_like_the_one_before_are_counted() -> None:
     segment = LogSegmenter().segment(FAILING)
-    assert sum(unit.repeats for unit in segment.units) == 298 + 19
+    assert sum(unit.prior < 0 for unit in segment.units) == 298 + 19
     shown = best(segment, "test_price[0] PASSED", 200)
     assert re.search(r"\n\[\.\.\. \d+ more like this omitted\]\n", shown)
 
