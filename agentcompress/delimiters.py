@@ -82,41 +82,43 @@ class LineStyle:
 class CommentStyle:
     """Code: a comment line of the language, at the indentation of the first line left out, that says which are gone.
 
-    opening, closing: around the words. numbers: of every line of the text, as a reader knows them; strictly rising.
+    opening, closing: around the words. numbered: the text shows the numbers of its lines, so that the neighbours say
+    which are gone.
     """
 
     opening: str
     closing: str
     line_starts: Sequence[int]
-    numbers: Sequence[int] | None = None
+    numbered: bool = False
 
     def gap(self, text: str, gap: Span) -> str:
-        """`# ... 14 lines omitted (120-133)`; inside a line the characters are counted instead."""
+        """`# ... 14 lines omitted (120-133)`, counted from 1; inside a line the characters are counted instead."""
         rows = whole_rows(text, gap, self.line_starts)
         if rows is None:
             return f"[... {gap.end - gap.start} chars omitted]"
         first, last = rows
         breaks = _line_break(text, gap) if text[gap.end - 1] == "\n" else ""
         lines = last - first + 1
-        a, b = (self.numbers[first], self.numbers[last]) if self.numbers else (first + 1, last + 1)
-        return f"{_indent(text, gap)}{self._say(lines, f'{a}-{b}' if lines > 1 else f'{a}')}{breaks}"
+        which = f"{first + 1}-{last + 1}" if lines > 1 else f"{last + 1}"
+        return f"{_indent(text, gap)}{self._say(lines, which)}{breaks}"
 
     def longest(self, text: str) -> str:
         """All lines, by their largest numbers."""
-        highest = max(10, self.numbers[-1] if self.numbers else len(self.line_starts))
+        highest = max(10, len(self.line_starts))
         return f"{' ' * _MOST_INDENT}{self._say(highest, f'{highest}-{highest}')}\n"
 
     def _say(self, lines: int, which: str) -> str:
-        return f"{self.opening} {lines} line{'' if lines == 1 else 's'} omitted ({which}){self.closing}"
+        place = "" if self.numbered else f" ({which})"
+        return f"{self.opening} {lines} line{'' if lines == 1 else 's'} omitted{place}{self.closing}"
 
 
 def comment_style(
-    text: str, comment: tuple[str, str], line_starts: Sequence[int], numbers: Sequence[int] | None = None
+    text: str, comment: tuple[str, str], line_starts: Sequence[int], *, numbered: bool = False
 ) -> CommentStyle:
     """A language's style, with a mark that the text does not contain. comment: what opens and closes one."""
     opening, closing = comment
     mark = unused_mark(text, (f"{opening} ...", f"{opening} …"), f"{opening} ... #{{}}:")
-    return CommentStyle(mark, f" {closing}" if closing else "", line_starts, numbers)
+    return CommentStyle(mark, f" {closing}" if closing else "", line_starts, numbered)
 
 
 class Part(NamedTuple):

@@ -26,6 +26,7 @@ from agentcompress.errors import InvalidInputError, TooLongError
 from agentcompress.evaluation import metrics
 from agentcompress.evaluation.tasks import EvalItem, Task
 from agentcompress.evaluation.variants import FULL, Variant
+from agentcompress.segmenters.listings import left_whole
 from agentcompress.targets import token_counter
 
 _WARM_UP = "The first sentence stands here. The second one stands behind it.\n" * 4
@@ -183,7 +184,8 @@ class Grid:
             self._make_cold(variant)
         started = time.perf_counter()
         compressor = self._compressors[variant.name, variant.draft]
-        result = compressor.compress_text(item.text, query=item.query, keep_rate=cell.keep_rate)
+        whole = item.tool_result and variant.config.segmenter == "auto" and left_whole(item.text)
+        result = compressor.compress_text(item.text, query=item.query, keep_rate=1.0 if whole else cell.keep_rate)
         took["compress_ms"] = (time.perf_counter() - started) * 1000
         row |= {"tokens_before": result.tokens_before, "tokens_after": result.tokens_after}
         row["evidence"] = item.evidence.kept(item.text, result.spans) if item.evidence else None

@@ -50,6 +50,7 @@ def cases(row: Mapping[str, Any]) -> Iterator[EvalItem]:
                 text=text,
                 query=next_action_query(task, action),
                 evidence=Evidence(strings=tuple(references)),
+                tool_result=True,
             )
 
 

@@ -114,6 +114,8 @@ def table(rows: Sequence[Mapping[str, Any]], timings: Sequence[Mapping[str, Any]
             parts.append(_markdown(f"{title}: mean of tasks ({against})", ["scorer", *_percent(measured.rates)], lines))
     if not parts:
         parts.append("Nothing was measured: these tasks have no evidence, and no target was given.\n")
+    if tokens := _tokens(rows):
+        parts.append(tokens)
     skipped = [row for row in rows if "skipped" in row]
     if skipped:
         parts.append(f"{len(skipped)} cells were skipped, e.g. {skipped[0]['item']}: {skipped[0]['skipped']}\n")
@@ -158,6 +160,27 @@ def _task_table(measured: Measured, task: str, title: str) -> str:
         f"{title}: {task} ({items} items; in brackets the paired difference to {against})",
         ["scorer", *_percent(measured.rates)],
         lines,
+    )
+
+
+def _tokens(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The share of all tokens that was kept, where somewhere it was more than was asked for."""
+    found: dict[tuple[str, tuple[str, str], float], list[tuple[int, int]]] = defaultdict(list)
+    for row in rows:
+        if "tokens_after" in row:
+            key = row["task"], (row["scorer"], row["draft"]), row["keep_rate"]
+            found[key].append((row["tokens_before"], row["tokens_after"]))
+    shares = {key: sum(after for _, after in kept) / sum(before for before, _ in kept) for key, kept in found.items()}
+    rates = sorted({rate for *_, rate in shares})
+    places = dict.fromkeys((task, way) for task, way, _ in shares)
+    lines = [
+        [task, _way(way), *(f"{share:.3f}" if (share := shares.get((task, way, r))) else "" for r in rates)]
+        for task, way in places
+    ]
+    if all(share <= 1.01 * rate for (_, _, rate), share in shares.items()):
+        return ""
+    return _markdown(
+        "Tokens kept, of all (results that are left whole count)", ["task", "scorer", *_percent(rates)], lines
     )
 
 

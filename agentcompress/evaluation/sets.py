@@ -77,6 +77,7 @@ def _case(row: Mapping[str, Any], number: int) -> EvalItem:
         text=row["text"],
         query=next_action_query(row["query"]["task"], row["query"]["action"]),
         evidence=Evidence(strings=tuple(row["references"])),
+        tool_result=True,
     )
 
 

@@ -44,7 +44,8 @@ class EvalItem:
 
     text: what is compressed; query: what for. before, behind: what stands around the text in the prompt, never
     compressed. evidence: falsy when only an answer tells. answers: right ones; metric: one of `metrics.NAMES`;
-    classes, dataset: see `metrics.score`. max_tokens: of an answer.
+    classes, dataset: see `metrics.score`. max_tokens: of an answer. tool_result: what a tool returned; some of that is
+    left whole (`segmenters.listings`).
     """
 
     id: str
@@ -58,6 +59,7 @@ class EvalItem:
     classes: tuple[str, ...] = ()
     dataset: str = ""
     max_tokens: int = 32
+    tool_result: bool = False
 
     def prompt(self, text: str) -> str:
         """The prompt with `text` (the item's, or what is left of it) as its context."""

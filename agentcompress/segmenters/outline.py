@@ -19,13 +19,13 @@ _ACTED_ON = re.compile(
     r"|slider|spinbutton|input|select)\b",
     re.IGNORECASE,
 )
-_ACTED_ON_PRIOR = 1.0
+_ACTED_ON_PRIOR = 2.0
 _TAB_WIDTH = 4
 
 
 @dataclass(frozen=True)
 class OutlineSegmenter:
-    """Lines as units; the largest branch of at most `branch_lines` lines that a line is in as its parent."""
+    """Lines as units; as many neighbouring branches as come to `branch_lines` lines have one parent."""
 
     branch_lines: int = 12
     max_line_chars: int = 2000
@@ -49,17 +49,16 @@ class OutlineSegmenter:
         return Segment(text, "outline", tuple(units))
 
     def _branches(self, depths: list[int]) -> list[int]:
-        """Number the branches: a new one where the next would be too large, or another begins higher up."""
+        """Number every line's block: a new one where it is full, or a branch that would fit into one does not fit."""
         sizes = _sizes(depths)
-        branches: list[int] = []
-        number, left = -1, 0
-        for row in range(len(depths)):
-            if left <= 0:
-                number += 1
-                left = sizes[row] if sizes[row] <= self.branch_lines else 1
-            branches.append(number)
-            left -= 1
-        return branches
+        blocks: list[int] = []
+        block, room = -1, 0
+        for size in sizes:
+            if room <= 0 or room < size <= self.branch_lines:
+                block, room = block + 1, self.branch_lines
+            blocks.append(block)
+            room -= 1
+        return blocks
 
 
 def _depths(rows: Rows) -> list[int]:

@@ -1,5 +1,6 @@
 """Prose: sentences, standing in paragraphs, under their headings. English-like scripts and CJK.
 
+A sentence that holds what is spelt like no word (a key, a hash, an identifier) comes before others where that is rare.
 Knows no code: a text that is not prose still tiles, but `lines` cuts it better.
 """
 
@@ -7,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agentcompress.config import checked_count
 from agentcompress.schema import Segment, Unit
@@ -43,6 +44,9 @@ _ALWAYS_GOES_ON = re.compile(
 )
 _LOOK_BACK_CHARS = 16
 _WRAPPED_LINE_CHARS = 60
+_NO_WORD = re.compile(r"(?<!\w)(?=\w*[^\W_]_[^\W_]|\w*[^\W\d_]\d\w*[^\W\d_])\w{8,}")
+_NO_WORD_PRIOR = 8.0  # nothing else in such a text can be as specific
+_RARE = 0.02  # of the sentences, three at least
 _HEADING = re.compile(r"#{1,6}[^\S\n]+\S.{0,200}|[^\n]{1,120}\n(?:={3,}|-{3,})[^\S\n]*")
 
 
@@ -71,7 +75,14 @@ class ProseSegmenter:
             units.extend(Unit(a, b, parent, heading) for a, b in itertools.pairwise(cuts))
             if is_heading:
                 heading = tuple(range(first, len(units)))
-        return Segment(text, "prose", tuple(units))
+        return Segment(text, "prose", tuple(_with_priors(text, units)))
+
+
+def _with_priors(text: str, units: list[Unit]) -> list[Unit]:
+    odd = {i for i, unit in enumerate(units) if _NO_WORD.search(text, unit.start, unit.end)}
+    if len(odd) > max(3, _RARE * len(units)):
+        return units
+    return [replace(unit, prior=_NO_WORD_PRIOR) if i in odd else unit for i, unit in enumerate(units)]
 
 
 def _paragraphs(text: str) -> list[tuple[int, int]]:

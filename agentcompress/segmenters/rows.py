@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
@@ -40,12 +39,10 @@ class Rows:
 class View:
     """What a viewer shows of a file. bare: the text without the viewer's numbers, row by row the same.
 
-    numbers: of the file's lines, for every row; a row without one has that of the row above. foreign: rows that are no
-    lines of the file (the viewer's own words), empty in `bare`.
+    foreign: rows that are no lines of the file (the viewer's own words), empty in `bare`.
     """
 
     bare: str
-    numbers: Sequence[int]
     foreign: frozenset[int]
 
 
@@ -57,7 +54,7 @@ def view_of(rows: Rows) -> View | None:
     following = sum(1 for a, b in itertools.pairwise(numbers) if b == a + 1)
     if len(numbers) < _LEAST_NUMBERED or min(len(numbers), following + 1) < _NUMBERED_SHARE * spoken:
         return None
-    bare, known, last = [], [], max(0, numbers[0] - 1)
+    bare: list[str] = []
     foreign = set()
     for row, match in enumerate(found):
         if match is None:
@@ -66,7 +63,5 @@ def view_of(rows: Rows) -> View | None:
             if line.strip():
                 foreign.add(row)
         else:
-            last = int(match.group(1))
             bare.append(rows[row][match.end() :])
-        known.append(last)
-    return View("".join(bare), known, frozenset(foreign))
+    return View("".join(bare), frozenset(foreign))

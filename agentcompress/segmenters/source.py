@@ -24,7 +24,7 @@ _ASSIGNED = re.compile(
     r"\s*(?:(?:export|const|let|var|static|final|public|private|protected|internal|pub|readonly|default)\s+)*"
     r"([^\W\d]\w{2,})(?:\s*:[^=\n]{0,80})?\s*=(?!=)"
 )
-_FLOOR_FROM = 0.15
+_FLOOR_FROM = 0.2
 """Of so little of a file nothing is worth more than what the query is about."""
 
 _MOST_WANTED = 4
@@ -55,7 +55,7 @@ class SourceSegmenter:
         if view and view.foreign:
             pieces = _with_foreign(pieces, view.foreign)
         units = _Units(rows, pieces, self.block_lines).made()
-        style = comment_style(text, self.grammar.comment, rows.starts, view.numbers if view else None)
+        style = comment_style(text, self.grammar.comment, rows.starts, numbered=view is not None)
         return Segment(text, "source", units, style, self.floor_share, floor_from=_FLOOR_FROM, divisible=False)
 
 

@@ -358,13 +358,12 @@ def test_a_view_of_part_of_a_file_is_seen_through() -> None:
     found = view_of(rows)
     assert found
     assert found.bare.splitlines()[1:] == body
-    assert found.numbers[1] == 10
     assert found.foreign == {0}
     segment = SourceSegmenter("python").segment(view)
     assert_sound(segment, view)
     shown = best(segment, "raise FileNotFoundError", 85)
     assert "    16\t    def read(self, name: str) -> str:\n" in shown
-    assert re.search(r"# \.\.\. \d+ lines omitted \(1\d-1\d\)", shown)
+    assert re.search(r"# \.\.\. \d+ lines omitted$", shown, re.MULTILINE)
 
 
 def test_order_takes_floors_up_to_their_share() -> None:
