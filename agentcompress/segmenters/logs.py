@@ -98,6 +98,9 @@ _SIGNS = (
 _TRACE_START = re.compile(
     r"^\s*(?:[|+]\s*)*Traceback \(most recent call last\)|^(?:Exception in thread|panic:|goroutine \d)"
 )
+_FRAME = re.compile(r"\s+(?:at\s\S|from\s\S+:\d+|\d+:\s+\S+::)")
+"""A frame of a JVM, .NET, JavaScript, Ruby or Rust stack, below the error it belongs to."""
+
 _TRACE_CHAIN = re.compile(r"^(?:During handling of the above|The above exception was|Caused by:|\s*\.\.\. \d+ more)")
 _TRACE_BODY = re.compile(
     r"^\s|^$|^\w[\w.]*(?:Error|Exception|Exit|Interrupt|Warning|Failure)\b|^goroutine|^\S+\(.*\)\s*$"
@@ -215,18 +218,27 @@ def _traces(bare: Sequence[str]) -> Iterator[tuple[int, int]]:
     """Rows of tracebacks that stay together, first and last; of a long one the beginning and the end."""
     row = 0
     while row < len(bare):
-        if not _TRACE_START.match(bare[row]):
+        stack = _heads_frames(bare, row)
+        if not stack and not _TRACE_START.match(bare[row]):
             row += 1
             continue
         last = _trace_end(bare, row)
         if last - row < _MOST_TRACE_ROWS and sum(map(len, bare[row : last + 1])) < _MOST_TRACE_CHARS:
             yield row, last
-        else:  # row by row, but for its end
+        elif not stack:  # row by row, but for its end; of a stack the errors above the frames are enough
             tail = last
             while tail - 1 > row and last - tail < _TAIL_TRACE_ROWS and sum(map(len, bare[tail - 1 : last + 1])) < 900:
                 tail -= 1
             yield tail, last
         row = last + 1
+
+
+def _heads_frames(bare: Sequence[str], row: int) -> bool:
+    """Whether a row is an error that a stack of frames stands below."""
+    below = bare[row + 1] if row + 1 < len(bare) else ""
+    if not below[:1].isspace() or not bare[row].strip():
+        return False
+    return _FRAME.match(below) is not None and _FRAME.match(bare[row]) is None
 
 
 def _trace_end(bare: Sequence[str], start: int) -> int:
@@ -242,6 +254,6 @@ def _trace_end(bare: Sequence[str], start: int) -> int:
             last = row
             closes = not line[0].isspace() and not chained
             following = next((text for text in bare[row + 1 : row + 3] if text.strip()), "")
-            if closes and not (_TRACE_CHAIN.match(following) or following.startswith("\tat ")):
+            if closes and not (_TRACE_CHAIN.match(following) or _FRAME.match(following)):
                 break
     return last

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field, replace
 from agentcompress.config import checked_count, checked_weight
 from agentcompress.delimiters import unused_mark
 from agentcompress.schema import Segment, Span, Unit
+from agentcompress.segmenters.json_strings import string_cuts
 from agentcompress.segmenters.lines import LineSegmenter
 
 _TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{},:]|[^\s\[\]{},:"]+', re.DOTALL)
-_ATOM_END = re.compile(r"(?:\\n|[ ,;:.])(?=[^\\]|\\[^u])")
 _SPACE = re.compile(r"\s*")
 _DEEPEST = 100
 _NAMED_KEYS, _NAMED_CHARS = 4, 40
@@ -115,7 +115,7 @@ class _Cutter:
     def _string(self, value: _Value, frame: int | None, parent: int, path: str) -> None:
         """A long string: its beginning, pieces of its middle, its end."""
         around = () if frame is None else (frame,)
-        cuts = _string_cuts(self._text, value.value + 1, value.end - 1, self._limits.small_chars)
+        cuts = string_cuts(self._text, value.value + 1, value.end - 1, self._limits.small_chars)
         if len(cuts) < 2:
             self._add(value.start, value.stop, parent, around, path)
             return
@@ -275,23 +275,3 @@ def _set_stops(root: _Value) -> None:
         if value.held:
             value.held[-1].stop = value.held[-1].end
         waiting.extend(value.held)
-
-
-def _string_cuts(text: str, start: int, end: int, limit_chars: int) -> list[int]:
-    """Places inside a string, never inside an escape, about `limit_chars` apart."""
-    cuts: list[int] = []
-    at = start
-    for match in _ATOM_END.finditer(text, start, end):
-        escaped = _escaped(text, match.start(), start)
-        if not escaped and match.end() - at >= limit_chars // 2 and end - match.end() >= limit_chars // 2:
-            cuts.append(match.end())
-            at = match.end()
-    return cuts
-
-
-def _escaped(text: str, at: int, start: int) -> bool:
-    """Whether an odd number of backslashes stands right before a character."""
-    first = at
-    while first > start and text[first - 1] == "\\":
-        first -= 1
-    return (at - first) % 2 == 1

@@ -667,3 +667,59 @@ def test_what_is_called_by_its_name_is_kept_first(tiny_draft: str) -> None:
     result = Compressor(config).compress_text(text, query="users.117.email", target_tokens=80)
     assert "4329@example.com" in result.text
     json.loads(result.text)
+
+
+STACKS = {
+    "java": """Exception in thread "main" java.lang.IllegalStateException: no price for 17
+\tat shop.Price.of(Price.java:41)
+\tat shop.Main.main(Main.java:9)
+Caused by: java.util.NoSuchElementException: 17
+\tat shop.Table.get(Table.java:12)
+\t... 2 more""",
+    "javascript": """TypeError: Cannot read properties of undefined (reading 'price')
+    at total (/srv/shop/cart.js:17:22)
+    at Object.<anonymous> (/srv/shop/main.js:4:1)
+    at node:internal/main/run_main_module:23:47""",
+    "dotnet": """System.InvalidOperationException: no price for 17
+   at Shop.Price.Of(Int32 id) in /srv/Price.cs:line 41
+   at Shop.Program.Main(String[] args)""",
+    "ruby": """cart.rb:12:in `total': undefined method `price' for nil (NoMethodError)
+\tfrom main.rb:4:in `run'
+\tfrom main.rb:9:in `<main>'""",
+}
+
+
+@pytest.mark.parametrize("language", STACKS)
+def test_a_stack_of_frames_stays_together(language: str) -> None:
+    around = "".join(f"12:00:{i % 60:02d} INFO request {i} served\n" for i in range(60))
+    text = f"{around}{STACKS[language]}\n{around}"
+    segment = LogSegmenter().segment(text)
+    assert_sound(segment, text)
+    (unit,) = (unit for unit in segment.units if STACKS[language][:20] in text[unit.start : unit.end])
+    assert text[unit.start : unit.end].rstrip("\n") == STACKS[language]
+    assert unit.floor >= logs.ERROR
+    assert STACKS[language] in kept(segment, 200).rendered.text
+
+
+def test_of_a_long_stack_the_errors_are_floors() -> None:
+    frames = "".join(f"\tat shop.Deep.call{i}(Deep.java:{i})\n" for i in range(60))
+    text = f"java.lang.Error: outer\n{frames}Caused by: java.io.IOException: disk\n{frames}"
+    segment = LogSegmenter().segment(text)
+    floors = [text[unit.start : unit.end] for unit in segment.units if unit.floor == logs.ERROR]
+    assert floors == ["java.lang.Error: outer\n", "Caused by: java.io.IOException: disk\n"]
+
+
+def test_a_long_string_without_words_loses_its_middle() -> None:
+    text = json.dumps({"name": "logo.png", "data": "iVBORw0KGgo" * 400, "odd": "\u20ac\U0001f600" * 300})
+    assert "\\ud83d\\ude00" in text
+    segment = JsonSegmenter().segment(text)
+    assert_sound(segment, text)
+    for seed in range(6):
+        shown = kept(segment, 400, seed).rendered.text
+        read = json.loads(shown)
+        assert len(shown) < 0.5 * len(text)
+        assert read.get("data", "iVBOR").startswith("iVBOR")
+        assert read.get("odd", "\u20ac\U0001f600").startswith("\u20ac\U0001f600")
+        shown.encode("utf-8")
+        json.dumps(read, ensure_ascii=False).encode("utf-8")  # no half of a character is left
+    assert "chars omitted]" in shown
