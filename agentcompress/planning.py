@@ -23,12 +23,14 @@ RAW_CACHED = "at or before a cache marker"
 RAW_SMALL = "under min_tokens"
 RAW_WHOLE = "nothing would be cut, or nothing left"
 
+_HINT_CHARS = 200
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A block that may be compressed: where it stands, its text, its query, and why it must stay raw, if it must.
 
-    hint: the tool's call it answers, which may name a file.
+    hint: the tool's call it answers, or what stands right before it in a user's message; either may name a file.
     """
 
     address: Address
@@ -62,7 +64,7 @@ def plan(messages: Sequence[Any], parts: Sequence[TextPart], min_tokens: int, co
                 kind="context" if part.role == "user" else "tool",
                 tool=part.tool,
                 query=_query(request, part),
-                hint=_call(part),
+                hint=_call(part) or part.text[max(0, span.start - _HINT_CHARS) : span.start],
                 key=block_key(prefixes[part.address.message], part.address.part, span.start),
                 tokens=tokens,
                 raw_because=raw,

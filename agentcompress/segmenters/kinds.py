@@ -47,6 +47,11 @@ _REPORT = re.compile(
 _COMPLAINT = re.compile(
     r"\S*(?:ERROR|WARNING|FAIL|error|warning|fatal)\b:? |\S+:\d+:\d+: |make(?:\[\d+\])?: |Collecting \w|gcc |cc "
 )
+_PROGRESS = re.compile(
+    r"\s*(?:copying|creating|adding|writing|running|building|byte-compiling|Building|Collecting|Compiling|Checking|Cloning"
+    r"|Downloading|Fetching|Get:\d|Hit:\d|Installing|Linking|Preparing|Processing|Requirement already|Running|Selecting"
+    r"|Setting up|Step \d|Unpacking|Using cached|> Task|npm |\[\s*\d+(?:/\d+|%)\]|#\d+ |==> |--> )"
+)
 _PATH = re.compile(r"\s*(?:[│├└─ ]*)?[\w.@~+-]*(?:/[\w.@~+ -]+)+/?$|\s*[\w.@+-]+/?$")
 _TREE = re.compile(r"\s*\[\d+\] \w+|\s*(?:StaticText|RootWebArea) '|\s*[│├└|`]|\s*- \w+( \".*\")?( \[\w+=|:|$)")
 _LS = re.compile(r"[-dlbcps][rwxsStT-]{9}[.+@]?\s+\d+\s")
@@ -95,6 +100,8 @@ _EVIDENCE = {
 """What lines of languages look like that would take any text for their own."""
 
 _LEAST_EVIDENCE = {"html": 0.4, "yaml": 0.8, "toml": 0.8, "css": 0.4, "sql": 0.2, "bash": 0.05}
+_DIGITS = re.compile(r"\d+")
+_OFTEN = 5  # lines that differ in numbers alone are a machine's
 _CODE_SHARE = 0.08
 _MOST_BROKEN, _LEAST_BROKEN = 0.3, 0.02
 """The share of code that may not parse; of what may as well be a log, which quotes code."""
@@ -169,7 +176,7 @@ def kind_of(text: str, hint: str = "", *, fences: bool = True) -> Kind:
     diff = _is_diff(lines)
     marked = diff or (fences and len(_FENCE.findall(part)) >= 2)
     said = len(_REPORT.findall(part)) / len(lines)  # code quotes a traceback, too
-    report = max(30 * said, _share(_STAMP, lines), 6 * _share(_COMPLAINT, lines)) > 0.3
+    report = max(30 * said, _share(_STAMP, lines), 6 * _share(_COMPLAINT, lines), _share(_PROGRESS, lines)) > 0.3
     language = _language(_beginning(text, seen_through=view is not None), lines, hint, sure=not (report or marked))
     if language:
         return Kind("source", {"language": language})
@@ -208,6 +215,9 @@ def _shape(part: str, lines: list[str]) -> str:
         return "matches"
     if _is_table(lines):
         return "table"
+    templates = Counter(_DIGITS.sub("0", line) for line in lines)
+    if sum(often for often in templates.values() if often >= _OFTEN) > 0.5 * len(lines):
+        return "log"
     return detect(part)
 
 

@@ -105,7 +105,7 @@ _TRACE_CHAIN = re.compile(r"^(?:During handling of the above|The above exception
 _TRACE_BODY = re.compile(
     r"^\s|^$|^\w[\w.]*(?:Error|Exception|Exit|Interrupt|Warning|Failure)\b|^goroutine|^\S+\(.*\)\s*$"
 )
-_MOST_TRACE_ROWS, _MOST_TRACE_CHARS = 30, 1800
+_MOST_TRACE_ROWS, _MOST_TRACE_CHARS, _LEAST_TRACE_CHARS = 30, 1800, 600
 _SEEN_CHARS = 400
 _TAIL_TRACE_ROWS = 12
 _REPEATED = -1.0  # its prior
@@ -215,7 +215,8 @@ def _floor(line: str) -> int:
 
 
 def _traces(bare: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """Rows of tracebacks that stay together, first and last; of a long one the beginning and the end."""
+    """Rows of tracebacks that stay together, first and last; of a long one the end."""
+    most_chars = min(_MOST_TRACE_CHARS, max(_LEAST_TRACE_CHARS, sum(map(len, bare)) // 20))
     row = 0
     while row < len(bare):
         stack = _heads_frames(bare, row)
@@ -223,11 +224,15 @@ def _traces(bare: Sequence[str]) -> Iterator[tuple[int, int]]:
             row += 1
             continue
         last = _trace_end(bare, row)
-        if last - row < _MOST_TRACE_ROWS and sum(map(len, bare[row : last + 1])) < _MOST_TRACE_CHARS:
+        if last - row < _MOST_TRACE_ROWS and sum(map(len, bare[row : last + 1])) < most_chars:
             yield row, last
         elif not stack:  # row by row, but for its end; of a stack the errors above the frames are enough
             tail = last
-            while tail - 1 > row and last - tail < _TAIL_TRACE_ROWS and sum(map(len, bare[tail - 1 : last + 1])) < 900:
+            while (
+                tail - 1 > row
+                and last - tail < _TAIL_TRACE_ROWS
+                and sum(map(len, bare[tail - 1 : last + 1])) < most_chars // 2
+            ):
                 tail -= 1
             yield tail, last
         row = last + 1
@@ -244,8 +249,10 @@ def _heads_frames(bare: Sequence[str], row: int) -> bool:
 def _trace_end(bare: Sequence[str], start: int) -> int:
     """The last row of a traceback that starts at a row: its exception's line, causes included."""
     last = row = start
+    indent = len(bare[start]) - len(bare[start].lstrip())
     while row + 1 < len(bare):
         line = bare[row + 1]
+        line = line[indent:] if line[:indent].isspace() else line
         chained = _TRACE_CHAIN.match(line) or _TRACE_START.match(line)
         if not chained and not _TRACE_BODY.match(line):
             break
