@@ -1,0 +1,124 @@
+"""Which language code is written in: what names it, what its lines look like, and whether it parses."""
+
+from __future__ import annotations
+
+import re
+
+from agentcompress.segmenters.detect import code_share
+from agentcompress.segmenters.grammars import GRAMMARS, language_of_fence, language_of_file
+
+_NAME = re.compile(r"[\w./\\~+-]{2,200}")
+_SHEBANG = re.compile(r"#!\s*\S*?/(?:env\s+)?(\w+?)[\d.]*\s")
+_MARKUP = re.compile(r"\s*(?:<\?xml|<!doctype html|<html\b)", re.IGNORECASE)
+_KEY = re.compile(r"\s*(?:- )?[\w.\"'/-]+:(?:\s|$)|\s*- \S|\s*#|---")
+_FEATURES: dict[str, re.Pattern[str]] = {
+    "python": re.compile(r"^\s*(?:(?:async )?def \w+\(.*|class \w+.*:|from [\w.]+ import |import \w+|elif .*:|@\w+)"),
+    "javascript": re.compile(
+        r"^\s*(?:const|let|var|function|export|import .* from|class \w+ (?:extends|\{)|module\.exports)\b"
+    ),
+    "typescript": re.compile(
+        r"^\s*(?:export )?(?:interface \w+|type \w+ =|enum \w+|declare )|^\s*\w+\??: (?:string|number|boolean)\b"
+    ),
+    "java": re.compile(r"^\s*(?:(?:public|private|protected)\s.*[({;]|package [\w.]+;|import [\w.]+;|@Override)"),
+    "go": re.compile(r"^(?:func |package \w+$|type \w+ (?:struct|interface)|import \()|:= "),
+    "rust": re.compile(r"^\s*(?:pub (?:fn|struct|enum|mod|use)|fn \w+|impl\b|use [\w:]+|let mut |#\[|match .*\{)"),
+    "c": re.compile(
+        r"^\s*#\s*(?:include|define|ifdef|ifndef|endif)\b|^(?:static |const |unsigned )?\w+ \*?\w+\(.*\)\s*\{?$"
+    ),
+    "cpp": re.compile(r"^\s*(?:namespace \w+|template\s*<|using namespace|std::|class \w+\s*[:{]|virtual )|\w+::\w+\("),
+    "csharp": re.compile(
+        r"^\s*(?:using [\w.]+;|namespace [\w.]+|(?:public|private|internal) .*(?:\{ get|class |void |async ))"
+    ),
+    "ruby": re.compile(
+        r"^\s*(?:def [\w.]+[?!]?(?:\(.*\))?\s*$|end$|require ['\"]|module [A-Z]|class [A-Z]\w*( <.*)?$|attr_\w+ :)"
+    ),
+    "php": re.compile(r"^\s*(?:<\?php|\$\w+ = |(?:public |private )?function \w+\(|namespace [\w\\]+;|use [\w\\]+;)"),
+    "kotlin": re.compile(r"^\s*(?:(?:override |private |suspend )?fun \w+|val \w+|data class |import [\w.]+$)"),
+    "swift": re.compile(
+        r"^\s*(?:(?:public |private )?func \w+|let \w+|guard |import \w+$|extension \w+|struct \w+.*\{)"
+    ),
+    "bash": re.compile(r"^\s*(?:if \[|fi$|done$|then$|esac$|echo |export \w+=|\w+=\$|local \w+)"),
+    "sql": re.compile(r"^\s*(?:SELECT|INSERT|UPDATE|CREATE|ALTER|DROP|FROM|WHERE|JOIN|DELETE)\b", re.IGNORECASE),
+    "css": re.compile(r"^\s*(?:[.#@]?[\w-]+(?:[ ,>:.#\w-]*)\{|[\w-]+:\s.*;)\s*$"),
+}
+_EVIDENCE = {
+    "html": re.compile(r".*<[a-zA-Z!/][^<>]*>?"),
+    "yaml": _KEY,
+    "toml": re.compile(r"\s*(?:\[.*\]|[\w.\"-]+\s*=|#|\]|\"|')"),
+    "css": _FEATURES["css"],
+    "sql": _FEATURES["sql"],
+    "bash": _FEATURES["bash"],
+}
+"""What lines of languages look like that would take any text for their own."""
+
+_LEAST_EVIDENCE = {"html": 0.4, "yaml": 0.8, "toml": 0.8, "css": 0.4, "sql": 0.2, "bash": 0.05}
+_HINT_CHARS = 4000
+LOOKED_AT_CHARS = 300  # of a line
+_CODE_SHARE = 0.08
+_LESS_LIKELY = 0.1
+"""How much less broken the code must be in a language that its lines look less like."""
+
+_MOST_BROKEN, _LEAST_BROKEN = 0.3, 0.02
+"""The share of code that may not parse; of what may as well be a log, which quotes code."""
+
+PARSED_CHARS = 60_000
+
+
+def language_of(part: str, lines: list[str], hint: str, *, sure: bool) -> str | None:
+    """The language of code, or None: what a hint says, a shebang or the content, if it parses well enough.
+
+    part: its beginning; lines: of a sample of it. sure: that it can be nothing else that quotes code, a log or a diff,
+    say; else it must be named, and parse.
+    """
+    named = [language for name in _NAME.findall(hint[:_HINT_CHARS]) if (language := language_of_file(name))]
+    shebang = _SHEBANG.match(part[:LOOKED_AT_CHARS])
+    if shebang and (language := language_of_fence(shebang.group(1))):
+        named.insert(0, language)
+    if _MARKUP.match(part[:LOOKED_AT_CHARS]):
+        named.insert(0, "html")
+    looks = code_share(part) > _CODE_SHARE
+    guessed = _guessed(lines) if sure else []
+    candidates = [
+        name
+        for name in dict.fromkeys([*named[:3], *guessed])
+        if shebang or (_evident(name, lines) if name in _EVIDENCE else looks)
+    ]
+    broken = {name: _broken(part, name) for name in candidates[:4]}
+    fitting = [name for name, share in broken.items() if share <= (_MOST_BROKEN if sure else _LEAST_BROKEN)]
+    of_names = next((name for name in fitting if name in named), None)
+    return of_names or min(fitting, key=lambda name: broken[name] + _LESS_LIKELY * fitting.index(name), default=None)
+
+
+def _evident(language: str, lines: list[str]) -> bool:
+    return share_of(_EVIDENCE[language], lines) > _LEAST_EVIDENCE[language]
+
+
+def _guessed(lines: list[str]) -> list[str]:
+    """Languages that a text's lines look like, the likeliest first."""
+    found = {name: sum(1 for line in lines if feature.search(line)) for name, feature in _FEATURES.items()}
+    best = sorted(found, key=lambda name: -found[name])[:2]
+    likely = [name for name in best if found[name] >= max(2, 0.02 * len(lines))]
+    if len(lines) > 4 and share_of(_KEY, lines) > 0.95:
+        likely.insert(0, "yaml")
+    return likely
+
+
+def _broken(part: str, language: str) -> float:
+    """The share of a text's characters in what tree-sitter takes for errors."""
+    source = part.encode("utf-8", "replace")
+    broken, waiting = 0, [GRAMMARS[language].parse(source).root_node]
+    while waiting:
+        node = waiting.pop()
+        if node.type == "ERROR":
+            inner = sum(
+                child.end_byte - child.start_byte for child in node.children if child.is_named and child.children
+            )
+            broken += max(0, node.end_byte - node.start_byte - inner)
+        elif node.has_error:
+            waiting.extend(node.children)
+    return broken / max(1, len(source))
+
+
+def share_of(pattern: re.Pattern[str], lines: list[str]) -> float:
+    """The share of lines that begin like this."""
+    return sum(1 for line in lines if pattern.match(line)) / len(lines)
