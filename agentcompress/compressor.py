@@ -134,7 +134,7 @@ class Compressor:
         return receipt, decision.text
 
     def _new_decision(self, block: Plan, target: str, keep_rate: float, on_error: str) -> Decision:
-        whole = block.raw_because or (left_whole(block.text) if self.config.segmenter == "auto" else None)
+        whole = block.raw_because or self._left_whole(block)
         if whole:
             return Decision.raw(whole, block.tokens)
         try:
@@ -149,6 +149,10 @@ class Compressor:
         if not result.text.strip() or result.text == block.text:  # some providers refuse empty texts
             return Decision.raw(RAW_WHOLE, block.tokens)
         return Decision(result.text, None, result.tokens_before, result.tokens_after, self.config.scorer)
+
+    def _left_whole(self, block: Plan) -> str | None:
+        """Why a tool's result is not cut, whatever it costs."""
+        return left_whole(block.text) if block.kind == "tool" and self.config.segmenter == "auto" else None
 
     def _budget(self, keep_rate: float | None, target_tokens: int | None, tokens_before: int) -> tuple[int, float]:
         """The budget in target tokens, and as a share of the text."""

@@ -46,7 +46,7 @@ class _Order:
     """Takes from the floors whenever their share of what was taken so far allows the next one, else by rank.
 
     What a twentieth of the text would allow them, they may take from the start, endings before all else, unless the
-    segment says that floors come later.
+    segment says that floors come later; what kept units want does not wait for that.
     """
 
     def __init__(self, segment: Segment, scores: np.ndarray, costs: np.ndarray) -> None:
@@ -88,7 +88,7 @@ class _Order:
                 self._floors.popleft()
                 continue
             units, cost = self._missing(self._floors[0])
-            self._enough = self._needed(cost)
+            self._enough = max(self._from, self._needed(cost))
             if self._enough <= self._total or cost > self._largest:
                 i = self._floors.popleft()
                 if cost <= self._largest:  # else it waits for its rank
@@ -104,7 +104,7 @@ class _Order:
     def _needed(self, cost: float) -> float:
         """How much must have been taken before floors may take so much more."""
         wanted = (self._of_floors + cost) / self._segment.floor_share
-        return self._from if wanted <= self._ahead else max(self._from, wanted - cost)
+        return 0.0 if wanted <= self._ahead else wanted - cost
 
     def _take(self, unit: int, units: list[int]) -> None:
         self._listed.add(unit)

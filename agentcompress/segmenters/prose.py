@@ -1,6 +1,6 @@
 """Prose: sentences, standing in paragraphs, under their headings. English-like scripts and CJK.
 
-A sentence that holds what is spelt like no word (a key, a hash, an identifier) comes before others where that is rare.
+A sentence that holds what is spelt like no word (a key, a hash, a token) comes before others where that is rare.
 Knows no code: a text that is not prose still tiles, but `lines` cuts it better.
 """
 
@@ -44,7 +44,7 @@ _ALWAYS_GOES_ON = re.compile(
 )
 _LOOK_BACK_CHARS = 16
 _WRAPPED_LINE_CHARS = 60
-_NO_WORD = re.compile(r"(?<!\w)(?=\w*[^\W_]_[^\W_]|\w*[^\W\d_]\d\w*[^\W\d_])\w{8,}")
+_NO_WORD = re.compile(r"(?<!\w)(?=(?:\w*?[^\W\d_]\d){2})\w{8,}")  # digits among its letters, twice
 _NO_WORD_PRIOR = 8.0  # nothing else in such a text can be as specific
 _RARE = 0.02  # of the sentences, three at least
 _HEADING = re.compile(r"#{1,6}[^\S\n]+\S.{0,200}|[^\n]{1,120}\n(?:={3,}|-{3,})[^\S\n]*")
