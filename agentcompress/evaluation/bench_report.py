@@ -22,6 +22,12 @@ _FIGURES = {
     "callers_at_once_over_in_a_row": "16 callers of 4k tokens at once, over one after the other",
     "kv_bytes_per_token": "cache memory of a draft token, bytes",
     "peak_rss_bytes": "memory of the process at the longest, bytes",
+    "segment_code_s_per_mb": "seconds to cut a megabyte of Python",
+    "segment_code_growth": "time of ten megabytes over that of one",
+    "segment_log_s_per_mb": "seconds to cut a megabyte of a log",
+    "segment_log_growth": "time of ten megabytes over that of one",
+    "segment_json_s_per_mb": "seconds to cut a megabyte of JSON Lines",
+    "segment_json_growth": "time of ten megabytes over that of one",
 }
 
 

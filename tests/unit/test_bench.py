@@ -14,7 +14,7 @@ from agentcompress.cli import main
 from agentcompress.drafts import load
 from agentcompress.drafts.runtime import DraftRuntime
 from agentcompress.errors import InvalidInputError, PluginError
-from agentcompress.evaluation import bench, bench_report, rivals
+from agentcompress.evaluation import bench, bench_report, bench_structure, rivals
 from agentcompress.evaluation.passages import passage
 
 KEYS = [
@@ -26,6 +26,7 @@ KEYS = [
     "kv_bytes_per_token",
     "peak_rss_bytes",
     "callers_at_once_over_in_a_row",
+    *(f"segment_{kind}_{figure}" for kind in ("code", "log", "json") for figure in ("s_per_mb", "growth")),
 ]
 
 
@@ -35,6 +36,7 @@ def report(tiny_draft: str) -> bench.BenchReport:
         patch.setattr(rivals, "_SLICE_S", 0.01)
         patch.setattr(rivals, "_SIZES", [(64, 64, 64), (128, 64, 64)])
         patch.setattr(bench, "_CALLER_TOKENS", 300)
+        patch.setattr(bench_structure, "SIZES", (20_000, 200_000))
         return bench.Bench(tiny_draft, (1024, 8192, 16_384, 32_768, 65_536)).run()
 
 
