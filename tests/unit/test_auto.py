@@ -10,6 +10,7 @@ import pytest
 from agentcompress import CompressConfig, Compressor, plugins
 from agentcompress.errors import PluginError
 from agentcompress.segmenters import kinds
+from agentcompress.segmenters.lines import LineSegmenter
 from agentcompress.segmenters.listings import RAW_LISTING, RAW_SHORT, left_whole
 from examples import ini_segmenter
 from tests.fakes import BrokenSegmenter, conversation
@@ -117,3 +118,12 @@ def test_what_loses_everything_when_it_loses_anything_is_left_whole(text: str, r
     assert block.reason == reason
     (block,) = compressor(segmenter="lines").compress(conversation(text)).receipt.blocks
     assert block.reason is None
+
+
+def test_what_stands_before_a_pasted_block_is_its_hint(monkeypatch: pytest.MonkeyPatch) -> None:
+    hints = []
+    monkeypatch.setattr(kinds, "segmenter_for", lambda text, hint, config: hints.append(hint) or LineSegmenter())
+    text = f'Why does it fail?\n\n<file path="app/main.ts">\n{MANY}</file>'
+    compressor().compress([{"role": "user", "content": text}])
+    assert len(hints) == 1
+    assert hints[0].endswith('<file path="app/main.ts">\n')
