@@ -52,13 +52,15 @@ def select(
     """
     costs = _costs(segment, counter)
     order = keep_order(segment, _checked(segment, scores), costs)
-    if not segment.divisible:  # one that never fits must not stand in the way of those behind it
-        order = [i for i in order if costs[missing(segment, i, ())].sum() <= budget]
-    best = _Pool(segment, order, costs, counter, style).best(budget)
-    if best:
-        return best
     if segment.divisible:
-        return _beginning(segment, order[0], budget, counter, style)
+        best = _Pool(segment, order, costs, counter, style).best(budget)
+        return best or _beginning(segment, order[0], budget, counter, style)
+    order = _affordable(segment, order, costs, budget)
+    while order:
+        best = _Pool(segment, order, costs, counter, style).best(budget)
+        if best:
+            return best
+        order = order[1:]  # what is first fits, but not with its delimiters
     return _nothing(segment, budget, counter, style)
 
 
@@ -76,6 +78,16 @@ def _checked(segment: Segment, scores: np.ndarray) -> np.ndarray:
     if scores.shape != (units,) or not np.isfinite(scores).all():
         raise ScoringError(f"a scorer must give one finite score for each of {units} units, got shape {scores.shape}")
     return scores
+
+
+def _affordable(segment: Segment, order: list[int], costs: np.ndarray, budget: int) -> list[int]:
+    """Units that fit with all they require: one that never does must not stand in the way of those behind it."""
+    around: dict[tuple[int, ...], float] = {(): 0.0}
+    for unit in segment.units:
+        if unit.requires not in around:
+            needed = {i for required in unit.requires for i in missing(segment, required, ())}
+            around[unit.requires] = float(costs[list(needed)].sum())
+    return [i for i in order if costs[i] + around[segment.units[i].requires] <= budget]
 
 
 def _costs(segment: Segment, counter: TokenCounter) -> np.ndarray:

@@ -19,13 +19,15 @@ class Grammar:
     """A language.
 
     containers: nodes any of whose children may go without breaking the syntax, as long as a child goes whole.
-    lists: the same for children that commas separate; the last one stays.
+    lists: the same for children that commas separate; the last one stays. clauses: nodes that may go whole wherever
+    they stand.
     """
 
     name: str
     comment: tuple[str, str]
     containers: frozenset[str]
     lists: frozenset[str] = frozenset()
+    clauses: frozenset[str] = frozenset()
 
     def parse(self, source: bytes) -> Any:
         """Return tree-sitter's tree."""
@@ -34,12 +36,12 @@ class Grammar:
         return get_parser(self.name).parse(source)  # pyrefly: ignore[bad-argument-type]
 
 
-def _grammar(name: str, comment: tuple[str, str], containers: str, lists: str = "") -> Grammar:
-    return Grammar(name, comment, frozenset(containers.split()), frozenset(lists.split()))
+def _grammar(name: str, comment: tuple[str, str], containers: str, lists: str = "", clauses: str = "") -> Grammar:
+    return Grammar(name, comment, *(frozenset(types.split()) for types in (containers, lists, clauses)))
 
 
 _SCRIPT = "program statement_block class_body switch_body switch_case switch_default jsx_element jsx_fragment"
-_SCRIPT_LISTS = "array object named_imports export_clause"
+_SCRIPT_LISTS = "array object named_imports export_clause arguments"
 _C = (
     "translation_unit compound_statement declaration_list field_declaration_list case_statement preproc_if "
     "preproc_ifdef preproc_else preproc_elif"
@@ -48,7 +50,13 @@ _C = (
 GRAMMARS: dict[str, Grammar] = {
     grammar.name: grammar
     for grammar in (
-        _grammar("python", _HASH, "module block", "list dictionary set tuple"),
+        _grammar(
+            "python",
+            _HASH,
+            "module block",
+            "list dictionary set tuple argument_list",
+            "elif_clause else_clause except_clause",
+        ),
         _grammar("javascript", _SLASHES, _SCRIPT, _SCRIPT_LISTS),
         _grammar("typescript", _SLASHES, f"{_SCRIPT} interface_body object_type", f"{_SCRIPT_LISTS} enum_body"),
         _grammar("tsx", _SLASHES, f"{_SCRIPT} interface_body object_type", f"{_SCRIPT_LISTS} enum_body"),
@@ -57,7 +65,7 @@ GRAMMARS: dict[str, Grammar] = {
             _SLASHES,
             "program class_body interface_body annotation_type_body enum_body_declarations block constructor_body "
             "switch_block switch_block_statement_group",
-            "array_initializer",
+            "array_initializer argument_list",
         ),
         _grammar(
             "go",
@@ -65,16 +73,16 @@ GRAMMARS: dict[str, Grammar] = {
             "source_file block statement_list field_declaration_list interface_type import_spec_list const_declaration "
             "var_declaration var_spec_list type_declaration expression_switch_statement type_switch_statement "
             "select_statement expression_case type_case communication_case default_case",
-            "literal_value",
+            "literal_value argument_list",
         ),
         _grammar(
             "rust",
             _SLASHES,
             "source_file block declaration_list match_block",
-            "field_declaration_list enum_variant_list array_expression use_list field_initializer_list",
+            "field_declaration_list enum_variant_list array_expression use_list field_initializer_list arguments",
         ),
-        _grammar("c", _SLASHES, _C, "initializer_list enumerator_list"),
-        _grammar("cpp", _SLASHES, _C, "initializer_list enumerator_list"),
+        _grammar("c", _SLASHES, _C, "initializer_list enumerator_list argument_list"),
+        _grammar("cpp", _SLASHES, _C, "initializer_list enumerator_list argument_list"),
         _grammar(
             "csharp",
             _SLASHES,
@@ -88,9 +96,13 @@ GRAMMARS: dict[str, Grammar] = {
             "program compound_statement declaration_list switch_block enum_declaration_list case_statement",
             "array_creation_expression",
         ),
-        _grammar("kotlin", _SLASHES, "source_file class_body statements block"),
-        _grammar("swift", _SLASHES, "source_file class_body protocol_body statements"),
-        _grammar("bash", _HASH, "program compound_statement do_group"),
+        _grammar("kotlin", _SLASHES, "source_file class_body statements block when_expression"),
+        _grammar("swift", _SLASHES, "source_file class_body protocol_body statements switch_statement"),
+        _grammar(
+            "bash",
+            _HASH,
+            "program compound_statement do_group if_statement case_statement case_item elif_clause else_clause",
+        ),
         _grammar("sql", _DASHES, "program"),
         _grammar("html", _MARKUP, "document element"),
         _grammar("css", _STARS, "stylesheet block"),

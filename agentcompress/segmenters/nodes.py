@@ -65,6 +65,31 @@ def plain(node: Any) -> bool:
     )
 
 
+def can_go(clause: Any) -> bool:
+    """Whether a clause may go: of the handlers of an exception the first stays."""
+    before = clause.prev_named_sibling
+    return "except" not in clause.type or (before is not None and before.type == clause.type)
+
+
+def branches(node: Any, rows: Sequence[bytes]) -> Iterator[Group]:
+    """Rows of an if's other branches that may go, each without the rest: from `} else` to the row before its end.
+
+    Only where every branch closes at the beginning of a row, as formatters write it.
+    """
+    while node.type.startswith("if") and (alternative := node.child_by_field_name("alternative")) is not None:
+        inner = alternative
+        if alternative.type == "else_clause" and alternative.named_children:
+            inner = alternative.named_children[-1]
+        block = inner.child_by_field_name("consequence") or inner
+        first, last = alternative.start_point.row, last_row(block)
+        if not (rows[first].lstrip().startswith(b"}") and rows[last].lstrip().startswith(b"}") and first < last):
+            return
+        yield Group(first, last - 1, [block], True)
+        if block is inner:
+            return
+        node = inner
+
+
 def definition(node: Any) -> Any | None:
     """The definition a statement is, or wraps (exported, decorated, a template)."""
     for _ in range(4):

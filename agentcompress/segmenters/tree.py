@@ -25,6 +25,8 @@ from agentcompress.segmenters.nodes import (
     attached,
     beside,
     blank,
+    branches,
+    can_go,
     children,
     definition,
     is_text,
@@ -164,6 +166,14 @@ class _Walk:
             if first == last:
                 continue
             runs: list[list[Group]] = []
+            if inner.child_by_field_name("consequence") is not None and (others := list(branches(inner, self._rows))):
+                found += [[group] for group in reversed(others)]
+                waiting += [inner.child_by_field_name("consequence")]
+                continue
+            clause = Group(first, last, [inner], True)
+            if inner.type in self._grammar.clauses and can_go(inner) and self._whole(clause):
+                found.append([clause])
+                continue
             if inner.type in self._grammar.containers or inner.type == "ERROR":
                 runs = self._runs(inner, first, last)
             elif inner.type in self._grammar.lists:
@@ -174,7 +184,7 @@ class _Walk:
                 found.extend(runs)
             else:
                 waiting.extend(reversed(inner.children))
-        return found
+        return sorted(found, key=lambda run: run[0].first)
 
     def _is_plain_text(self, node: Any) -> bool:
         """Whether any inner line may go; not in a comment whose end the delimiter's would be."""
