@@ -86,7 +86,7 @@ def compress(
             keep_rate=keep_rate,
             target_tokens=target_tokens,
             target=target,
-            hint=getattr(file, "name", None),
+            hint=None if file.name == "<stdin>" else file.name,
         )
     if as_json:
         click.echo(_as_json(result))

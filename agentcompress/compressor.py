@@ -63,7 +63,7 @@ class Compressor:
         """
         clock = _Clock()
         checked_text("text", text)
-        checked_text("query", query)
+        hint = checked_text("query", query) if hint is None else checked_text("hint", hint)
         target = checked_text("target", target if target is not None else self.config.target)
         with clock.stage("count"):
             counter = token_counter(target)
@@ -73,7 +73,7 @@ class Compressor:
             whole = (Span(0, len(text)),) if text else ()
             return self._result(text, whole, tokens_before, tokens_before, target, clock)
         with clock.stage("segment"):
-            segment = self.segment(text, query if hint is None else checked_text("hint", hint))
+            segment = self.segment(text, hint)
         with clock.stage("score"):
             scores = self._score(segment, query)
         with clock.stage("select"):
@@ -167,7 +167,7 @@ class Compressor:
     def segment(self, text: str, hint: str = "") -> Segment:
         """Cut a text into units as this config says; `SegmentationError` when they don't tile it.
 
-        hint: what is known of where the text comes from, as in `compress_text`.
+        With "auto" a segmenter that fails is replaced by lines. hint: as in `compress_text`.
         """
         if self.config.segmenter != "auto":
             return _segmented(self._segmenter(self.config.segmenter), self.config.segmenter, text)

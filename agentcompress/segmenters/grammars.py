@@ -180,6 +180,19 @@ def language_of_file(name: str) -> str | None:
     return _BY_NAME.get(path.name) or _BY_EXTENSION.get(path.suffix.lower().lstrip("."))
 
 
+def languages_of_file(name: str) -> tuple[str, ...]:
+    """All languages that a file of this name may be in, the likeliest first."""
+    language = language_of_file(name)
+    if language is None:
+        return ()
+    return ("c", "cpp") if name.endswith(".h") else (language,)
+
+
+def extension_of(language: str) -> str:
+    """An extension of the language's files."""
+    return next(extension for extension, of in _BY_EXTENSION.items() if of == language)
+
+
 def language_of_fence(word: str) -> str | None:
     """The language a fence or a shebang names; None where we don't know it."""
     word = word.strip().lower()

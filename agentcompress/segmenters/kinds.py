@@ -16,8 +16,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from agentcompress import plugins
-from agentcompress.errors import PluginError
 from agentcompress.segmenters.detect import detect, sample
+from agentcompress.segmenters.json_within import json_within
 from agentcompress.segmenters.languages import LOOKED_AT_CHARS, PARSED_CHARS, language_of, share_of
 from agentcompress.segmenters.rows import Rows, view_of
 
@@ -27,10 +27,12 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("agentcompress")
 
-_HUNK = re.compile(r"^@@+ -\d+(?:,\d+)? \+\d+(?:,\d+)? @@", re.MULTILINE)
+_HUNK = re.compile(r"@@+ -\d+(?:,\d+)? \+\d+(?:,\d+)? @@")
 _DIFF_LINE = re.compile(r"[-+ @\\]|diff |index |commit |Author:|Date:|new file|deleted |rename |similarity |Binary ")
 _FENCE = re.compile(r"^[ \t]{0,8}(?:```|~~~)", re.MULTILINE)
-_MATCH = re.compile(r"[^\s:][^:\n]{0,300}?(?:[./][^:\n]{0,100}?)?[:-]\d+[:-]")
+_MATCH = re.compile(
+    r"[^\s:][^:\n]*?(?:(?<=\w)(?P<mark>[:-])\d+(?P=mark)(?!\d)|[./][^\s:]*:\d+:)|\d{1,6}:(?=[^\d\s]|\s{2,}|$)"
+)
 _STAMP = re.compile(
     r"\W{0,3}(?:\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d|\d\d/\w{3}/\d{4}|[A-Z][a-z]{2}\s+\d{1,2} \d\d:\d\d|\[\s*\d+\.\d+\]"
     r"|(?:DEBUG|INFO|WARN(?:ING)?|ERROR|TRACE|FATAL|NOTICE)\b)"
@@ -42,19 +44,22 @@ _REPORT = re.compile(
     re.MULTILINE,
 )
 _COMPLAINT = re.compile(
-    r"\S*(?:ERROR|WARNING|FAIL|error|warning|fatal)\b:? |\S+:\d+:\d+: |make(?:\[\d+\])?: |Collecting \w|gcc |cc "
+    r"\S*(?:ERROR|WARNING|FAIL|error|warning|fatal)\b:? |\S+:\d+:\d+: \S|make(?:\[\d+\])?: |gcc |cc |\S+\(\d+,\d+\): "
 )
 _PROGRESS = re.compile(
     r"\s*(?:copying|creating|adding|writing|running|building|byte-compiling|Building|Collecting|Compiling|Checking|Cloning"
     r"|Downloading|Fetching|Get:\d|Hit:\d|Installing|Linking|Preparing|Processing|Requirement already|Running|Selecting"
     r"|Setting up|Step \d|Unpacking|Using cached|> Task|npm |\[\s*\d+(?:/\d+|%)\]|#\d+ |==> |--> )"
 )
-_PATH = re.compile(r"\s*(?:[│├└─ ]*)?[\w.@~+-]*(?:/[\w.@~+ -]+)+/?$|\s*[\w.@+-]+/?$")
-_TREE = re.compile(r"\s*\[\d+\] \w+|\s*(?:StaticText|RootWebArea) '|\s*[│├└|`]|\s*- \w+( \".*\")?( \[\w+=|:|$)")
+_PATH = re.compile(r"[\s│├└─]*[\w.@~+-]*(?:/[\w.@~+ -]+)+/?$|\s*[\w.@+-]+/?$")
+_TREE = re.compile(
+    r"\s*\[\d+\] \w+|\s*(?:StaticText|RootWebArea) '|\s*(?:[│├└]|[|`](?:--|   ))|\s*- \w+( \".*\")?( \[\w+=|:|$)"
+)
 _LS = re.compile(r"[-dlbcps][rwxsStT-]{9}[.+@]?\s+\d+\s")
 LISTED = (_PATH, _LS)
 """What lines of a folder's listing look like."""
 
+_SETTING = re.compile(r"\s*[\w.\"'-]+\s*[=:]|\s*[\[{}\]]")
 _DIGITS = re.compile(r"\d+")
 _OFTEN = 5  # lines that differ in numbers alone are a machine's
 _LONG_LINE = 2000
@@ -79,8 +84,11 @@ def segmenter_for(text: str, hint: str, config: CompressConfig) -> Segmenter:
     A plugin claims by a static method `claims(text, hint) -> bool` of its class.
     """
     for name, claims in _claiming():
-        if claims(text, hint):
-            return plugins.build("segmenters", name, {}, config)
+        try:
+            if claims(text, hint):
+                return plugins.build("segmenters", name, {}, config)
+        except Exception as error:  # noqa: BLE001 - somebody else's code
+            _log.warning("segmenter %r is passed over: %s: %s", name, type(error).__name__, error)
     return built_in(kind_of(text, hint))
 
 
@@ -96,50 +104,51 @@ def _claiming() -> tuple[tuple[str, Callable[[str, str], bool]], ...]:
     for name in plugins.names("segmenters"):
         try:
             claims = getattr(_class(name), "claims", None)
-        except PluginError as error:
-            _log.warning("%s", error)
+        except Exception as error:  # noqa: BLE001 - somebody else's code
+            _log.warning("segmenter %r is left aside: %s: %s", name, type(error).__name__, error)
             continue
         if claims is not None:
             found.append((name, claims))
     return tuple(found)
 
 
-def forget_plugins() -> None:
-    """Look again which segmenters are installed."""
-    _class.cache_clear()
-    _claiming.cache_clear()
-
-
 def kind_of(text: str, hint: str = "", *, fences: bool = True) -> Kind:
     """Say what cuts a text best. hint: a file's name, or a tool's call: whatever names where the text comes from."""
     if _is_json(text):
         return Kind("json")
+    if fences and json_within(text):
+        return Kind("mixed")
     part = sample(text)
     raw = [line[:LOOKED_AT_CHARS] for line in part.splitlines() if line.strip()]
     if not raw or sum(len(line) for line in part.splitlines() if len(line) > _LONG_LINE) > 0.3 * len(part):
         return Kind(detect(part) if raw else "lines")
-    view = None if _is_table(raw) else view_of(Rows(part))
+    if _is_table(raw):
+        return Kind("table")
+    view = view_of(Rows(part))
     part = view.bare if view else part
     lines = [line[:LOOKED_AT_CHARS] for line in part.splitlines() if line.strip()] if view else raw
-    diff = _is_diff(lines)
-    marked = diff or (fences and len(_FENCE.findall(part)) >= 2)
+    if _is_diff(lines):
+        return Kind("lines" if view else "diff")
+    marked = fences and len(_FENCE.findall(part)) >= 2
     prose = detect(part) == "prose"
     report = _is_report(part, lines, prose=prose)
     sure = not (report or marked or prose)
     language = language_of(_beginning(text, seen_through=view is not None), lines, hint, sure=sure)
     if language:
         return Kind("source", {"language": language})
-    if marked:
-        return Kind("diff" if diff else "mixed")
-    return Kind("log" if report else _shape(part, lines))
+    if prose:
+        return Kind("mixed" if marked and not view else "log" if report else "prose")
+    other = "mixed" if marked else "log" if report else _shape(part, lines)
+    return Kind(other if not view or other in ("log", "prose") else "lines")  # only code is seen through numbers
 
 
 def _is_report(part: str, lines: list[str], *, prose: bool) -> bool:
     """Time stamps, what test runners and builds say; prose and code quote a traceback or an error, too."""
     said = len(_REPORT.findall(part)) / len(lines)
-    if max(30 * said, share_of(_STAMP, lines)) > 0.3:
-        return True
-    return not prose and max(6 * share_of(_COMPLAINT, lines), share_of(_PROGRESS, lines)) > 0.3
+    complaints, progress = share_of(_COMPLAINT, lines), share_of(_PROGRESS, lines)
+    if prose:
+        complaints, progress = complaints / 6, progress / 2
+    return max(30 * said, share_of(_STAMP, lines), 6 * complaints, progress) > 0.3
 
 
 def _is_diff(lines: list[str]) -> bool:
@@ -163,7 +172,7 @@ def _is_json(text: str) -> bool:
     except RecursionError:
         return False
     except ValueError:
-        lines = [line for line in text.splitlines() if line.strip()]
+        lines = [line for line in text.split("\n") if line.strip()]
         try:
             return len(lines) > 1 and all(isinstance(json.loads(line), dict | list) for line in lines)
         except (ValueError, RecursionError):
@@ -177,17 +186,14 @@ def _shape(part: str, lines: list[str]) -> str:
         return "outline"
     if share_of(_MATCH, lines) > 0.6 or share_of(_LS, lines) > 0.5 or share_of(_PATH, lines) > 0.9:
         return "matches"
-    if _is_table(lines):
-        return "table"
     templates = Counter(_DIGITS.sub("0", line) for line in lines)
-    if sum(often for often in templates.values() if often >= _OFTEN) > 0.5 * len(lines):
-        return "log"
-    return detect(part)
+    alike = sum(often for often in templates.values() if often >= _OFTEN) / len(lines)
+    return "log" if alike > 0.8 and share_of(_SETTING, lines) < 0.3 else detect(part)
 
 
 def _is_table(lines: list[str]) -> bool:
-    """Nearly all lines have as many separators as the first, two at least."""
-    if len(lines) < 4:
+    """Nearly all lines have as many separators as the first, two at least; the first is no line of a log."""
+    if len(lines) < 4 or _STAMP.match(lines[0]):
         return False
     for separator in (",", "\t", ";", "|"):
         columns = Counter(line.count(separator) for line in lines)

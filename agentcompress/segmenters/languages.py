@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 
 from agentcompress.segmenters.detect import code_share
-from agentcompress.segmenters.grammars import GRAMMARS, language_of_fence, language_of_file
+from agentcompress.segmenters.grammars import GRAMMARS, language_of_fence, languages_of_file
 
 _NAME = re.compile(r"[\w./\\~+-]{2,200}")
 _SHEBANG = re.compile(r"#!\s*\S*?/(?:env\s+)?(\w+?)[\d.]*\s")
 _MARKUP = re.compile(r"\s*(?:<\?xml|<!doctype html|<html\b)", re.IGNORECASE)
-_KEY = re.compile(r"\s*(?:- )?[\w.\"'/-]+:(?:\s|$)|\s*- \S|\s*#|---")
+_KEY = re.compile(r"\s*(?:- )?(?!\d)[\w.\"'/-]+:(?:\s|$)|\s*- \S|\s*#|---")
 _FEATURES: dict[str, re.Pattern[str]] = {
     "python": re.compile(r"^\s*(?:(?:async )?def \w+\(.*|class \w+.*:|from [\w.]+ import |import \w+|elif .*:|@\w+)"),
     "javascript": re.compile(
@@ -20,7 +20,7 @@ _FEATURES: dict[str, re.Pattern[str]] = {
         r"^\s*(?:export )?(?:interface \w+|type \w+ =|enum \w+|declare )|^\s*\w+\??: (?:string|number|boolean)\b"
     ),
     "java": re.compile(r"^\s*(?:(?:public|private|protected)\s.*[({;]|package [\w.]+;|import [\w.]+;|@Override)"),
-    "go": re.compile(r"^(?:func |package \w+$|type \w+ (?:struct|interface)|import \()|:= "),
+    "go": re.compile(r"^(?:func |package \w+$|type \w+ (?:struct|interface)|import \()|^\s+\w+(?:, \w+)* := "),
     "rust": re.compile(r"^\s*(?:pub (?:fn|struct|enum|mod|use)|fn \w+|impl\b|use [\w:]+|let mut |#\[|match .*\{)"),
     "c": re.compile(
         r"^\s*#\s*(?:include|define|ifdef|ifndef|endif)\b|^(?:static |const |unsigned )?\w+ \*?\w+\(.*\)\s*\{?$"
@@ -52,7 +52,14 @@ _EVIDENCE = {
 """What lines of languages look like that would take any text for their own."""
 
 _LEAST_EVIDENCE = {"html": 0.4, "yaml": 0.8, "toml": 0.8, "css": 0.4, "sql": 0.2, "bash": 0.05}
+_NAMED_KEY = re.compile(r"\s*(?:- )?(?!\d)[\w.\"'/-]+:(?:\s|$)")
+_FEATURES_OF = {"tsx": "typescript"}
+_FEW = 0.05
+"""The share of lines that only the language a text is said to be in has, from which it is believed."""
+
+_TAGGED = re.compile(r"\s*<[/!?a-zA-Z]")
 _HINT_CHARS = 4000
+_MOST_NAMED = 4
 LOOKED_AT_CHARS = 300  # of a line
 _CODE_SHARE = 0.08
 _LESS_LIKELY = 0.1
@@ -70,7 +77,7 @@ def language_of(part: str, lines: list[str], hint: str, *, sure: bool) -> str | 
     part: its beginning; lines: of a sample of it. sure: that it can be nothing else that quotes code, a log or a diff,
     say; else it must be named, and parse.
     """
-    named = [language for name in _NAME.findall(hint[:_HINT_CHARS]) if (language := language_of_file(name))]
+    named = list(dict.fromkeys(of for name in _NAME.findall(hint[:_HINT_CHARS]) for of in languages_of_file(name)))
     shebang = _SHEBANG.match(part[:LOOKED_AT_CHARS])
     if shebang and (language := language_of_fence(shebang.group(1))):
         named.insert(0, language)
@@ -80,17 +87,24 @@ def language_of(part: str, lines: list[str], hint: str, *, sure: bool) -> str | 
     guessed = _guessed(lines) if sure else []
     candidates = [
         name
-        for name in dict.fromkeys([*named[:3], *guessed])
-        if shebang or (_evident(name, lines) if name in _EVIDENCE else looks)
+        for name in dict.fromkeys([*named[:_MOST_NAMED], *guessed])
+        if shebang or _evident(name, lines, named=name in named, looks=looks)
     ]
-    broken = {name: _broken(part, name) for name in candidates[:4]}
+    if not sure and not shebang:
+        candidates = [name for name in candidates if name != "bash"]  # which takes nearly any text for its own
+    broken = {name: _broken(part, name) for name in candidates[: _MOST_NAMED + 1]}
     fitting = [name for name, share in broken.items() if share <= (_MOST_BROKEN if sure else _LEAST_BROKEN)]
-    of_names = next((name for name in fitting if name in named), None)
-    return of_names or min(fitting, key=lambda name: broken[name] + _LESS_LIKELY * fitting.index(name), default=None)
+    of_names = [name for name in fitting if name in named]
+    likely = of_names or fitting
+    return min(likely, key=lambda name: broken[name] + _LESS_LIKELY * likely.index(name), default=None)
 
 
-def _evident(language: str, lines: list[str]) -> bool:
-    return share_of(_EVIDENCE[language], lines) > _LEAST_EVIDENCE[language]
+def _evident(language: str, lines: list[str], *, named: bool, looks: bool) -> bool:
+    """Whether lines look like the language at all. looks: whether they look like code."""
+    if language in _EVIDENCE:
+        return share_of(_EVIDENCE[language], lines) > _LEAST_EVIDENCE[language] * (0.5 if named else 1)
+    feature = _FEATURES[_FEATURES_OF.get(language, language)]
+    return looks or (named and sum(1 for line in lines if feature.search(line)) >= _FEW * len(lines))
 
 
 def _guessed(lines: list[str]) -> list[str]:
@@ -98,8 +112,10 @@ def _guessed(lines: list[str]) -> list[str]:
     found = {name: sum(1 for line in lines if feature.search(line)) for name, feature in _FEATURES.items()}
     best = sorted(found, key=lambda name: -found[name])[:2]
     likely = [name for name in best if found[name] >= max(2, 0.02 * len(lines))]
-    if len(lines) > 4 and share_of(_KEY, lines) > 0.95:
+    if len(lines) > 4 and share_of(_KEY, lines) > 0.95 and share_of(_NAMED_KEY, lines) > 0.3:
         likely.insert(0, "yaml")
+    if len(lines) > 4 and share_of(_TAGGED, lines) > 0.5:
+        likely.insert(0, "html")
     return likely
 
 

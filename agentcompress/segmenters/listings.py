@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from agentcompress.segmenters.kinds import LISTED
+from agentcompress.segmenters.languages import LOOKED_AT_CHARS
 
 RAW_SHORT = "too short to be cut"
 RAW_LISTING = "a listing"
@@ -17,7 +18,7 @@ _LINE_CHARS = 120
 """What a line may hold; a longer one counts as several."""
 
 _LISTED_LINES, _LISTED_CHARS = 120, 8_000
-_TREE = re.compile(r"\s*[│├└|`][\s│├└─|`-]*\S|\s*\S+/$")
+_TREE = re.compile(r"\s*(?:[│├└]|[|`](?:--|   ))|\s*\S+/$")
 _LEAST_LISTED = 0.8
 
 
@@ -28,6 +29,7 @@ def left_whole(text: str) -> str | None:
     lines = [line for line in text.splitlines() if line.strip()]
     if sum(-(-len(line) // _LINE_CHARS) for line in lines) <= _SHORT_LINES:
         return RAW_SHORT
+    lines = [line[:LOOKED_AT_CHARS] for line in lines]
     if len(lines) <= _LISTED_LINES:
         listed = sum(1 for line in lines if _TREE.match(line) or any(pattern.match(line) for pattern in LISTED))
         if listed >= _LEAST_LISTED * len(lines):

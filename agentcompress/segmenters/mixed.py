@@ -1,4 +1,4 @@
-"""Mixed text: prose with fenced blocks, each block cut by its own kind; a fence stays around what is kept of it."""
+"""Mixed text: prose with fenced blocks, or with JSON in it, each block cut by its own kind; a fence stays around it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 from agentcompress.delimiters import Part, PartsStyle, line_style, style_for
 from agentcompress.schema import Segment, Unit
-from agentcompress.segmenters.grammars import language_of_fence
+from agentcompress.segmenters.grammars import extension_of, language_of_fence
+from agentcompress.segmenters.json_within import json_within
 from agentcompress.segmenters.kinds import Kind, built_in, kind_of
 
 _FENCE = re.compile(r"^[ \t]{0,8}(`{3,}|~{3,})([^\n`]*)\n", re.MULTILINE)
-_WORDS = {"json": "json", "jsonl": "json", "diff": "diff", "patch": "diff", "csv": "table", "log": "log"}
 
 
 class _Block(NamedTuple):
@@ -46,11 +46,15 @@ class MixedSegmenter:
         """Cut `text`. Every string tiles; an empty one has no units."""
         parts = _Parts(text)
         at = 0
-        for block in fenced(text):
+        within = json_within(text)
+        for block in [_Block(within.start, within.start, within.end, within.end, "json")] if within else fenced(text):
             parts.add(at, block.start, kind_of(text[at : block.start], fences=False))
-            opens = parts.line(block.start, block.body)
-            parts.add(block.body, block.close, _kind_of_block(block, text), opens)
-            parts.closes(opens, parts.line(block.close, block.end, opens))
+            if block.start == block.body:  # no fence around it
+                parts.add(block.body, block.close, Kind("json"))
+            else:
+                opens = parts.line(block.start, block.body)
+                parts.add(block.body, block.close, _kind_of_block(block, text), opens)
+                parts.closes(opens, parts.line(block.close, block.end, opens))
             at = block.end
         parts.add(at, len(text), kind_of(text[at:], fences=False))
         return parts.segment()
@@ -117,8 +121,6 @@ class _Parts:
 
 def _kind_of_block(block: _Block, text: str) -> Kind:
     word = block.word.split(" ")[0].split("{")[0].lower()
-    if language := language_of_fence(word):
-        return Kind("source", {"language": language})
-    if word in _WORDS:
-        return Kind(_WORDS[word])
-    return kind_of(text[block.body : block.close], fences=False)
+    language = language_of_fence(word)
+    hint = f"x.{extension_of(language)}" if language else ""
+    return kind_of(text[block.body : block.close], hint, fences=False)

@@ -44,9 +44,9 @@ _ALWAYS_GOES_ON = re.compile(
 )
 _LOOK_BACK_CHARS = 16
 _WRAPPED_LINE_CHARS = 60
-_NO_WORD = re.compile(r"(?<!\w)(?=(?:\w*?[^\W\d_]\d){2})\w{8,}")  # digits among its letters, twice
+_NO_WORD = re.compile(r"(?<![\w/.=?&%@-])(?=(?:\w*?[^\W\d_]\d){2})\w{8,}")  # digits among its letters, twice
 _NO_WORD_PRIOR = 8.0  # nothing else in such a text can be as specific
-_RARE = 0.02  # of the sentences, three at least
+_RARE = 0.01  # of the sentences
 _HEADING = re.compile(r"#{1,6}[^\S\n]+\S.{0,200}|[^\n]{1,120}\n(?:={3,}|-{3,})[^\S\n]*")
 
 
@@ -80,7 +80,7 @@ class ProseSegmenter:
 
 def _with_priors(text: str, units: list[Unit]) -> list[Unit]:
     odd = {i for i, unit in enumerate(units) if _NO_WORD.search(text, unit.start, unit.end)}
-    if len(odd) > max(3, _RARE * len(units)):
+    if len(odd) > _RARE * len(units):
         return units
     return [replace(unit, prior=_NO_WORD_PRIOR) if i in odd else unit for i, unit in enumerate(units)]
 

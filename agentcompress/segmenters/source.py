@@ -24,6 +24,7 @@ _ASSIGNED = re.compile(
     r"\s*(?:(?:export|const|let|var|static|final|public|private|protected|internal|pub|readonly|default)\s+)*"
     r"([^\W\d]\w{2,})(?:\s*:[^=\n]{0,80})?\s*=(?!=)"
 )
+_ANCHOR, _ALIAS = re.compile(r"(?:^|[\s\[{,])&([\w-]+)"), re.compile(r"(?:^|[\s\[{,])\*([\w-]+)")
 _FLOOR_FROM = 0.2
 """Of so little of a file nothing is worth more than what the query is about."""
 
@@ -54,7 +55,7 @@ class SourceSegmenter:
         pieces = _pieces(view.bare if view else text, len(rows), self.grammar)
         if view and view.foreign:
             pieces = _with_foreign(pieces, view.foreign)
-        units = _Units(rows, pieces, self.block_lines).made()
+        units = _Units(rows, pieces, self.block_lines, yaml=self.grammar.name == "yaml").made()
         style = comment_style(text, self.grammar.comment, rows.starts, numbered=view is not None)
         return Segment(text, "source", units, style, self.floor_share, floor_from=_FLOOR_FROM, divisible=False)
 
@@ -121,20 +122,20 @@ def _renumber(pieces: Sequence[Piece], by: int) -> None:
 class _Units:
     """From pieces to units: characters for rows, requirements for frames, and who wants whose definition."""
 
-    def __init__(self, rows: Rows, pieces: list[Piece], block_lines: int) -> None:
-        self._rows, self._pieces, self._block_lines = rows, pieces, block_lines
+    def __init__(self, rows: Rows, pieces: list[Piece], block_lines: int, *, yaml: bool) -> None:
+        self._rows, self._pieces, self._block_lines, self._yaml = rows, pieces, block_lines, yaml
         self._texts = [rows.between(piece.first, piece.last) for piece in pieces]
 
     def made(self) -> tuple[Unit, ...]:
         wants = self._wants()
         parents = self._parents()
+        anchors = self._anchors()
         units = []
         for i, piece in enumerate(self._pieces):
             start, end = self._rows.span(piece.first, piece.last)
+            required = (*self._requires(i), *anchors.get(i, ()))
             name = self._qualified(piece)
-            units.append(
-                Unit(start, end, parents[i], self._requires(i), wants.get(i, ()), floor=piece.floor, name=name)
-            )
+            units.append(Unit(start, end, parents[i], required, wants.get(i, ()), floor=piece.floor, name=name))
         return tuple(units)
 
     def _qualified(self, piece: Piece) -> str:
@@ -157,6 +158,16 @@ class _Units:
         if around is not None:
             required = [*required, around.pieces[0]]
         return tuple(required)
+
+    def _anchors(self) -> dict[int, list[int]]:
+        """Of YAML: where the anchors stand that a piece refers to. Without them it means nothing."""
+        if not self._yaml:
+            return {}
+        standing = {name: i for i, text in enumerate(self._texts) for name in _ANCHOR.findall(text)}
+        return {
+            i: sorted({standing[name] for name in _ALIAS.findall(text) if standing.get(name, i) != i})
+            for i, text in enumerate(self._texts)
+        }
 
     def _parents(self) -> list[int]:
         """Blocks of neighbours within a function; outside of one a blank line ends a block."""

@@ -171,7 +171,7 @@ class JsonStyle:
         if kind == "text":
             return f"{self.mark} {gap.end - gap.start} chars omitted]"
         said = f"{self.mark} {len(gone)} {kind}{'' if len(gone) == 1 else 's'} omitted"
-        marker = f'"{said}: {_names(gone)}]": null' if kind == "key" else f'"{said}]"'
+        marker = f'"{said}: {_names(gone) or f"at {gap.start}"}]": null' if kind == "key" else f'"{said}]"'
         return f"{marker}{text[gone[-1].end : gap.end]}"
 
     def longest(self, text: str) -> str:
@@ -190,13 +190,13 @@ class JsonStyle:
 
 
 def _names(gone: Sequence[_Region]) -> str:
-    """The first keys that are gone, as they were written: half an escape would be none."""
+    """The first keys that are gone, as they were written: half an escape would be none; "" where the first is long."""
     names: list[str] = []
     for region in gone[:_NAMED_KEYS]:
         if sum(map(len, names)) + len(region.key) > _NAMED_CHARS:
             break
         names.append(region.key)
-    return ", ".join([*names, "..."] if len(names) < len(gone) else names)
+    return ", ".join([*names, "..."] if 0 < len(names) < len(gone) else names)
 
 
 def _documents(text: str) -> list[_Value]:

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 import pytest
 
 from agentcompress import CompressConfig, Compressor, plugins
-from agentcompress.errors import PluginError
 from agentcompress.segmenters import kinds
 from agentcompress.segmenters.lines import LineSegmenter
 from agentcompress.segmenters.listings import RAW_LISTING, RAW_SHORT, left_whole
@@ -34,14 +33,17 @@ def entry_points(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, type | N
         if name not in found:
             return load(kind, name)
         if (cls := found[name]) is None:
-            raise PluginError(f"segmenter {name!r} can't be loaded: gone")
+            raise OSError("a library is missing")
         return cls
 
     monkeypatch.setattr(plugins, "load", loaded)
     monkeypatch.setattr(plugins, "names", lambda kind: sorted(["lines", *found]))
-    kinds.forget_plugins()
+    caches = (kinds._class, kinds._claiming)
+    for cache in caches:
+        cache.cache_clear()
     yield found
-    kinds.forget_plugins()
+    for cache in caches:
+        cache.cache_clear()
 
 
 def test_a_text_is_cut_by_its_kind() -> None:
@@ -49,14 +51,14 @@ def test_a_text_is_cut_by_its_kind() -> None:
     assert "# ..." in compressor().compress_text(MANY, query="step_41").text
 
 
-def test_a_hint_tells_languages_apart() -> None:
+def test_a_hint_tells_languages_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "const total = 1;\nfunction run(a) {\n  return a;\n}\n" * 9
-    result = compressor().compress_text(text, query="run", hint="cat main.ts")
-    assert result.text.count("function run") >= 1
-    assert (
-        compressor().segment(text, "main.ts").units
-        == kinds.segmenter_for(text, "main.ts", CompressConfig()).segment(text).units
-    )
+    asked = []
+    monkeypatch.setattr(kinds, "built_in", lambda kind: asked.append(kind.options["language"]) or LineSegmenter())
+    compressor().compress_text(text, query="run", hint="cat main.ts")
+    compressor().compress_text(text, query="what does main.ts run?")
+    compressor().compress_text(text, query="run")
+    assert asked == ["typescript", "typescript", "javascript"]
 
 
 def test_a_guess_that_fails_falls_back_to_lines(
@@ -83,7 +85,21 @@ def test_a_plugin_that_cannot_be_loaded_is_left_aside(
     entry_points["gone"] = None
     with caplog.at_level(logging.WARNING, "agentcompress"):
         assert compressor().segment(CLASSES, "store.py").kind == "source"
-    assert "'gone' can't be loaded" in caplog.text
+    assert "'gone' is left aside: OSError" in caplog.text
+
+
+def test_a_plugin_whose_claim_fails_is_passed_over(
+    entry_points: dict[str, type | None], caplog: pytest.LogCaptureFixture
+) -> None:
+    class Failing(ini_segmenter.IniSegmenter):
+        @staticmethod
+        def claims(text: str, hint: str) -> bool:
+            raise KeyError(hint)
+
+    entry_points["failing"] = Failing
+    with caplog.at_level(logging.WARNING, "agentcompress"):
+        assert compressor().segment(CLASSES, "store.py").kind == "source"
+    assert "'failing' is passed over: KeyError" in caplog.text
 
 
 def test_the_call_that_a_result_answers_is_the_hint(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -557,6 +557,9 @@ def test_a_row_keeps_the_header(text: str, rows: int) -> None:
     assert [unit.requires for unit in segment.units] == [(), *[(0,)] * (rows - 1)]
 
 
+_PROSE = Kind("prose")
+
+
 @pytest.mark.parametrize(
     ("text", "hint", "kind"),
     [
@@ -579,6 +582,30 @@ def test_a_row_keeps_the_header(text: str, rows: int) -> None:
         ("Look:\n\n```python\nx = 1\n```\n\nand so on.\n", "", Kind("mixed")),
         ("Normandy is a region in the north of France. Its name comes from the Normans.", "", Kind("prose")),
         ("", "", Kind("lines")),
+        ("id,customer,created_at,total\n" + "1,bob,2024-01-05,17.5\n" * 9, "", Kind("table")),
+        ("at,what,who,n\n" + "2024-01-05 10:00:00,login,bob,1\n" * 9, "", Kind("table")),
+        ("| id | name |\n|----|------|\n" + "| 1 | a name of three words |\n" * 9, "", Kind("table")),
+        ("2024-01-05 10:00:00 | INFO | app:run:12 | started\n" * 9, "", Kind("log")),
+        (
+            "On 2024-01-05, alice told us all that the house by the river was blue, and that it had been sold.\n" * 3,
+            "",
+            _PROSE,
+        ),
+        (DIFF.replace(".py", ".sh"), "git diff deploy.sh", Kind("diff")),
+        ("src/a.py\n12:def f():\n40:    f()\n\nsrc/b.py\n3:import f\n7:f()\n", "", Kind("matches")),
+        ("src/a.py:12:5:def f():\nsrc/a.py:40:9:    f()\nsrc/b.py:3:1:import f\n", "", Kind("matches")),
+        ("".join(f"{n:08x}: 7f45 4c46 0201 0100  .ELF....\n" for n in range(0, 320, 16)), "xxd a", Kind("lines")),
+        ("type A =\n  | 'a'\n  | 'b'\n  | 'c'\n" * 3, "a.ts", Kind("source", {"language": "typescript"})),
+        (
+            "namespace a {\nclass B : public C {\n  std::string d();\n};\n}\n",
+            "b.h",
+            Kind("source", {"language": "cpp"}),
+        ),
+        ("int f(int a);\n#define B 1\nstruct c { int d; };\n", "b.h", Kind("source", {"language": "c"})),
+        ("a:\n  b: >\n    some text\n    goes on here\n  c: 1\n", "k8s.yaml", Kind("source", {"language": "yaml"})),
+        ('HTTP/1.1 200 OK\nserver: x\n\n{"a": [1, 2, 3], "b": {"c": "a longer text than that"}}\n', "", Kind("mixed")),
+        ('{"a": [1, 2, 3], "b": {"c": "some text"}}\n[exit code 0]\n', "", Kind("mixed")),
+        ("".join(f"     {n}\t{line}\n" for n, line in enumerate(DIFF.splitlines(), 1)), "", Kind("lines")),
         ("alpha beta\n\x00\x01\x02\ngamma\n", "", Kind("lines")),
     ],
 )
@@ -723,3 +750,85 @@ def test_a_long_string_without_words_loses_its_middle() -> None:
         shown.encode("utf-8")
         json.dumps(read, ensure_ascii=False).encode("utf-8")  # no half of a character is left
     assert "chars omitted]" in shown
+
+
+def _clauses(count: int) -> dict[str, tuple[str, str]]:
+    """One large statement a language, of which no clause needs another."""
+    numbers = range(count)
+    return {
+        "elif": (
+            "python",
+            "def f(x):\n    if x == 0:\n        a = 0\n        return 0\n"
+            + "".join(f"    elif x == {i}:\n        a = {i}\n        b = a + x\n        return {i}\n" for i in numbers),
+        ),
+        "except": (
+            "python",
+            "try:\n    f()\n    g()\n"
+            + "".join(f"except E{i} as e:\n    log(e)\n    a = {i}\n    raise\n" for i in numbers),
+        ),
+        "call": ("python", "setup(\n" + "".join(f"    arg_{i}='value of {i}',\n" for i in numbers) + ")\n"),
+        "case": (
+            "bash",
+            'case "$1" in\n' + "".join(f"  o{i})\n    echo {i}\n    run {i}\n    ;;\n" for i in numbers) + "esac\n",
+        ),
+        "if": ("bash", "if [ -f x ]; then\n" + "".join(f"  run {i} || exit {i}\n" for i in numbers) + "fi\n"),
+        "else": (
+            "javascript",
+            "function f(x) {\n  if (x === 0) {\n    a = 0;\n    return 0;\n"
+            + "".join(f"  }} else if (x === {i}) {{\n    a = {i};\n    b(a);\n    return {i};\n" for i in numbers)
+            + "  } else {\n    return null;\n  }\n}\n",
+        ),
+        "ternary": (
+            "javascript",
+            "const f = (a ? (function (x) {\n  b();\n  c();\n  d();\n  e();\n  g();\n}) : (function (x) {\n"
+            + "".join(f"  h({i});\n" for i in numbers)
+            + "}));\n",
+        ),
+        "when": (
+            "kotlin",
+            "fun f(x: Int): Int {\n  return when (x) {\n"
+            + "".join(f"    {i} -> {{\n      a()\n      b({i})\n      {i}\n    }}\n" for i in numbers)
+            + "    else -> 1\n  }\n}\n",
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", _clauses(1))
+@pytest.mark.parametrize("rate", [0.1, 0.2, 0.4])
+def test_of_a_large_statement_clauses_go_one_by_one(name: str, rate: float) -> None:
+    language, text = _clauses(60)[name]
+    assert errors_in(text, language) == 0
+    segment = SourceSegmenter(language).segment(text)
+    assert_sound(segment, text)
+    budget = max(60, int(rate * len(text) / 4))
+    selection = kept(segment, budget)
+    assert errors_in(selection.rendered.text, language) == 0
+    assert selection.tokens > 0.6 * budget
+
+
+def test_an_alias_keeps_its_anchor() -> None:
+    text = "base: &base\n  image: a\n  ports: [1, 2]\n" + "".join(f"s{i}:\n  <<: *base\n  n: {i}\n" for i in range(30))
+    segment = SourceSegmenter("yaml").segment(text)
+    for seed in range(9):
+        shown = kept(segment, 60, seed).rendered.text
+        assert "*base" not in shown or "&base" in shown
+
+
+def test_a_fence_is_believed_when_its_text_agrees() -> None:
+    assert [unit.floor for unit in built_in(Kind("mixed")).segment(f"Log:\n\n```python\n{FAILING}```\n").units].count(3)
+
+
+def test_json_with_words_around_it_still_parses() -> None:
+    inner = json.dumps({"items": [{"id": i, "name": f"user {i}"} for i in range(90)], "total": 90}, indent=1)
+    text = f"HTTP/1.1 200 OK\n\n{inner}\n[exit code 0]\n"
+    segment = built_in(kind_of(text)).segment(text)
+    assert_sound(segment, text)
+    shown = kept(segment, 300).rendered.text
+    assert json.JSONDecoder().raw_decode(shown, shown.index("{"))[0]
+
+
+def test_two_gaps_never_have_one_key() -> None:
+    text = json.dumps({f"{'k' * 50}{i}": "v" * 150 for i in range(40)})
+    for seed in range(9):
+        pairs = json.loads(kept(JsonSegmenter().segment(text), 300, seed).rendered.text, object_pairs_hook=list)
+        assert len({key for key, _ in pairs}) == len(pairs)
