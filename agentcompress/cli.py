@@ -77,7 +77,7 @@ def compress(
 
     if keep_rate is not None and target_tokens is not None:
         raise click.UsageError("--keep-rate and --target-tokens exclude each other")
-    text = file.read().decode("utf-8", "surrogateescape")
+    text, name = file.read().decode("utf-8", "surrogateescape"), getattr(file, "name", "<stdin>")
     compressor = Compressor(CompressConfig(draft=draft, scorer=scorer, segmenter=segmenter))
     with progress_bar():
         result = compressor.compress_text(
@@ -86,7 +86,7 @@ def compress(
             keep_rate=keep_rate,
             target_tokens=target_tokens,
             target=target,
-            hint=None if file.name == "<stdin>" else file.name,
+            hint=None if name == "<stdin>" else name,
         )
     if as_json:
         click.echo(_as_json(result))

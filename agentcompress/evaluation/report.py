@@ -114,8 +114,7 @@ def table(rows: Sequence[Mapping[str, Any]], timings: Sequence[Mapping[str, Any]
             parts.append(_markdown(f"{title}: mean of tasks ({against})", ["scorer", *_percent(measured.rates)], lines))
     if not parts:
         parts.append("Nothing was measured: these tasks have no evidence, and no target was given.\n")
-    if tokens := _tokens(rows):
-        parts.append(tokens)
+    parts += _tokens(rows)
     skipped = [row for row in rows if "skipped" in row]
     if skipped:
         parts.append(f"{len(skipped)} cells were skipped, e.g. {skipped[0]['item']}: {skipped[0]['skipped']}\n")
@@ -163,7 +162,7 @@ def _task_table(measured: Measured, task: str, title: str) -> str:
     )
 
 
-def _tokens(rows: Sequence[Mapping[str, Any]]) -> str:
+def _tokens(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """The share of all tokens that was kept, where somewhere it was more than was asked for."""
     found: dict[tuple[str, tuple[str, str], float], list[tuple[int, int]]] = defaultdict(list)
     for row in rows:
@@ -172,16 +171,13 @@ def _tokens(rows: Sequence[Mapping[str, Any]]) -> str:
             found[key].append((row["tokens_before"], row["tokens_after"]))
     shares = {key: sum(after for _, after in kept) / sum(before for before, _ in kept) for key, kept in found.items()}
     rates = sorted({rate for *_, rate in shares})
-    places = dict.fromkeys((task, way) for task, way, _ in shares)
     lines = [
         [task, _way(way), *(f"{share:.3f}" if (share := shares.get((task, way, r))) else "" for r in rates)]
-        for task, way in places
+        for task, way in dict.fromkeys((task, way) for task, way, _ in shares)
     ]
     if all(share <= 1.01 * rate for (_, _, rate), share in shares.items()):
-        return ""
-    return _markdown(
-        "Tokens kept, of all (results that are left whole count)", ["task", "scorer", *_percent(rates)], lines
-    )
+        return []
+    return [_markdown("Tokens kept, of all (with results left whole)", ["task", "scorer", *_percent(rates)], lines)]
 
 
 def _times(timings: Sequence[Mapping[str, Any]]) -> str:
