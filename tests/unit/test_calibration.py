@@ -251,7 +251,7 @@ def test_scores_are_the_weighted_parts() -> None:
     band, head, words = np.array([1.0, 2, 0, 1]), np.array([0.0, 5, 1, 2]), np.array([0.0, 0, 3, 1])
     sizes = np.array([2.0, 2, 4, 1])
     features = UnitFeatures(segment, sizes, band, [head])
-    nothing = dict.fromkeys(Weights.model_fields, 0.0)
+    nothing = {**dict.fromkeys(Weights.model_fields, 0.0), "near_width": 2.0}
 
     def score(**weights: float) -> np.ndarray:
         return features.score(Weights(**{**nothing, **weights}), [1.0], words)
@@ -267,9 +267,12 @@ def test_scores_are_the_weighted_parts() -> None:
     assert np.allclose(features.score(Weights(**{**nothing, "lexical": 0.5}), [1.0], words, 0.0), 0)
     assert np.allclose(features.score(Weights(**{**nothing, "own": 1}), [0.0], words), z(band))
     assert (PROSE.wide, LINES.band) == (0, 0)
+    narrow, broad = (score(near=1, near_width=width) for width in (0.1, 1.0))
+    assert np.allclose(narrow, z(head))
+    assert not np.allclose(broad, narrow)
 
 
 def test_a_profile_is_json_that_a_person_can_read() -> None:
     dumped = json.loads(Profile(draft="d", fingerprint="f", heads=(Head(layer=1, head=2),)).model_dump_json())
     assert dumped["heads"] == [{"layer": 1, "head": 2, "weight": 1.0}]
-    assert set(dumped) == {"draft", "fingerprint", "heads", "prose", "lines", "made"}
+    assert set(dumped) == {"draft", "fingerprint", "heads", "prose", "lines", "source", "made"}
