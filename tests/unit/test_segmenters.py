@@ -127,3 +127,13 @@ def test_hostile_repetition_takes_linear_time(hostile: str) -> None:
     assert_tiles(ProseSegmenter().segment(text), text)
     assert_tiles(LineSegmenter().segment(text), text)
     assert detect(text) in ("prose", "lines")
+
+
+def test_what_is_spelt_like_no_word_comes_first_where_it_is_rare() -> None:
+    sentences = [f"The men of house {i} went to the river and said little about it.\n" for i in range(300)]
+    sentences[170] = "We think that the men of picoCTF{gr3p_15_@w3s0m3_4c479940} are lost.\n"
+    sentences[80] = "See https://cdn.example.org/IMG4a7Bb2c9d.png and x-1a2b3c4d5e6f for more of it.\n"
+    units = ProseSegmenter().segment("".join(sentences)).units
+    assert [i for i, unit in enumerate(units) if unit.prior > 0] == [170]
+    few = ProseSegmenter().segment("".join(sentences[150:200])).units
+    assert not any(unit.prior for unit in few)
