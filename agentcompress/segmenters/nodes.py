@@ -81,6 +81,8 @@ def branches(node: Any, rows: Sequence[bytes]) -> Iterator[Group]:
         if alternative.type == "else_clause" and alternative.named_children:
             inner = alternative.named_children[-1]
         block = inner.child_by_field_name("consequence") or inner
+        if node.child_by_field_name("consequence") is None:
+            return
         first, last = alternative.start_point.row, last_row(block)
         if not (rows[first].lstrip().startswith(b"}") and rows[last].lstrip().startswith(b"}") and first < last):
             return

@@ -166,9 +166,9 @@ class _Walk:
             if first == last:
                 continue
             runs: list[list[Group]] = []
-            if inner.child_by_field_name("consequence") is not None and (others := list(branches(inner, self._rows))):
-                found += [[group] for group in reversed(others)]
-                waiting += [inner.child_by_field_name("consequence")]
+            if inner.type.startswith("if") and (others := list(branches(inner, self._rows))):
+                found += [[group] for group in others]
+                waiting.append(inner.child_by_field_name("consequence"))
                 continue
             clause = Group(first, last, [inner], True)
             if inner.type in self._grammar.clauses and can_go(inner) and self._whole(clause):
