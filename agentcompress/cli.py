@@ -10,16 +10,18 @@ import io
 import json
 import os
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from agentcompress import __version__
-from agentcompress.cli_measure import bench, calibrate, evaluate
+from agentcompress.cli_measure import bench, calibrate, evaluate, replay
 from agentcompress.errors import AgentCompressError, DraftError, InvalidInputError
 from agentcompress.terminal import progress_bar
 
 if TYPE_CHECKING:
+    from agentcompress.ledger.store import LastingStore
     from agentcompress.schema import CompressedText
 
 EXIT_INPUT, EXIT_DRAFT, EXIT_FAILED = 2, 3, 4
@@ -161,6 +163,58 @@ def draft_remove(name: str) -> None:
     click.echo(f"removed {removed}" if removed else f"nothing of {name} to remove", err=removed is None)
 
 
+@main.group("ledger")
+@click.option("--ledger", "name", default="auto", show_default=True, help="SQLite file, Redis URL, or auto.")
+@click.pass_context
+def ledger_group(context: click.Context, name: str) -> None:
+    """Look at what was decided about conversations, and drop what is old."""
+    context.obj = name
+
+
+@ledger_group.command("stats")
+@click.pass_obj
+def ledger_stats(name: str) -> None:
+    """Print how many decisions there are, and what they saved, as JSON."""
+    click.echo(json.dumps(asdict(_ledger(name).stats()), indent=1))
+
+
+@ledger_group.command("show")
+@click.option("-n", "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Most to show.")
+@click.option("--text", is_flag=True, help="Print the texts, too.")
+@click.pass_obj
+def ledger_show(name: str, limit: int, *, text: bool) -> None:
+    """Print the decisions seen last, a line of JSON each."""
+    for entry in _ledger(name).entries(limit):
+        shown = asdict(entry)
+        if not text:
+            del shown["decision"]["text"]
+        click.echo(json.dumps(shown))
+
+
+@ledger_group.command("prune")
+@click.option(
+    "--older-than", "days", type=click.FloatRange(min=0), default=30.0, show_default=True, help="Days unseen."
+)
+@click.option("--max-bytes", type=click.IntRange(min=0), help="Most that texts and keys may take.")
+@click.option(
+    "--keep-days", type=click.FloatRange(min=0), default=7.0, show_default=True, help="Never drop younger ones."
+)
+@click.pass_obj
+def ledger_prune(name: str, days: float, max_bytes: int | None, keep_days: float) -> None:
+    """Drop decisions about conversations that were not seen for long. A dropped one may be decided differently."""
+    dropped = _ledger(name).prune(older_than_s=days * 86_400, max_bytes=max_bytes, keep_s=keep_days * 86_400)
+    click.echo(f"dropped {dropped}")
+
+
+def _ledger(name: str) -> LastingStore:
+    from agentcompress.ledger.opening import lasting_store
+
+    store = lasting_store(name)
+    if store is None:
+        raise click.UsageError("a ledger in memory is gone when its process is")
+    return store
+
+
 def summary(result: CompressedText) -> str:
     """One line: tokens before and after, share kept, who counted and scored, how long it took."""
     return (
@@ -184,5 +238,5 @@ def _as_json(result: CompressedText) -> str:
     )
 
 
-for measure in (bench, evaluate, calibrate):
+for measure in (bench, evaluate, calibrate, replay):
     main.add_command(measure)

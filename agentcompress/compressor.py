@@ -2,44 +2,57 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from agentcompress import plugins
 from agentcompress.config import CompressConfig, checked_count, checked_keep_rate, checked_text
+from agentcompress.deadlines import Deadline
+from agentcompress.deciding import Decider, Ladder, OnError, Rung
 from agentcompress.delimiters import FixedStyle, style_for
 from agentcompress.errors import AgentCompressError, InvalidInputError, ScoringError, SegmentationError
 from agentcompress.ledger.decision import Decision
 from agentcompress.ledger.memory import MemoryStore
-from agentcompress.messages import openai_chat
-from agentcompress.planning import RAW_WHOLE, Plan, plan
+from agentcompress.ledger.opening import open_store
+from agentcompress.ledger.store import FrontedStore
+from agentcompress.messages.formats import Format, wire_of
+from agentcompress.messages.view import Address, replaced
+from agentcompress.planning import Plan, plan
 from agentcompress.protocols import Scorer, Segmenter, Store, TokenCounter
 from agentcompress.receipts import BlockReceipt, Receipt
 from agentcompress.schema import CompressedMessages, CompressedText, Segment, Span
 from agentcompress.segmenters import kinds
 from agentcompress.segmenters.listings import left_whole
 from agentcompress.selection import Selection, budget_tokens, select, select_share
-from agentcompress.targets import token_counter
+from agentcompress.targets import RememberedCounts, token_counter
 
 _log = logging.getLogger("agentcompress")
+
+_FALLBACK = "lexical"
 
 
 class Compressor:
     """Compresses texts and conversations as its config says. Cheap to make: the draft is loaded on first use.
 
-    store: where decisions about the blocks of conversations are kept; by default in this compressor's memory.
+    store: where decisions about the blocks of conversations are kept; by default where the config says.
     """
 
     def __init__(self, config: CompressConfig | None = None, *, store: Store | None = None) -> None:
         self.config = config or CompressConfig()
-        self.store = MemoryStore() if store is None else store
+        if store is None:
+            store = open_store(self.config.ledger)
+        self.store = store if isinstance(store, MemoryStore | FrontedStore) else FrontedStore(store)
         self.scorer: Scorer = plugins.build("scorers", self.config.scorer, self.config.scorer_options, self.config)
         self._segmenters: dict[str, Segmenter] = {}
+        self._counters: dict[str, TokenCounter] = {}
+        self._ladder = Ladder(list(dict.fromkeys([self.config.scorer, _FALLBACK])))
         if self.config.segmenter != "auto":
             self._segmenter(self.config.segmenter)
 
@@ -83,72 +96,78 @@ class Compressor:
 
     def compress(
         self,
-        messages: Sequence[Mapping[str, Any]],
+        messages: Sequence[Any],
         *,
         target: str | None = None,
         keep_rate: float | None = None,
-        on_error: Literal["raise", "raw"] = "raise",
+        on_error: OnError = "raise",
+        deadline_ms: float | None = None,
+        format: Format = "auto",  # noqa: A002 - the word users have for it
+        namespace: str | None = None,
+        continues: str = "",
     ) -> CompressedMessages:
-        """Compress the tool results and long context blocks of OpenAI chat messages; never mutates them.
+        """Compress the tool results and long context blocks of a conversation; never mutates its messages.
 
         Every block is decided once, when it is first seen, and replayed from the store after that. Raises what
-        `compress_text` raises, and `MessageFormatError`; nothing is decided then for the block that failed. With
-        `on_error="raw"` a block that can't be compressed stays as it is from now on, and a warning is logged.
+        `compress_text` raises, `MessageFormatError`, and `StoreError`; nothing is decided then for the block that
+        failed. With `on_error="warn"` or "ignore" nothing but bad arguments is raised: a block that can't be compressed
+        by the scorer is compressed by BM25, else stays as it is, from now on, with a warning or without one.
+
+        format: "openai" (Chat Completions), "responses" or "anthropic"; "auto" looks at the messages. deadline_ms: for
+        all of it, > 0, by default the config's. namespace: whose conversation it is, by default the config's; nobody
+        reads another's decisions. continues: what the messages go on from, where they are not all there is:
+        `previous_response_id`.
         """
         clock = _Clock()
         target = checked_text("target", target if target is not None else self.config.target)
         keep_rate = self.config.keep_rate if keep_rate is None else checked_keep_rate(keep_rate)
-        counter = token_counter(target)
-        parts = openai_chat.text_parts(messages)
-        replacements: dict[openai_chat.Address, list[tuple[Span, str]]] = {}
+        counter = self._counter(target)
+        wire = wire_of(messages, format)
+        deadline = Deadline(self.config.deadline_ms if deadline_ms is None else deadline_ms)
+        decider = Decider(self.store, self._ladder, self._rungs(target, keep_rate), on_error, deadline)
+        seed = json.dumps([self.config.namespace if namespace is None else namespace, continues])
+        replacements: dict[Address, list[tuple[Span, str]]] = {}
         receipts = []
-        for block in plan(messages, parts, self.config.min_tokens, counter):
-            receipt, text = self._decide(block, target, keep_rate, counter, on_error)
-            receipts.append(receipt)
-            if text is not None:
-                replacements.setdefault(block.address, []).append((block.span, text))
+        parts = wire.text_parts(messages)
+        for block in plan(messages, parts, wire, self.config.min_tokens, counter, seed=seed):
+            started = time.perf_counter()
+            decision, is_new = decider.decided(block, self._left_whole)
+            if decision.text is not None:
+                replacements.setdefault(block.address, []).append((block.span, decision.text))
+            receipts.append(_receipt(block, decision, counter, is_new=is_new, started=started))
         before = sum(counter.count(part.text) for part in parts)
         saved = sum(receipt.tokens_before - receipt.tokens_after for receipt in receipts)
         return CompressedMessages(
-            openai_chat.replaced(messages, replacements),
+            replaced(messages, replacements),
             Receipt(target, self.config.scorer, before, before - saved, tuple(receipts), clock.total_ms()),
         )
 
-    def _decide(
-        self, block: Plan, target: str, keep_rate: float, counter: TokenCounter, on_error: str
-    ) -> tuple[BlockReceipt, str | None]:
-        """Look the block up, or compress it and write that down; return its new text, or None for "as it is"."""
-        started = time.perf_counter()
-        known = self.store.get(block.key)
-        decision = known or self.store.put(block.key, self._new_decision(block, target, keep_rate, on_error))
-        receipt = BlockReceipt(
-            message=block.address.message,
-            kind=block.kind,
-            tool=block.tool,
-            decision="raw" if decision.text is None else "new" if known is None else "replayed",
-            reason=decision.reason,
-            tokens_before=block.tokens,
-            tokens_after=block.tokens if decision.text is None else counter.count(decision.text),
-            ms=(time.perf_counter() - started) * 1000,
-        )
-        return receipt, decision.text
+    def _rungs(self, target: str, keep_rate: float) -> list[Rung]:
+        """Ways to compress a block, the best first."""
 
-    def _new_decision(self, block: Plan, target: str, keep_rate: float, on_error: str) -> Decision:
-        whole = block.raw_because or self._left_whole(block)
-        if whole:
-            return Decision.raw(whole, block.tokens)
-        try:
-            result = self.compress_text(
-                block.text, query=block.query, keep_rate=keep_rate, target=target, hint=block.hint
-            )
-        except AgentCompressError as error:
-            if on_error != "raw":
-                raise
-            _log.warning("message %d stays as it is: %s", block.address.message, error)
-            return Decision.raw(f"failed: {error}", block.tokens)
-        if not result.text.strip() or result.text == block.text:  # some providers refuse empty texts
-            return Decision.raw(RAW_WHOLE, block.tokens)
-        return Decision(result.text, None, result.tokens_before, result.tokens_after, self.config.scorer)
+        def rung(name: str) -> Rung:
+            def compress(block: Plan) -> CompressedText:
+                compressor = self if name == self.config.scorer else self._fallback
+                return compressor.compress_text(
+                    block.text, query=block.query, keep_rate=keep_rate, target=target, hint=block.hint
+                )
+
+            return Rung(name, compress)
+
+        return [rung(name) for name in self._ladder.names]
+
+    @cached_property
+    def _fallback(self) -> Compressor:
+        """What needs no draft."""
+        segmenter = "auto" if self.config.segmenter == "chunks" else self.config.segmenter
+        options = {} if segmenter == "auto" else self.config.segmenter_options
+        update = {"scorer": _FALLBACK, "scorer_options": {}, "segmenter": segmenter, "segmenter_options": options}
+        return Compressor(self.config.model_copy(update=update), store=self.store)
+
+    def _counter(self, target: str) -> TokenCounter:
+        if target not in self._counters:
+            self._counters[target] = RememberedCounts(token_counter(target))
+        return self._counters[target]
 
     def _left_whole(self, block: Plan) -> str | None:
         """Why a tool's result is not cut, whatever it costs."""
@@ -204,6 +223,19 @@ class Compressor:
     ) -> CompressedText:
         timings = {**clock.stages_ms, "total": clock.total_ms()}
         return CompressedText(text, spans, before, after, target, self.config.scorer, timings)
+
+
+def _receipt(block: Plan, decision: Decision, counter: TokenCounter, *, is_new: bool, started: float) -> BlockReceipt:
+    return BlockReceipt(
+        message=block.address.message,
+        kind=block.kind,
+        tool=block.tool,
+        decision="raw" if decision.text is None else "new" if is_new else "replayed",
+        reason=decision.reason,
+        tokens_before=block.tokens,
+        tokens_after=block.tokens if decision.text is None else counter.count(decision.text),
+        ms=(time.perf_counter() - started) * 1000,
+    )
 
 
 def _segmented(segmenter: Segmenter, name: str, text: str) -> Segment:

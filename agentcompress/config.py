@@ -52,6 +52,16 @@ class CompressConfig(BaseModel):
     min_tokens: Annotated[int, Field(ge=1)] = 512
     """Blocks of a conversation with fewer target tokens are left alone."""
 
+    deadline_ms: Annotated[float | None, Field(gt=0, allow_inf_nan=False)] = 60_000.0
+    """How long all blocks of a call may take; what is not done then is done without the draft, or left as it is."""
+
+    namespace: str = ""
+    """Whose conversations these are: nobody reads the decisions of another namespace."""
+
+    ledger: Annotated[str, Field(min_length=1)] = "auto"
+    """Where decisions about conversations are kept: "auto" (AGENTCOMPRESS_LEDGER, else an SQLite file in the user's
+    state folder), "memory", an SQLite file, or the URL of a Redis."""
+
     segment_cache_bytes: Annotated[int, Field(ge=0)] = 1 << 30
     """Memory for what the draft has encoded (0: none), shared where draft and cache settings are the same."""
 
@@ -100,6 +110,8 @@ def _config_error(error: ValidationError) -> ConfigError:
         "keep_rate": KEEP_RATE_RANGE,
         "min_tokens": TOKENS_RANGE,
         "seed": "a whole number",
+        "deadline_ms": "a number > 0 or None",
+        "namespace": "a string",
         "segment_cache_bytes": "a whole number >= 0",
         "segment_cache_folder": "a path or None",
         "selection": '"budget" or "share"',

@@ -71,7 +71,7 @@ def run(*, target: str, keep_rate: float, draft: str) -> Callable[[], None]:
     keep_rate = checked_keep_rate(keep_rate)
     counter = token_counter(target)
     context = build_context()
-    compressor = Compressor(CompressConfig(draft=draft, keep_rate=keep_rate, min_tokens=256))
+    compressor = Compressor(CompressConfig(draft=draft, keep_rate=keep_rate, min_tokens=256, ledger="memory"))
     started = time.perf_counter()
     compressed = compressor.compress(context.messages, target=target)
     draft_s = time.perf_counter() - started

@@ -12,6 +12,8 @@ AgentCompressError
 │   └── DraftUnsupportedError             the architecture can't be read (no attention to capture)
 ├── SegmentationError                     a segmenter failed or gave units that don't tile the text
 ├── ScoringError                          a scorer failed or gave scores that can't be used
+├── DeadlineError                         the caller's deadline passed, or it took its call back
+├── StoreError                            a ledger that can't be read or written now
 ├── EvaluationError                       a target failed while it was evaluated
 └── PluginError                           an entry point or "pkg.mod:Class" that can't be loaded
 """
@@ -78,6 +80,10 @@ class ScoringError(AgentCompressError):
 
 class DeadlineError(AgentCompressError):
     """The caller's deadline passed, or it cancelled its call; what had not started was dropped."""
+
+
+class StoreError(AgentCompressError):
+    """Where decisions are kept can't be read or written now; what this process knows, it still knows."""
 
 
 class EvaluationError(AgentCompressError):

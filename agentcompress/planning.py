@@ -1,8 +1,9 @@
 """Which blocks of a conversation may be compressed, and what the query is for each.
 
 Compressible: tool results, and context blocks of user messages (`messages/context.py`). Never: system, assistant and
-developer messages, tool-call arguments, what the human asks, anything but text, blocks under `min_tokens`, anything at
-or before a cache marker that has no decision yet.
+developer messages, tool-call arguments, what the human asks, anything but text, blocks under `min_tokens`; and, where
+they have no decision yet, blocks at or before a cache marker, or before reasoning that is bound to them: those were
+sent as they are.
 """
 
 from __future__ import annotations
@@ -13,17 +14,18 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from agentcompress.ledger.keys import block_key, chain
-from agentcompress.messages import openai_chat
 from agentcompress.messages.context import context_spans, outside
-from agentcompress.messages.openai_chat import Address, TextPart
+from agentcompress.messages.view import Address, TextPart, Wire, last_bound, last_cache_marker
 from agentcompress.protocols import TokenCounter
 from agentcompress.schema import Span
 
 RAW_CACHED = "at or before a cache marker"
+RAW_BOUND = "before reasoning that is bound to it"
 RAW_SMALL = "under min_tokens"
 RAW_WHOLE = "nothing would be cut, or nothing left"
 
 _HINT_CHARS = 200
+_TASK_CHARS, _ACTION_CHARS = (400, 200), 500  # of the query: both ends of the task, the end of the action
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,30 +47,49 @@ class Plan:
     raw_because: str | None
 
 
-def plan(messages: Sequence[Any], parts: Sequence[TextPart], min_tokens: int, counter: TokenCounter) -> Iterator[Plan]:
-    """Yield the blocks of a conversation in order. `parts` are the messages' texts, `min_tokens` >= 1."""
-    prefixes = list(chain(messages))
-    marker = openai_chat.last_cache_marker(messages)
+def plan(
+    messages: Sequence[Any],
+    parts: Sequence[TextPart],
+    wire: Wire,
+    min_tokens: int,
+    counter: TokenCounter,
+    *,
+    seed: str = "",
+) -> Iterator[Plan]:
+    """Yield the blocks of a conversation in order.
+
+    parts: the messages' texts; min_tokens: >= 1; seed: as of `ledger.keys.chain`.
+    """
+    prefixes = list(chain(messages, wire, seed))
+    marker, bound = last_cache_marker(messages), last_bound(messages, wire)
     texts = Counter(part.address.message for part in parts if part.text.strip())
     found = [(part, _block_spans(part, request_beside=texts[part.address.message] > 1)) for part in parts]
     request = _last_request(found)
     for part, spans in found:
+        at = part.address.message
         for span in spans:
             text = part.text[span.start : span.end]
             tokens = counter.count(text)
-            raw = RAW_SMALL if tokens < min_tokens else RAW_CACHED if part.address.message <= marker else None
+            raw = RAW_CACHED if at <= marker else RAW_BOUND if at < bound else None
             yield Plan(
                 address=part.address,
                 span=span,
                 text=text,
-                kind="context" if part.role == "user" else "tool",
+                kind="tool" if part.role == "tool" else "context",
                 tool=part.tool,
-                query=_query(request, part),
+                query=next_action_query(request, _action(part)) if part.role == "tool" else request,
                 hint=_call(part) or part.text[max(0, span.start - _HINT_CHARS) : span.start],
-                key=block_key(prefixes[part.address.message], part.address.part, span.start),
+                key=block_key(prefixes[at], part.address.path, span.start),
                 tokens=tokens,
-                raw_because=raw,
+                raw_because=RAW_SMALL if tokens < min_tokens else raw,
             )
+
+
+def next_action_query(task: str, action: str) -> str:
+    """What a tool result is read for: the task, of a long one both ends, and the action that led to it."""
+    if len(task) > sum(_TASK_CHARS):
+        task = f"{task[: _TASK_CHARS[0]]} {task[-_TASK_CHARS[1] :]}"
+    return f"Task: {task}\nLast action: {action[-_ACTION_CHARS:]}"
 
 
 def _last_request(found: Sequence[tuple[TextPart, list[Span]]]) -> str:
@@ -81,8 +102,8 @@ def _last_request(found: Sequence[tuple[TextPart, list[Span]]]) -> str:
     return next((text for text in reversed(asked.values()) if text), "")
 
 
-def _query(request: str, part: TextPart) -> str:
-    return "\n".join(text for text in (request, _call(part)) if text)
+def _action(part: TextPart) -> str:
+    return "\n".join(text for text in (part.said, _call(part)) if text)
 
 
 def _call(part: TextPart) -> str:
@@ -90,6 +111,6 @@ def _call(part: TextPart) -> str:
 
 
 def _block_spans(part: TextPart, *, request_beside: bool) -> list[Span]:
-    if part.role in ("tool", "function"):
+    if part.role in ("tool", "document"):
         return [Span(0, len(part.text))] if part.text else []
     return context_spans(part.text, request_beside=request_beside) if part.role == "user" else []

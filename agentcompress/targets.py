@@ -5,6 +5,7 @@ Reads LiteLLM's bundled tables without importing LiteLLM, which takes seconds an
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import itertools
 import json
@@ -15,6 +16,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, lru_cache
 from pathlib import Path
+
+from cachetools import LRUCache
 
 from agentcompress.errors import UnknownNameError
 from agentcompress.protocols import TokenCounter
@@ -50,6 +53,27 @@ class TokenizerCounter:
         for run in _LONG_BLANK.finditer(text):
             cuts.update(range(run.start(), run.end(), _SLICE_CHARS))
         return sum(self._count(text[a:b]) for a, b in itertools.pairwise(sorted(cuts)))
+
+
+class RememberedCounts:
+    """A counter that knows the texts it has counted: a conversation comes with all its texts again in every call."""
+
+    def __init__(self, counter: TokenCounter, max_texts: int = 20_000) -> None:
+        self.name, self.exact = counter.name, counter.exact
+        self._counter = counter
+        self._known: LRUCache[bytes, int] = LRUCache(max_texts)
+        self._lock = threading.Lock()
+
+    def count(self, text: str) -> int:
+        """Tokens of `text`."""
+        key = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        with self._lock:
+            known = self._known.get(key)
+        if known is None:
+            known = self._counter.count(text)
+            with self._lock:
+                self._known[key] = known
+        return known
 
 
 @lru_cache(maxsize=64)

@@ -15,6 +15,7 @@ settings.load_profile("ci" if os.environ.get("CI") else "here")
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+os.environ["AGENTCOMPRESS_LEDGER"] = "memory"  # nothing of one test is known to another
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -24,8 +25,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _no_network(socket_disabled: None) -> None:
-    """Every test runs without sockets."""
+def _no_network(request: pytest.FixtureRequest) -> None:
+    """Every test runs without sockets, but for those that start a server of their own."""
+    request.getfixturevalue("socket_enabled" if request.node.get_closest_marker("sockets") else "socket_disabled")
 
 
 @pytest.fixture(scope="session")

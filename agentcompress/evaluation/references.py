@@ -14,11 +14,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from agentcompress.evaluation.tasks import EvalItem, Evidence
+from agentcompress.planning import next_action_query
 
 _LEAST_CHARS = 1500
 _HORIZON = 6
 _LEAST_LINE_CHARS = 12
-_TASK_CHARS, _ACTION_CHARS = (400, 200), 500  # of the query: both ends of the task, the end of the action
 _STRING = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:[./:\-][A-Za-z0-9_]+)*|\d{3,}")
 _SPECIFIC = re.compile(r"[_./:]|[a-z][A-Z]|[A-Za-z]\d")
 _QUOTED = re.compile(r"```.*?```|`[^`\n]+`", re.DOTALL)
@@ -52,13 +52,6 @@ def cases(row: Mapping[str, Any]) -> Iterator[EvalItem]:
                 evidence=Evidence(strings=tuple(references)),
                 tool_result=True,
             )
-
-
-def next_action_query(task: str, action: str) -> str:
-    """What a tool result is read for: the task, of a long one both ends, and the action that led to it."""
-    if len(task) > sum(_TASK_CHARS):
-        task = f"{task[: _TASK_CHARS[0]]} {task[-_TASK_CHARS[1] :]}"
-    return f"Task: {task}\nLast action: {action[-_ACTION_CHARS:]}"
 
 
 def _said(message: Mapping[str, Any]) -> str:

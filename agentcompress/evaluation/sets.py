@@ -16,8 +16,9 @@ from typing import Any
 
 from agentcompress.errors import InvalidInputError
 from agentcompress.evaluation import metrics
-from agentcompress.evaluation.references import cases, is_trajectory, next_action_query
+from agentcompress.evaluation.references import cases, is_trajectory
 from agentcompress.evaluation.tasks import EvalItem, Evidence, answers_of, any_answer
+from agentcompress.planning import next_action_query
 from agentcompress.schema import Span
 
 

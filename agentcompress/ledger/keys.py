@@ -8,33 +8,34 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from agentcompress.errors import MessageFormatError
+from agentcompress.messages.view import Wire
 
-_SENT = ("role", "content", "name", "tool_calls", "tool_call_id", "function_call")
 
+def chain(messages: Sequence[Any], wire: Wire, seed: str = "") -> Iterator[str]:
+    """Yield, message by message, the SHA-256 of everything up to and including it.
 
-def chain(messages: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Yield, message by message, the SHA-256 of everything up to and including it."""
-    digest = ""
+    seed: what else the conversation hangs on: a tenant, the response that these messages go on from.
+    """
+    digest = seed
     for message in messages:
-        digest = hashlib.sha256(f"{digest}\n{canonical(message)}".encode()).hexdigest()
+        digest = hashlib.sha256(f"{digest}\n{canonical(message, wire)}".encode()).hexdigest()
         yield digest
 
 
-def block_key(prefix: str, part: int, start: int) -> str:
-    """Key of the block that starts at character `start` of text part `part` of the message that `prefix` ends with."""
-    return f"{prefix}:{part}:{start}"
+def block_key(prefix: str, path: Sequence[str | int], start: int) -> str:
+    """Key of the block at character `start` of the text at `path` of the message that `prefix` ends with."""
+    return f"{prefix}:{'.'.join(map(str, path))}:{start}"
 
 
-def canonical(message: Any) -> str:
+def canonical(message: Any, wire: Wire) -> str:
     """JSON of what a message says, the same however it is held and whatever was marked on it.
 
     Only the fields that are sent count, and of those no empty ones: a message object, its dump and the dictionary it
     was parsed from are one message. Cache markers don't count: clients move them along from call to call.
     """
     try:
-        fields = message if isinstance(message, Mapping) else _dump(message)
-        sent = {name: _content(fields.get(name)) for name in _SENT}
-        return json.dumps(_filled(sent), sort_keys=True, separators=(",", ":"))
+        sent = wire.sent(message if isinstance(message, Mapping) else _dump(message))
+        return json.dumps(_content(sent), sort_keys=True, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError) as error:
         raise MessageFormatError("messages", message, f"JSON-like throughout ({error})") from error
 

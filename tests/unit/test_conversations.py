@@ -2,23 +2,32 @@ from __future__ import annotations
 
 import copy
 import json
+import threading
+import time
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agentcompress import CompressConfig, Compressor
-from agentcompress.errors import MessageFormatError, ScoringError
+from agentcompress.errors import DeadlineError, MessageFormatError, ScoringError
 from agentcompress.ledger.decision import Decision
 from agentcompress.ledger.memory import MemoryStore
-from agentcompress.messages.openai_chat import text_parts
-from agentcompress.planning import RAW_CACHED, RAW_SMALL, RAW_WHOLE, plan
+from agentcompress.messages.openai_chat import OpenAIChat
+from agentcompress.planning import RAW_CACHED, RAW_SMALL, RAW_WHOLE, Plan, plan
+from agentcompress.schema import Segment
 from tests.fakes import WordCounter, conversation
 from tests.texts import any_text
 
 LOG = "".join(f"12:00:{i % 60:02d} worker {i} finished its share of the job without trouble\n" for i in range(200))
 LOG = LOG.replace("worker 137 finished", "worker 137 failed: disk quota exceeded, did not finish")
+
+
+def planned(messages: list[dict[str, Any]], min_tokens: int) -> list[Plan]:
+    wire = OpenAIChat()
+    return list(plan(messages, wire.text_parts(messages), wire, min_tokens, WordCounter()))
 
 
 def compressor(**settings: Any) -> Compressor:
@@ -91,18 +100,54 @@ def test_a_cache_marker_that_moves_along_changes_no_decision() -> None:
     assert mine.compress(messages).messages[3] == first.messages[3]
 
 
-def test_a_failure_is_a_decision_that_leaves_the_others_alone() -> None:
+def test_a_failure_is_a_decision_that_leaves_the_others_alone(caplog: pytest.LogCaptureFixture) -> None:
     store = MemoryStore()
     works = Compressor(CompressConfig(scorer="lexical", min_tokens=200, keep_rate=0.1), store=store)
-    fails = Compressor(CompressConfig(scorer="tests.fakes:BrokenScorer", min_tokens=200), store=store)
+    fails = Compressor(CompressConfig(scorer="tests.fakes:BrokenScorer", min_tokens=200, keep_rate=0.2), store=store)
     messages = conversation(LOG)
     first = works.compress(messages).messages[3]
     messages += [{"role": "assistant", "content": "Next."}, {"role": "tool", "tool_call_id": "x", "content": LOG + "!"}]
-    for compressor in (fails, works):
-        result = compressor.compress(messages, on_error="raw")
-        assert result.messages[3] == first
-        assert result.messages[5] is messages[5]
-    assert (result.receipt.blocks[1].reason or "").startswith("failed: scorer")
+    with pytest.raises(ScoringError):
+        fails.compress(messages)
+    sent = [c.compress(messages, on_error="warn") for c in (fails, works)]
+    assert [result.messages[3] for result in sent] == [first, first]
+    assert sent[0].messages == sent[1].messages
+    assert len(sent[0].messages[5]["content"]) < 0.3 * len(LOG)
+    assert [result.receipt.blocks[1].decision for result in sent] == ["new", "replayed"]
+    reason = sent[0].receipt.blocks[1].reason
+    assert reason is not None
+    assert reason.startswith("tests.fakes:BrokenScorer: ScoringError: ")
+    assert "out of memory" in caplog.text
+
+
+def test_a_scorer_that_failed_rests_for_a_while() -> None:
+    mine = compressor(scorer="tests.fakes:BrokenScorer")
+    first = mine.compress(conversation(LOG), on_error="ignore").receipt.blocks[0]
+    second = mine.compress(conversation(LOG + "!"), on_error="ignore").receipt.blocks[0]
+    assert "ScoringError" in (first.reason or "")
+    assert second.reason == "tests.fakes:BrokenScorer rests after a failure"
+    assert second.tokens_after < 0.2 * second.tokens_before
+
+
+class Hanging:
+    """Never comes back, and does not listen."""
+
+    def score(self, segment: Segment, query: str) -> np.ndarray:
+        threading.Event().wait(30)
+        raise AssertionError
+
+
+@pytest.mark.parametrize(("on_error", "warned"), [("warn", True), ("ignore", False)])
+def test_a_scorer_that_hangs_is_left_behind(on_error: Any, warned: bool, caplog: pytest.LogCaptureFixture) -> None:
+    mine = compressor(scorer="tests.unit.test_conversations:Hanging")
+    started = time.monotonic()
+    result = mine.compress(conversation(LOG), on_error=on_error, deadline_ms=700)
+    assert time.monotonic() - started < 5
+    assert "worker 137 failed" not in result.messages[3]["content"] or len(result.messages[3]["content"]) < len(LOG) / 4
+    assert "DeadlineError" in (result.receipt.blocks[0].reason or "")
+    assert bool(caplog.text) == warned
+    with pytest.raises(DeadlineError):
+        compressor(scorer="tests.unit.test_conversations:Hanging").compress(conversation(LOG), deadline_ms=100)
 
 
 def test_the_same_message_in_another_form_is_the_same_history() -> None:
@@ -216,7 +261,7 @@ STORY = "It was late in the year and the harbour lay still. Nobody had seen the 
 )
 def test_context_blocks_of_user_messages(content: str, contexts: list[str] | int) -> None:
     messages = [{"role": "user", "content": content}]
-    blocks = list(plan(messages, text_parts(messages), 500, WordCounter()))
+    blocks = list(planned(messages, 500))
     assert (len(blocks) if isinstance(contexts, int) else [block.text for block in blocks]) == contexts
     for block in blocks:
         assert (block.kind, "Why" in block.query, "worker" in block.query) == ("context", True, False)
@@ -225,7 +270,7 @@ def test_context_blocks_of_user_messages(content: str, contexts: list[str] | int
 @pytest.mark.parametrize("hostile", ["<a>" * 200_000, "</a>" * 200_000, "```\n~~~\n" * 100_000, "<a " * 200_000])
 def test_hostile_markup_takes_linear_time(hostile: str) -> None:
     messages = [{"role": "user", "content": hostile}]
-    list(plan(messages, text_parts(messages), 500, WordCounter()))
+    list(planned(messages, 500))
 
 
 def test_a_compressed_context_block_leaves_the_request_as_it_is() -> None:
@@ -256,8 +301,8 @@ def test_parts_images_and_markers_are_left_alone() -> None:
 
 def test_the_query_is_the_last_human_text_and_the_call() -> None:
     messages = [*conversation(LOG), {"role": "user", "content": "What about disk quotas?"}]
-    (block,) = plan(messages, text_parts(messages), 1, WordCounter())
-    assert block.query == 'What about disk quotas?\nread_log {"path": "a.log"}'
+    (block,) = planned(messages, 1)
+    assert block.query == 'Task: What about disk quotas?\nLast action: read_log {"path": "a.log"}'
 
 
 @pytest.mark.parametrize(

@@ -101,13 +101,14 @@ class TestCompletion:
         agentcompress.completion("gpt-4o", conversation(LOG), agentcompress=False)
         assert sent[0]["messages"] == conversation(LOG)
 
-    def test_a_failure_sends_the_original_and_warns(
+    def test_a_failure_warns_and_the_request_goes_out(
         self, sent: list[dict[str, Any]], caplog: pytest.LogCaptureFixture
     ) -> None:
         broken = Compressor(CompressConfig(scorer="tests.fakes:BrokenScorer"))
         agentcompress.completion("gpt-4o", conversation(LOG), agentcompress=broken)
-        assert sent[0]["messages"] == conversation(LOG)
-        assert "message 3 stays as it is: scorer 'tests.fakes:BrokenScorer' failed: RuntimeError: out" in caplog.text
+        assert [*sent[0]["messages"][:3], sent[0]["messages"][3]["role"]] == [*conversation(LOG)[:3], "tool"]
+        assert len(sent[0]["messages"][3]["content"]) < len(LOG)  # by BM25
+        assert "message 3: tests.fakes:BrokenScorer: ScoringError: scorer 'tests.fakes:Brok" in caplog.text
         agentcompress.completion("gpt-4o", "no messages", agentcompress=broken)  # type: ignore[arg-type]
         assert sent[1]["messages"] == list("no messages")
         assert "sending the original messages: MessageFormatError: messages must be" in caplog.text

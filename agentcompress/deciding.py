@@ -1,0 +1,158 @@
+"""What stands for a block from now on: looked up, else decided by the first rung of the ladder that holds, and kept.
+
+The rungs: the configured scorer, then BM25, then the block as it is. Nothing that goes wrong here reaches a caller who
+did not ask for it.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+from agentcompress import deadlines
+from agentcompress.deadlines import Deadline
+from agentcompress.errors import AgentCompressError, DeadlineError, InvalidInputError
+from agentcompress.ledger.decision import Decision
+from agentcompress.planning import RAW_WHOLE, Plan
+from agentcompress.protocols import Store
+from agentcompress.schema import CompressedText
+
+_log = logging.getLogger("agentcompress")
+_T = TypeVar("_T")
+
+OnError = Literal["raise", "warn", "ignore"]
+RAW_LEDGER = "the ledger is down"
+RAW_DEADLINE = "the deadline passed"
+
+_FIRST_SHARE = 0.8
+"""Of the time that is left, what a rung may take before the next one gets its turn."""
+
+_REST_S = 60.0
+"""How long a scorer that failed is not asked again."""
+
+Compress = Callable[[Plan], CompressedText]
+
+
+@dataclass(frozen=True)
+class Rung:
+    """A way to compress a block: its name, and the function that does."""
+
+    name: str
+    compress: Compress
+
+
+class Ladder:
+    """Rungs in order, the best first; one that failed or was too slow rests for a while, in this process."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = tuple(names)
+        self._resting_until = dict.fromkeys(names, 0.0)
+
+    def rests(self, name: str) -> bool:
+        """Whether a rung is passed over now."""
+        return time.monotonic() < self._resting_until[name]
+
+    def let_rest(self, name: str) -> None:
+        """Pass it over for a while."""
+        self._resting_until[name] = time.monotonic() + _REST_S
+
+
+class Decider:
+    """Decides the blocks of one call."""
+
+    def __init__(self, store: Store, ladder: Ladder, rungs: Sequence[Rung], on_error: str, deadline: Deadline) -> None:
+        if on_error not in ("raise", "warn", "ignore"):
+            raise InvalidInputError("on_error", on_error, '"raise", "warn" or "ignore"')
+        self._store, self._ladder, self._rungs = store, ladder, rungs
+        self._on_error, self._deadline = on_error, deadline
+
+    def decided(self, block: Plan, left_whole: Callable[[Plan], str | None]) -> tuple[Decision, bool]:
+        """The decision that stands for a block, and whether it is new."""
+        try:
+            known = self._store.get(block.key)
+        except Exception as error:  # noqa: BLE001 - it may have been decided elsewhere: nobody can know
+            self._note(f"{RAW_LEDGER}: {error}", error)
+            return self._kept(block, Decision.raw(RAW_LEDGER, block.tokens)), True
+        if known is not None:
+            return known, False
+        why = block.raw_because or left_whole(block)
+        decision = Decision.raw(why, block.tokens) if why else self._compressed(block)
+        return self._kept(block, decision), True
+
+    def _kept(self, block: Plan, decision: Decision) -> Decision:
+        try:
+            return self._store.put(block.key, decision)
+        except Exception as error:  # noqa: BLE001 - sent now all the same
+            self._note(f"message {block.address.message} is not remembered: {error}", error)
+            return decision
+
+    def _compressed(self, block: Plan) -> Decision:
+        reasons = []
+        for number, rung in enumerate(self._rungs):
+            if self._deadline.is_over:
+                reasons.append(RAW_DEADLINE)
+                break
+            if self._on_error != "raise" and self._ladder.rests(rung.name):
+                reasons.append(f"{rung.name} rests after a failure")
+                continue
+            try:
+                result = self._bounded(rung, block, last=number + 1 == len(self._rungs))
+            except Exception as error:
+                if self._on_error == "raise":
+                    raise
+                self._ladder.let_rest(rung.name)
+                reasons.append(f"{rung.name}: {type(error).__name__}: {error}")
+                self._note(f"message {block.address.message}: {reasons[-1]}", error)
+                continue
+            if not result.text.strip() or result.text == block.text:  # some providers refuse empty texts
+                return Decision.raw(RAW_WHOLE, block.tokens)
+            why = "; ".join(reasons) or None
+            return Decision(result.text, why, result.tokens_before, result.tokens_after, result.scorer)
+        if self._on_error == "raise":
+            raise self._deadline.error()
+        return Decision.raw(f"failed: {'; '.join(reasons)}", block.tokens)
+
+    def _bounded(self, rung: Rung, block: Plan, *, last: bool) -> CompressedText:
+        left_s = self._deadline.left_s
+        if left_s == float("inf"):
+            return rung.compress(block)
+        share = 1.0 if last else _FIRST_SHARE
+        return within(left_s * share, lambda: rung.compress(block))
+
+    def _note(self, what: str, error: Exception) -> None:
+        if self._on_error == "raise":
+            if isinstance(error, AgentCompressError):
+                raise error
+            raise AgentCompressError(what) from error
+        if self._on_error == "warn":
+            _log.warning("%s", what)
+
+
+def within(seconds: float, work: Callable[[], _T]) -> _T:
+    """Do the work in a thread of its own for so long, its deadline told to what it calls; `DeadlineError` after that.
+
+    What does not listen to its deadline goes on in the background, and its result is dropped.
+    """
+    done: list[_T] = []
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            with deadlines.within(Deadline(max(1.0, seconds * 1000))):
+                done.append(work())
+        except BaseException as error:  # noqa: BLE001 - handed to the caller
+            failed.append(error)
+
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(run,), daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if done:
+        return done[0]
+    if failed:
+        raise failed[0]
+    raise DeadlineError(f"no result after {seconds:.1f} s")

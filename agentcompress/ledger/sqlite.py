@@ -1,0 +1,225 @@
+"""Decisions in an SQLite file: one machine, many processes, restarts.
+
+Write-ahead logging, so that readers never wait; the first writer of a key wins, whatever process it is in.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from agentcompress.errors import StoreError
+from agentcompress.ledger.decision import Decision
+from agentcompress.ledger.store import Entry, Stats
+
+_log = logging.getLogger("agentcompress")
+_T = TypeVar("_T")
+
+_MIGRATIONS: Sequence[str] = (
+    """
+    CREATE TABLE decisions (
+        key TEXT PRIMARY KEY, text BLOB, reason TEXT, tokens_before INTEGER NOT NULL, tokens_after INTEGER NOT NULL,
+        scorer TEXT, made REAL NOT NULL
+    );
+    """,
+    """
+    ALTER TABLE decisions ADD COLUMN seen REAL NOT NULL DEFAULT 0;
+    UPDATE decisions SET seen = made;
+    CREATE INDEX decisions_seen ON decisions (seen);
+    """,
+)
+"""The schema, a step a version; a file of an older one is brought up to date when it is opened."""
+
+_COLUMNS = "text, reason, tokens_before, tokens_after, scorer"
+_BUSY_S = 2.0
+
+
+def state_file() -> Path:
+    """Where decisions are kept unless said otherwise: AGENTCOMPRESS_LEDGER, or the user's state folder."""
+    import platformdirs
+
+    named = os.environ.get("AGENTCOMPRESS_LEDGER")
+    return Path(named) if named else Path(platformdirs.user_state_dir("agentcompress", appauthor=False)) / "ledger.db"
+
+
+class SQLiteStore:
+    """A `Store` in a file, made where it is not there. Safe in several threads and processes.
+
+    A file that is no database, or a damaged one, is set aside under another name, with a warning, and a new one begun:
+    what was decided there is lost. Every other failure is a `StoreError`, a file of a newer version too.
+    """
+
+    def __init__(self, path: Path | str | None = None) -> None:
+        self.path = Path(path) if path is not None else state_file()
+        self._local = threading.local()
+        self._opening = threading.Lock()
+
+    def get(self, key: str) -> Decision | None:
+        """Return the decision under `key`, or None."""
+        row = self._done(lambda c: c.execute(f"SELECT {_COLUMNS} FROM decisions WHERE key = ?", (key,)).fetchone())
+        return _decision(row) if row else None
+
+    def put(self, key: str, decision: Decision) -> Decision:
+        """Write unless taken; return what stands there now."""
+        text = None if decision.text is None else decision.text.encode("utf-8", "surrogatepass")
+        now = time.time()
+        values = (
+            key,
+            text,
+            decision.reason and decision.reason.encode("utf-8", "replace").decode(),
+            decision.tokens_before,
+            decision.tokens_after,
+            decision.scorer,
+            now,
+            now,
+        )
+
+        def write(connection: sqlite3.Connection) -> Decision:
+            connection.execute(
+                f"INSERT INTO decisions (key, {_COLUMNS}, made, seen) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (key) DO NOTHING",
+                values,
+            )
+            return _decision(connection.execute(f"SELECT {_COLUMNS} FROM decisions WHERE key = ?", (key,)).fetchone())
+
+        return self._done(write)
+
+    def touch(self, keys: Sequence[str]) -> None:
+        """Note that the conversation of these keys was seen now."""
+        now = time.time()
+        self._done(lambda c: c.executemany("UPDATE decisions SET seen = ? WHERE key = ?", [(now, k) for k in keys]))
+
+    def entries(self, limit: int) -> Iterator[Entry]:
+        """The decisions seen last, newest first."""
+        rows = self._done(
+            lambda c: c.execute(
+                f"SELECT key, {_COLUMNS}, made, seen FROM decisions ORDER BY seen DESC, key LIMIT ?", (limit,)
+            ).fetchall()
+        )
+        for key, *fields, made, seen in rows:
+            yield Entry(key, _decision(fields), made, seen)
+
+    def stats(self) -> Stats:
+        """How many decisions there are, and what they take and save."""
+        row = self._done(
+            lambda c: c.execute(
+                "SELECT COUNT(*), COUNT(text), COALESCE(SUM(LENGTH(text)), 0), COALESCE(SUM(tokens_before), 0),"
+                " COALESCE(SUM(tokens_after), 0), MIN(made), MAX(seen) FROM decisions"
+            ).fetchone()
+        )
+        return Stats(*row)
+
+    def prune(self, *, older_than_s: float, max_bytes: int | None, keep_s: float) -> int:
+        """Drop decisions not seen for so long, then the longest unseen ones until the texts fit; return how many.
+
+        Never one that was seen in the last `keep_s` seconds: a conversation repeats all of its decisions in every
+        call, so that all of it is kept, or was not seen.
+        """
+        now = time.time()
+
+        def drop(connection: sqlite3.Connection) -> int:
+            latest = now - keep_s
+            dropped = connection.execute(
+                "DELETE FROM decisions WHERE seen < ?", (min(latest, now - older_than_s),)
+            ).rowcount
+            if max_bytes is not None:
+                dropped += connection.execute(
+                    "DELETE FROM decisions WHERE seen < ? AND key IN (SELECT key FROM (SELECT key, SUM(LENGTH(key) +"
+                    " COALESCE(LENGTH(text), 0)) OVER (ORDER BY seen DESC, key) AS total FROM decisions)"
+                    " WHERE total > ?)",
+                    (latest, max_bytes),
+                ).rowcount
+            return dropped
+
+        return self._done(drop)
+
+    def close(self) -> None:
+        """Close this thread's connection; the next call opens it again."""
+        connection = getattr(self._local, "connection", None)
+        self._local.connection = None
+        if connection is not None:
+            connection.close()
+
+    def _done(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        with _as_store_error(self.path):
+            connection = self._connection()
+            with connection:
+                return work(connection)
+
+    def _connection(self) -> sqlite3.Connection:
+        """This thread's connection; a forked child opens its own."""
+        known = getattr(self._local, "connection", None)
+        if known is not None and self._local.process == os.getpid():
+            return known
+        with self._opening:
+            try:
+                connection = _opened(self.path)
+            except sqlite3.DatabaseError as error:
+                if isinstance(error, sqlite3.OperationalError):
+                    raise
+                _set_aside(self.path, error)
+                connection = _opened(self.path)
+        self._local.connection, self._local.process = connection, os.getpid()
+        return connection
+
+
+@contextmanager
+def _as_store_error(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise StoreError(f"ledger {path}: {error}") from error
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        path.touch(mode=0o600)  # what agents read is nobody else's business
+    connection = sqlite3.connect(path, timeout=_BUSY_S)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        _migrate(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > len(_MIGRATIONS):
+        raise StoreError(f"ledger {path} is of version {version}, newer than {len(_MIGRATIONS)}: upgrade agentcompress")
+    if version == len(_MIGRATIONS):
+        return
+    with connection:
+        connection.execute("BEGIN IMMEDIATE")
+        version = connection.execute("PRAGMA user_version").fetchone()[0]  # another process may have been faster
+        for step in _MIGRATIONS[version:]:
+            for statement in step.split(";"):
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {len(_MIGRATIONS)}")
+
+
+def _set_aside(path: Path, error: Exception) -> None:
+    """Rename a file that is no database, and what belongs to it."""
+    number = 1
+    while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
+        number += 1
+    _log.warning("ledger %s can't be read (%s): set aside as %s, a new one is begun", path, error, aside.name)
+    path.replace(aside)
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def _decision(row: Sequence[object]) -> Decision:
+    text, reason, before, after, scorer = row
+    decoded = text.decode("utf-8", "surrogatepass") if isinstance(text, bytes) else None
+    return Decision(decoded, reason, before, after, scorer)  # type: ignore[arg-type]

@@ -1,0 +1,152 @@
+"""What stores that last can do beside `get` and `put`, and a memory in front of them for when they can't."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from agentcompress.errors import StoreError
+from agentcompress.ledger.decision import Decision
+from agentcompress.ledger.memory import MemoryStore
+from agentcompress.protocols import Store
+
+_log = logging.getLogger("agentcompress")
+
+_RETRY_S = 5.0
+"""How long a store that failed is left alone."""
+
+_TOUCH_S = 3600.0
+"""How often a store is told that a decision is still in use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A decision and when it was made and last seen, in seconds since the epoch."""
+
+    key: str
+    decision: Decision
+    made: float
+    seen: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """decisions: how many; compressed: with a text; bytes: of their texts; tokens: the sums; made, seen: of the first
+    and the last, in seconds since the epoch, None where there is none."""
+
+    decisions: int
+    compressed: int
+    bytes: int
+    tokens_before: int
+    tokens_after: int
+    first_made: float | None
+    last_seen: float | None
+
+
+class LastingStore(Store, Protocol):
+    """A `Store` that outlives its process. All methods raise `StoreError` when it is down."""
+
+    def touch(self, keys: Sequence[str]) -> None:
+        """Note that the conversation of these keys was seen now."""
+        ...
+
+    def entries(self, limit: int) -> Iterator[Entry]:
+        """The decisions seen last, newest first."""
+        ...
+
+    def stats(self) -> Stats:
+        """How many decisions there are, and what they take and save."""
+        ...
+
+    def prune(self, *, older_than_s: float, max_bytes: int | None, keep_s: float) -> int:
+        """Drop what was not seen for so long, or is too much; never what was seen in the last `keep_s` seconds."""
+        ...
+
+
+class FrontedStore:
+    """A memory in front of a store, so that what this process has sent is sent again whatever becomes of the store.
+
+    A store that is down is left alone for a while, with one warning; what is decided meanwhile is written when it is
+    back. Raises `StoreError` from `get` alone: what it does not know may have been decided elsewhere.
+    """
+
+    def __init__(self, behind: Store, max_entries: int = 10_000) -> None:
+        self._behind = behind
+        self._memory = MemoryStore(max_entries)
+        self._touched: dict[str, float] = {}
+        self._owed: dict[str, Decision] = {}
+        self._down_until = 0.0
+        self._was_down = False
+        self._lock = threading.Lock()
+
+    def get(self, key: str) -> Decision | None:
+        """Return the decision under `key`, or None; `StoreError` when that can't be known."""
+        known = self._memory.get(key)
+        if known is not None:
+            self._touch(key)
+            return known
+        if self._is_down():
+            raise StoreError("the ledger is down")
+        try:
+            found = self._behind.get(key)
+        except Exception as error:
+            self._fail(error)
+            raise error if isinstance(error, StoreError) else StoreError(f"ledger: {error}") from error
+        self._recovered()
+        return self._memory.put(key, found) if found is not None else None
+
+    def put(self, key: str, decision: Decision) -> Decision:
+        """Write unless taken; return what stands there now. With a store that is down, what this process decides."""
+        known = self._memory.get(key)
+        if known is not None:
+            return known
+        if not self._is_down():
+            try:
+                decision = self._behind.put(key, decision)
+                self._recovered()
+                return self._memory.put(key, decision)
+            except Exception as error:  # noqa: BLE001 - a store may be anybody's
+                self._fail(error)
+        with self._lock:
+            self._owed.setdefault(key, decision)
+        return self._memory.put(key, decision)
+
+    def _touch(self, key: str) -> None:
+        now = time.monotonic()
+        touch = getattr(self._behind, "touch", None)
+        if touch is None or now - self._touched.get(key, -_TOUCH_S) < _TOUCH_S or self._is_down():
+            return
+        self._touched[key] = now
+        try:
+            touch([key])
+        except Exception as error:  # noqa: BLE001 - a store may be anybody's
+            self._fail(error)
+
+    def _is_down(self) -> bool:
+        return time.monotonic() < self._down_until
+
+    def _fail(self, error: Exception) -> None:
+        with self._lock:
+            self._down_until = time.monotonic() + _RETRY_S
+            told, self._was_down = self._was_down, True
+        if not told:
+            _log.warning("the ledger is down, new blocks stay as they are: %s", error)
+
+    def _recovered(self) -> None:
+        """Write what could not be written."""
+        if not self._was_down:
+            return
+        with self._lock:
+            owed, self._owed, self._was_down = self._owed, {}, False
+        _log.warning("the ledger is back")
+        for key, decision in owed.items():
+            try:
+                self._behind.put(key, decision)
+            except Exception as error:  # noqa: BLE001 - a store may be anybody's
+                with self._lock:
+                    self._owed.setdefault(key, decision)
+                self._fail(error)

@@ -1,0 +1,85 @@
+"""Anthropic Messages: content blocks, tool results inside of user messages, documents and search results.
+
+Protected, because what cites them counts their characters: documents and search results with citations. Never texts
+here: thinking, redacted thinking, signatures, images, files.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from agentcompress.errors import MessageFormatError
+from agentcompress.messages.view import Address, Call, Role, TextPart, as_list, as_mapping, parts_of, texts_in
+
+_ROLES: dict[str, Role] = {"user": "user", "assistant": "assistant", "system": "system"}
+_ALLOWED = "a mapping whose role is user or assistant"
+_NO_CALL = Call(None, None, "")
+
+
+class _Text(NamedTuple):
+    path: tuple[str | int, ...]
+    role: Role
+    text: str
+    call: Call
+
+
+class AnthropicMessages:
+    """Messages of `/v1/messages`, as mappings or as the client's objects."""
+
+    name = "anthropic"
+
+    def text_parts(self, messages: Sequence[Any]) -> list[TextPart]:
+        """Every text of the messages, in order. Raises `MessageFormatError` for what is no list of such messages."""
+        calls: dict[str, Call] = {}
+        parts: list[TextPart] = []
+        for i, message in enumerate(as_list(messages, "Anthropic messages")):
+            fields = as_mapping(message, i, _ALLOWED)
+            role = _ROLES.get(str(fields.get("role")))
+            if role is None:
+                raise MessageFormatError(f"messages[{i}]", message, _ALLOWED)
+            content, where = fields.get("content"), f"messages[{i}].content"
+            texts = texts_in(content, ("text",), where)
+            calls.update(_calls(content, "\n".join(text for _, text in texts)))
+            found = [_Text(path, role, text, _NO_CALL) for path, text in texts]
+            found += _inner(content, calls, where)
+            found.sort(key=lambda text: [key for key in text.path if isinstance(key, int)])
+            parts += [TextPart(Address(i, ("content", *t.path)), t.role, t.text, *t.call) for t in found]
+        return parts
+
+    def sent(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Role and content: what comes back as a message object also has an id, a model and a usage."""
+        return {"role": fields.get("role"), "content": fields.get("content")}
+
+    def is_bound(self, fields: Mapping[str, Any]) -> bool:
+        """Thinking, redacted or not."""
+        return any(part.get("type") in ("thinking", "redacted_thinking") for part in parts_of(fields.get("content")))
+
+
+def _calls(content: Any, said: str) -> Iterator[tuple[str, Call]]:
+    for part in parts_of(content):
+        if part.get("type") == "tool_use":
+            arguments = json.dumps(part.get("input"), ensure_ascii=False, default=str)
+            yield str(part.get("id")), Call(str(part.get("name")), arguments, said)
+
+
+def _inner(content: Any, calls: Mapping[str, Call], where: str) -> list[_Text]:
+    """Texts one level further in: of tool results, documents and search results."""
+    found: list[_Text] = []
+    for at, part in enumerate(parts_of(content)):
+        if (part.get("citations") or {}).get("enabled"):
+            continue
+        kind, source = part.get("type"), part.get("source")
+        if kind == "tool_result":
+            call = calls.get(str(part.get("tool_use_id")), _NO_CALL)
+            texts = texts_in(part.get("content"), ("text",), f"{where}[{at}].content")
+            found += [_Text((at, "content", *path), "tool", text, call) for path, text in texts]
+        elif kind == "document" and isinstance(source, Mapping):
+            data = source.get("data")
+            if source.get("type") == "text" and isinstance(data, str):
+                found.append(_Text((at, "source", "data"), "document", data, _NO_CALL))
+        elif kind == "search_result":
+            texts = texts_in(part.get("content"), ("text",), f"{where}[{at}].content")
+            found += [_Text((at, "content", *path), "document", text, _NO_CALL) for path, text in texts]
+    return found

@@ -1,0 +1,58 @@
+"""Which wire format a list of messages is in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from agentcompress.errors import InvalidInputError
+from agentcompress.messages.anthropic import AnthropicMessages
+from agentcompress.messages.openai_chat import OpenAIChat
+from agentcompress.messages.openai_responses import OpenAIResponses
+from agentcompress.messages.view import Wire, parts_of
+
+Format = Literal["auto", "openai", "responses", "anthropic"]
+
+WIRES: Mapping[str, Wire] = {wire.name: wire for wire in (OpenAIChat(), OpenAIResponses(), AnthropicMessages())}
+
+_ANTHROPIC_PARTS = frozenset(
+    (
+        "tool_use",
+        "tool_result",
+        "thinking",
+        "redacted_thinking",
+        "image",
+        "document",
+        "search_result",
+        "server_tool_use",
+    )
+)
+_RESPONSES_PARTS = frozenset(("input_text", "output_text", "input_image", "input_file"))
+
+
+def wire_of(messages: Any, format: str = "auto") -> Wire:  # noqa: A002 - what the caller calls it
+    """Return the format's wire. "auto" looks at the messages; what could be any is read as OpenAI chat.
+
+    Raises `InvalidInputError` for a format there is not. A list without a telling item is one with texts and roles
+    only, which all three formats read alike.
+    """
+    if format != "auto":
+        if format not in WIRES:
+            raise InvalidInputError("format", format, f"one of auto, {', '.join(WIRES)}")
+        return WIRES[format]
+    for message in messages if isinstance(messages, Sequence) and not isinstance(messages, str) else ():
+        if name := _told_by(message):
+            return WIRES[name]
+    return WIRES["openai"]
+
+
+def _told_by(message: Any) -> str | None:
+    fields = message if isinstance(message, Mapping) else vars(message) if hasattr(message, "__dict__") else {}
+    if fields.get("role") in ("tool", "function") or fields.get("tool_calls"):
+        return "openai"
+    types = {part.get("type") for part in parts_of(fields.get("content"))}
+    if types & _ANTHROPIC_PARTS:
+        return "anthropic"
+    if types & _RESPONSES_PARTS or ("type" in fields and fields["type"] != "message" and not fields.get("role")):
+        return "responses"
+    return None

@@ -1,0 +1,155 @@
+"""One view of every wire format: texts with their addresses, and new texts put in their places.
+
+A format only says where its texts are (`Wire`); reading nothing else and writing along an address keeps everything else
+as it was, key order included. Messages may be mappings or objects with `model_dump` (what the clients return); neither
+is ever mutated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, Protocol
+
+from agentcompress.errors import MessageFormatError
+from agentcompress.schema import Span
+
+Role = Literal["system", "user", "assistant", "tool", "document"]
+
+
+class Address(NamedTuple):
+    """Where a text stands: message index, and the keys and indexes that lead from the message to it."""
+
+    message: int
+    path: tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TextPart:
+    """A text of a message.
+
+    role: whose it is; "tool": a tool's result, wherever the format puts it; "document": a document in a user's message
+    that is no request. tool, arguments, said: of the call that a result answers, and what the assistant said with it,
+    where they are found.
+    """
+
+    address: Address
+    role: Role
+    text: str
+    tool: str | None = None
+    arguments: str | None = None
+    said: str = ""
+
+
+class Call(NamedTuple):
+    """A tool's call: its name, its arguments as JSON, and what the assistant said with it."""
+
+    tool: str | None
+    arguments: str | None
+    said: str
+
+
+class Wire(Protocol):
+    """A wire format: where the texts of its messages are, and which of their fields are sent."""
+
+    name: str
+
+    def text_parts(self, messages: Sequence[Any]) -> list[TextPart]:
+        """Every text of the messages, in order. Raises `MessageFormatError` for what is no list of such messages."""
+        ...
+
+    def sent(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The fields of a message that make it the message it is: no ids and states that a server adds."""
+        ...
+
+    def is_bound(self, fields: Mapping[str, Any]) -> bool:
+        """Whether a message holds reasoning that its provider has bound to everything before it."""
+        ...
+
+
+def as_list(messages: Any, what: str) -> Sequence[Any]:
+    """Return the messages; raises `MessageFormatError` for what is no list."""
+    if isinstance(messages, str | bytes | Mapping) or not isinstance(messages, Sequence):
+        raise MessageFormatError("messages", messages, f"a list of {what}")
+    return messages
+
+
+def as_mapping(message: Any, index: int, allowed: str) -> Mapping[str, Any]:
+    """Return the message's fields, by name; `MessageFormatError` says what is allowed."""
+    fields = _fields(message)
+    if not fields:
+        raise MessageFormatError(f"messages[{index}]", message, allowed)
+    return fields
+
+
+def texts_in(content: Any, types: Sequence[str], where: str) -> list[tuple[tuple[str | int, ...], str]]:
+    """Texts of a content: itself, or of its parts of these types, each with the path from the content to it."""
+    if content is None:
+        return []
+    if isinstance(content, str):
+        return [((), content)]
+    if not isinstance(content, list | tuple):
+        raise MessageFormatError(where, content, "a string, a list of parts, or None")
+    return [
+        ((at, "text"), part["text"])
+        for at, part in enumerate(parts_of(content))
+        if part.get("type") in types and isinstance(part.get("text"), str)
+    ]
+
+
+def parts_of(content: Any) -> list[Mapping[str, Any]]:
+    """Parts of a content by name, as many as there are; what is no part has no fields."""
+    return [_fields(part) for part in content] if isinstance(content, list | tuple) else []
+
+
+def _fields(part: Any) -> Mapping[str, Any]:
+    if not isinstance(part, Mapping) and hasattr(part, "model_dump"):
+        part = part.model_dump()
+    return part if isinstance(part, Mapping) else {}
+
+
+def last_cache_marker(messages: Sequence[Any]) -> int:
+    """Index of the last message that carries a `cache_control` marker, on itself or on a part; -1 without one."""
+    for i in range(len(messages) - 1, -1, -1):
+        if _is_marked(as_mapping(messages[i], i, "a mapping"), depth=3):
+            return i
+    return -1
+
+
+def _is_marked(holder: Mapping[str, Any], depth: int) -> bool:
+    if holder.get("cache_control"):
+        return True
+    return depth > 0 and any(_is_marked(part, depth - 1) for part in parts_of(holder.get("content")))
+
+
+def last_bound(messages: Sequence[Any], wire: Wire) -> int:
+    """Index of the last message with reasoning that is bound to what stands before it; -1 without one."""
+    for i in range(len(messages) - 1, -1, -1):
+        if wire.is_bound(as_mapping(messages[i], i, "a mapping")):
+            return i
+    return -1
+
+
+def replaced(messages: Sequence[Any], changes: Mapping[Address, Sequence[tuple[Span, str]]]) -> list[Any]:
+    """Return the messages with ranges of their texts replaced; what has no change is the very same object."""
+    out = list(messages)
+    for address, edits in changes.items():
+        fields = as_mapping(out[address.message], address.message, "a mapping")
+        out[address.message] = _with(fields, address.path, edits)
+    return out
+
+
+def _with(holder: Any, path: tuple[str | int, ...], edits: Sequence[tuple[Span, str]]) -> Any:
+    """A copy of a holder whose text at the path is edited; everything beside the path is shared with it."""
+    if not path:
+        return _edited(holder, edits)
+    first, rest = path[0], path[1:]
+    if isinstance(first, str):
+        return {**holder, first: _with(holder[first], rest, edits)}
+    return [*holder[:first], _with(holder[first], rest, edits), *holder[first + 1 :]]
+
+
+def _edited(text: str, edits: Sequence[tuple[Span, str]]) -> str:
+    for span, new in sorted(edits, reverse=True):
+        text = text[: span.start] + new + text[span.end :]
+    return text

@@ -1,0 +1,119 @@
+"""Replaying recorded agents: what counts as a rewrite, and that there is none."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from agentcompress import CompressConfig, Compressor
+from agentcompress.cli import main
+from agentcompress.errors import InvalidInputError
+from agentcompress.evaluation.replay import Step, as_sent, replay
+from agentcompress.ledger.memory import MemoryStore
+from agentcompress.messages.formats import WIRES
+from tests.unit.test_conversations import LOG
+
+RECORDED: list[dict[str, Any]] = [
+    {"role": "system", "content": "You are careful."},
+    {"role": "user", "content": "Which worker failed?"},
+    {"role": "assistant", "content": "I look.", "tool_calls": [{"name": "read", "arguments": {"path": "a.log"}}]},
+    {"role": "tool", "content": LOG},
+    {
+        "role": "assistant",
+        "content": "",
+        "tool_calls": [{"name": "a", "arguments": "a()"}, {"name": "b", "arguments": {}}],
+    },
+    {"role": "tool", "content": "one"},
+    {"role": "tool", "content": LOG + "!"},
+    {"role": "assistant", "content": "Worker `worker_137` of `disk.quota`."},
+    {"role": "tool", "content": LOG + "?"},
+    {"role": "assistant", "content": "Done."},
+    {"role": "user", "content": "Thanks."},
+]
+
+
+def written(tmp_path: Path, *contexts: Any) -> Path:
+    path = tmp_path / "agent.jsonl"
+    path.write_text(
+        "\n".join(json.dumps({"id": f"t{i}", "context": c}) for i, c in enumerate(contexts)), encoding="utf-8"
+    )
+    return path
+
+
+def compressor(**settings: Any) -> Compressor:
+    return Compressor(CompressConfig(**{"scorer": "lexical", "min_tokens": 200, "keep_rate": 0.1, **settings}))
+
+
+@pytest.mark.parametrize("name", WIRES)
+def test_every_request_begins_with_the_one_before(name: str, tmp_path: Path) -> None:
+    steps = [step for step in replay(written(tmp_path, RECORDED), compressor(), name) if isinstance(step, Step)]
+    assert [(step.new, step.replayed) for step in steps] == [(0, 0), (1, 0), (1, 1), (1, 2), (0, 3)]
+    assert not any(step.is_rewrite for step in steps)
+    assert [step.previous_bytes > 0 for step in steps] == [False, True, True, True, True]
+    assert steps[-1].tokens_sent < 0.4 * steps[-1].tokens_raw
+
+
+def test_a_rewrite_is_found_out(tmp_path: Path) -> None:
+    class Forgetful(MemoryStore):
+        def get(self, key: str) -> None:
+            return None
+
+        def put(self, key: str, decision: Any) -> Any:
+            return decision
+
+    mine = Compressor(CompressConfig(scorer="tests.unit.test_replay:Fickle", min_tokens=200), store=Forgetful())
+    steps = [step for step in replay(written(tmp_path, RECORDED), mine, "openai") if isinstance(step, Step)]
+    assert any(step.is_rewrite for step in steps)
+
+
+class Fickle:
+    """Never the same twice."""
+
+    calls = 0
+
+    def score(self, segment: Any, query: str) -> Any:
+        import numpy as np
+
+        Fickle.calls += 1
+        return np.random.default_rng(Fickle.calls).normal(size=len(segment.units))
+
+
+@pytest.mark.parametrize("name", WIRES)
+def test_calls_and_results_are_paired(name: str) -> None:
+    parts = [part for part in WIRES[name].text_parts(as_sent(RECORDED, name)) if part.role == "tool"]
+    assert [part.tool for part in parts] == ["read", "a", "b", "act"]
+    assert [part.text for part in parts] == [LOG, "one", LOG + "!", LOG + "?"]
+    assert parts[0].said == "I look."
+
+
+def test_from_the_command_line(tmp_path: Path) -> None:
+    references = [
+        *RECORDED[:4],
+        {"role": "assistant", "content": "", "tool_calls": [{"name": "kill", "arguments": {"id": "137"}}]},
+    ]
+    path = written(tmp_path, RECORDED, references, [{"role": "user", "content": "Hello."}])
+    command = ["replay", str(path), "-s", "lexical", "-k", "0.1", "--recall", "--json", str(tmp_path / "out.json")]
+    result = CliRunner().invoke(main, command)
+    assert result.exit_code == 0, result.output
+    out = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
+    totals = json.loads(result.output.splitlines()[-1])
+    assert {**totals, "by_step": out["by_step"]} == out
+    assert (out["steps"], out["rewrites"]) == (8, 0)
+    assert 0 < out["tokens_sent"] < out["tokens_raw"]
+    assert 0 <= out["recall"] <= 1
+    assert "t0 2: " in result.output
+
+
+@pytest.mark.parametrize("context", ["text", [1], [{"content": "x"}]])
+def test_what_is_no_trajectory_names_its_line(context: Any, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match=r"agent.jsonl line 2 must be a trajectory"):
+        list(replay(written(tmp_path, RECORDED, context), compressor(), "openai"))
+
+
+def test_a_format_that_is_none() -> None:
+    with pytest.raises(InvalidInputError, match="format must be one of openai, responses, anthropic"):
+        as_sent(RECORDED, "xml")
