@@ -95,6 +95,9 @@ _SIGNS = (
 )
 """What lines hold, in small letters, that the patterns above may match."""
 
+_NAMES_FAILURE = re.compile(r"(?:FAILED|ERROR) \S+(?= - )")
+"""What a summary can't do without; the message behind it has been said before."""
+
 _TRACE_START = re.compile(
     r"^\s*(?:[|+]\s*)*Traceback \(most recent call last\)|^(?:Exception in thread|panic:|goroutine \d)"
 )
@@ -154,10 +157,14 @@ class LogSegmenter:
             if floor < ENDS and known >= _FIRST_OF_TEMPLATE:
                 floor = 0
             start, end = rows.span(row, last)
-            units.extend(
-                Unit(a, b, block, floor=floor if a == start else 0, prior=prior)
-                for a, b in stretches(text, start, end, self.max_line_chars, self.piece_chars)
-            )
+            named = _NAMES_FAILURE.match(text, start, end)
+            for a, b, own in (
+                ((start, named.end(), floor), (named.end(), end, ERROR)) if named else ((start, end, floor),)
+            ):
+                units.extend(
+                    Unit(c, d, block, floor=own if c == a else 0, prior=prior)
+                    for c, d in stretches(text, a, b, self.max_line_chars, self.piece_chars)
+                )
             lines = lines + 1 if last == row else self.block_lines
             row = last + 1
         style = LogStyle(line_style(text), rows.starts, templates)
