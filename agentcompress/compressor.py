@@ -14,7 +14,6 @@ import numpy as np
 
 from agentcompress import plugins
 from agentcompress.config import CompressConfig, checked_count, checked_keep_rate, checked_text
-from agentcompress.deadlines import Deadline
 from agentcompress.deciding import Decider, Ladder, OnError, Rung
 from agentcompress.delimiters import FixedStyle, style_for
 from agentcompress.errors import AgentCompressError, InvalidInputError, ScoringError, SegmentationError
@@ -123,9 +122,10 @@ class Compressor:
         keep_rate = self.config.keep_rate if keep_rate is None else checked_keep_rate(keep_rate)
         counter = self._counter(target)
         wire = wire_of(messages, format)
-        deadline = Deadline(self.config.deadline_ms if deadline_ms is None else deadline_ms)
-        decider = Decider(self.store, self._ladder, self._rungs(target, keep_rate), on_error, deadline)
-        seed = json.dumps([self.config.namespace if namespace is None else namespace, continues])
+        deadline_ms = self.config.deadline_ms if deadline_ms is None else deadline_ms
+        decider = Decider(self.store, self._ladder, self._rungs(target, keep_rate), on_error, deadline_ms)
+        namespace = self.config.namespace if namespace is None else checked_text("namespace", namespace)
+        seed = json.dumps([namespace, checked_text("continues", continues)])
         replacements: dict[Address, list[tuple[Span, str]]] = {}
         receipts = []
         parts = wire.text_parts(messages)

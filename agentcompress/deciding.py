@@ -16,7 +16,7 @@ from typing import Literal, TypeVar
 
 from agentcompress import deadlines
 from agentcompress.deadlines import Deadline
-from agentcompress.errors import AgentCompressError, DeadlineError, InvalidInputError
+from agentcompress.errors import AgentCompressError, DeadlineError, DraftError, InvalidInputError, ScoringError
 from agentcompress.ledger.decision import Decision
 from agentcompress.planning import RAW_WHOLE, Plan
 from agentcompress.protocols import Store
@@ -31,6 +31,9 @@ RAW_DEADLINE = "the deadline passed"
 
 _FIRST_SHARE = 0.8
 """Of the time that is left, what a rung may take before the next one gets its turn."""
+
+_FAIR_MS = 5_000.0
+"""From how long a deadline on it is the scorer's fault that it passed."""
 
 _REST_S = 60.0
 """How long a scorer that failed is not asked again."""
@@ -65,11 +68,14 @@ class Ladder:
 class Decider:
     """Decides the blocks of one call."""
 
-    def __init__(self, store: Store, ladder: Ladder, rungs: Sequence[Rung], on_error: str, deadline: Deadline) -> None:
+    def __init__(
+        self, store: Store, ladder: Ladder, rungs: Sequence[Rung], on_error: str, deadline_ms: float | None
+    ) -> None:
         if on_error not in ("raise", "warn", "ignore"):
             raise InvalidInputError("on_error", on_error, '"raise", "warn" or "ignore"')
         self._store, self._ladder, self._rungs = store, ladder, rungs
-        self._on_error, self._deadline = on_error, deadline
+        self._on_error, self._deadline_ms = on_error, deadline_ms
+        self._deadline = Deadline(deadline_ms)
 
     def decided(self, block: Plan, left_whole: Callable[[Plan], str | None]) -> tuple[Decision, bool]:
         """The decision that stands for a block, and whether it is new."""
@@ -105,7 +111,8 @@ class Decider:
             except Exception as error:
                 if self._on_error == "raise":
                     raise
-                self._ladder.let_rest(rung.name)
+                if number + 1 < len(self._rungs) and self._is_to_blame(error):
+                    self._ladder.let_rest(rung.name)
                 reasons.append(f"{rung.name}: {type(error).__name__}: {error}")
                 self._note(f"message {block.address.message}: {reasons[-1]}", error)
                 continue
@@ -116,6 +123,12 @@ class Decider:
         if self._on_error == "raise":
             raise self._deadline.error()
         return Decision.raw(f"failed: {'; '.join(reasons)}", block.tokens)
+
+    def _is_to_blame(self, error: Exception) -> bool:
+        """Whether the next block would fare no better: not for one odd text, nor for an impatient caller."""
+        if isinstance(error, DeadlineError):
+            return self._deadline_ms is None or self._deadline_ms >= _FAIR_MS
+        return isinstance(error, DraftError | ScoringError)
 
     def _bounded(self, rung: Rung, block: Plan, *, last: bool) -> CompressedText:
         left_s = self._deadline.left_s

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from agentcompress.ledger.keys import block_key, chain
 from agentcompress.messages.context import context_spans, outside
-from agentcompress.messages.view import Address, TextPart, Wire, last_bound, last_cache_marker
+from agentcompress.messages.view import Address, TextPart, Wire, last_bound, last_cache_marker, last_reply
 from agentcompress.protocols import TokenCounter
 from agentcompress.schema import Span
 
@@ -61,7 +61,8 @@ def plan(
     parts: the messages' texts; min_tokens: >= 1; seed: as of `ledger.keys.chain`.
     """
     prefixes = list(chain(messages, wire, seed))
-    marker, bound = last_cache_marker(messages), last_bound(messages, wire)
+    marker = min(last_cache_marker(messages), last_reply(messages, wire))  # behind that nothing was sent before
+    bound = last_bound(messages, wire)
     texts = Counter(part.address.message for part in parts if part.text.strip())
     found = [(part, _block_spans(part, request_beside=texts[part.address.message] > 1)) for part in parts]
     request = _last_request(found)

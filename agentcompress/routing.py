@@ -9,13 +9,13 @@ from typing import Any
 
 from agentcompress.compressor import Compressor
 from agentcompress.config import CompressConfig
-from agentcompress.ledger.opening import open_store
-from agentcompress.protocols import Store
+from agentcompress.ledger.memory import MemoryStore
+from agentcompress.ledger.opening import AUTO, MEMORY, open_store
 
 _log = logging.getLogger("agentcompress")
 _lock = threading.Lock()
 _compressors: dict[str, Compressor] = {}
-_stores: dict[str, Store] = {}
+_decisions = MemoryStore()
 
 
 def completion(
@@ -41,7 +41,7 @@ def completion(
     if agentcompress is not False:
         compressor = agentcompress if isinstance(agentcompress, Compressor) else _shared(agentcompress)
         try:
-            sent = compressor.compress(messages, target=model, on_error="warn").messages
+            sent = compressor.compress(messages, target=model, on_error="warn", format="openai").messages
         except Exception as error:  # noqa: BLE001 - whatever it is, the agent must get its answer
             _log.warning("sending the original messages: %s: %s", type(error).__name__, error)
     return litellm.completion(model=model, messages=list(sent), **options)
@@ -51,6 +51,6 @@ def _shared(config: CompressConfig | bool | None) -> Compressor:
     """One compressor a config, and one store a ledger: decisions outlive calls and settings."""
     config = config if isinstance(config, CompressConfig) else CompressConfig()
     with _lock:
-        if config.ledger not in _stores:
-            _stores[config.ledger] = open_store(config.ledger)
-        return _compressors.setdefault(repr(config), Compressor(config, store=_stores[config.ledger]))
+        if config.ledger == MEMORY or (config.ledger == AUTO and isinstance(open_store(), MemoryStore)):
+            return _compressors.setdefault(repr(config), Compressor(config, store=_decisions))
+        return _compressors.setdefault(repr(config), Compressor(config))

@@ -10,6 +10,9 @@ from typing import Any
 from agentcompress.errors import MessageFormatError
 from agentcompress.messages.view import Wire
 
+_TEXTS = ("content", "output")
+_TEXT_TYPES = ("text", "input_text", "output_text")
+
 
 def chain(messages: Sequence[Any], wire: Wire, seed: str = "") -> Iterator[str]:
     """Yield, message by message, the SHA-256 of everything up to and including it.
@@ -23,7 +26,11 @@ def chain(messages: Sequence[Any], wire: Wire, seed: str = "") -> Iterator[str]:
 
 
 def block_key(prefix: str, path: Sequence[str | int], start: int) -> str:
-    """Key of the block at character `start` of the text at `path` of the message that `prefix` ends with."""
+    """Key of the block at character `start` of the text at `path` of the message that `prefix` ends with.
+
+    A text alone and a list of it are one: clients go from one to the other to put a cache marker on it.
+    """
+    path = path[:-2] if tuple(path[-2:]) == (0, "text") else path
     return f"{prefix}:{'.'.join(map(str, path))}:{start}"
 
 
@@ -41,11 +48,19 @@ def canonical(message: Any, wire: Wire) -> str:
 
 
 def _content(value: Any) -> Any:
+    if value is None or isinstance(value, str | int | float):
+        return value
     if isinstance(value, Mapping):
-        return _filled({str(name): _content(inner) for name, inner in value.items() if name != "cache_control"})
+        fields = {str(name): _content(inner) for name, inner in value.items() if name != "cache_control"}
+        for name in _TEXTS:
+            if isinstance(fields.get(name), str):
+                fields[name] = [{"text": fields[name]}] if fields[name] else None
+        if fields.get("type") in _TEXT_TYPES:
+            del fields["type"]
+        return _filled(fields)
     if isinstance(value, list | tuple):
         return [_content(inner) for inner in value]
-    return value if value is None or isinstance(value, str | int | float) else _content(_dump(value))
+    return _content(_dump(value))
 
 
 def _filled(fields: dict[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+from pathlib import Path
 
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.ledger.sqlite import SQLiteStore
@@ -10,6 +12,9 @@ from agentcompress.ledger.store import FrontedStore, LastingStore
 
 MEMORY, AUTO = "memory", "auto"
 _VARIABLE = "AGENTCOMPRESS_LEDGER"
+
+_open: dict[str, FrontedStore] = {}
+_lock = threading.Lock()
 
 
 def lasting_store(name: str = AUTO) -> LastingStore | None:
@@ -26,10 +31,13 @@ def lasting_store(name: str = AUTO) -> LastingStore | None:
         from agentcompress.ledger.redis import RedisStore
 
         return RedisStore(name)
-    return SQLiteStore(name or None)
+    return SQLiteStore(Path(name).expanduser() if name else None)
 
 
 def open_store(name: str = AUTO) -> MemoryStore | FrontedStore:
-    """The store behind a name, with this process's memory in front of it."""
+    """The store behind a name, with this process's memory in front of it: one a place, for all that ask."""
     behind = lasting_store(name)
-    return MemoryStore() if behind is None else FrontedStore(behind)
+    if behind is None:
+        return MemoryStore()
+    with _lock:
+        return _open.setdefault(behind.place, FrontedStore(behind))

@@ -43,7 +43,8 @@ class RedisStore:
                 url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S, health_check_interval=30
             )
         except ValueError as error:
-            raise StoreError(f"ledger {url}: {error}") from error
+            raise StoreError(f"ledger in Redis: {error}") from error
+        self.place = url
         self._errors = (redis.RedisError, OSError)
 
     def get(self, key: str) -> Decision | None:

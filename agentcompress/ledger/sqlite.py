@@ -39,6 +39,10 @@ _MIGRATIONS: Sequence[str] = (
 
 _COLUMNS = "text, reason, tokens_before, tokens_after, scorer"
 _BUSY_S = 2.0
+_HEADER = b"SQLite format 3\0"
+
+_inherited: list[sqlite3.Connection] = []
+"""Connections of the process this one was forked from."""
 
 
 def state_file() -> Path:
@@ -52,12 +56,13 @@ def state_file() -> Path:
 class SQLiteStore:
     """A `Store` in a file, made where it is not there. Safe in several threads and processes.
 
-    A file that is no database, or a damaged one, is set aside under another name, with a warning, and a new one begun:
-    what was decided there is lost. Every other failure is a `StoreError`, a file of a newer version too.
+    A damaged file is set aside under another name, with a warning, and a new one begun: what was decided there is lost.
+    Every other failure is a `StoreError`; so are a file of a newer version, and one that never was a database.
     """
 
     def __init__(self, path: Path | str | None = None) -> None:
         self.path = Path(path) if path is not None else state_file()
+        self.place = str(self.path.absolute())
         self._local = threading.local()
         self._opening = threading.Lock()
 
@@ -149,23 +154,30 @@ class SQLiteStore:
 
     def _done(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         with _as_store_error(self.path):
-            connection = self._connection()
-            with connection:
-                return work(connection)
+            try:
+                return self._in_transaction(work)
+            except sqlite3.DatabaseError as error:
+                if getattr(error, "sqlite_errorcode", None) not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+                    raise
+                self.close()
+                with self._opening:
+                    _set_aside(self.path, error)
+                return self._in_transaction(work)
+
+    def _in_transaction(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        connection = self._connection()
+        with connection:
+            return work(connection)
 
     def _connection(self) -> sqlite3.Connection:
         """This thread's connection; a forked child opens its own."""
         known = getattr(self._local, "connection", None)
         if known is not None and self._local.process == os.getpid():
             return known
+        if known is not None:
+            _inherited.append(known)  # closing it here would drop the parent's locks
         with self._opening:
-            try:
-                connection = _opened(self.path)
-            except sqlite3.DatabaseError as error:
-                if isinstance(error, sqlite3.OperationalError):
-                    raise
-                _set_aside(self.path, error)
-                connection = _opened(self.path)
+            connection = _opened(self.path)
         self._local.connection, self._local.process = connection, os.getpid()
         return connection
 
@@ -209,7 +221,10 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _set_aside(path: Path, error: Exception) -> None:
-    """Rename a file that is no database, and what belongs to it."""
+    """Rename a damaged database, and what belongs to it; a file that was never one is somebody's: `StoreError`."""
+    with path.open("rb") as file:
+        if file.read(len(_HEADER)) != _HEADER:
+            raise StoreError(f"ledger {path} is no SQLite file")
     number = 1
     while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
         number += 1

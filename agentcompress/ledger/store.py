@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
+
+from cachetools import LRUCache
 
 from agentcompress.errors import StoreError
 from agentcompress.ledger.decision import Decision
@@ -21,6 +24,9 @@ _RETRY_S = 5.0
 
 _TOUCH_S = 3600.0
 """How often a store is told that a decision is still in use."""
+
+_OWED_AT_ONCE = 20
+"""How many decisions of an outage are written in one go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +54,9 @@ class Stats:
 
 
 class LastingStore(Store, Protocol):
-    """A `Store` that outlives its process. All methods raise `StoreError` when it is down."""
+    """A `Store` that outlives its process. All methods raise `StoreError` when it is down. place: where it is."""
+
+    place: str
 
     def touch(self, keys: Sequence[str]) -> None:
         """Note that the conversation of these keys was seen now."""
@@ -77,8 +85,8 @@ class FrontedStore:
     def __init__(self, behind: Store, max_entries: int = 10_000) -> None:
         self._behind = behind
         self._memory = MemoryStore(max_entries)
-        self._touched: dict[str, float] = {}
-        self._owed: dict[str, Decision] = {}
+        self._touched: LRUCache[str, float] = LRUCache(max_entries)
+        self._owed: LRUCache[str, Decision] = LRUCache(max_entries)
         self._down_until = 0.0
         self._was_down = False
         self._lock = threading.Lock()
@@ -97,7 +105,10 @@ class FrontedStore:
             self._fail(error)
             raise error if isinstance(error, StoreError) else StoreError(f"ledger: {error}") from error
         self._recovered()
-        return self._memory.put(key, found) if found is not None else None
+        if found is None:
+            return None
+        self._touch(key)
+        return self._memory.put(key, found)
 
     def put(self, key: str, decision: Decision) -> Decision:
         """Write unless taken; return what stands there now. With a store that is down, what this process decides."""
@@ -118,9 +129,12 @@ class FrontedStore:
     def _touch(self, key: str) -> None:
         now = time.monotonic()
         touch = getattr(self._behind, "touch", None)
-        if touch is None or now - self._touched.get(key, -_TOUCH_S) < _TOUCH_S or self._is_down():
+        if touch is None or self._is_down():
             return
-        self._touched[key] = now
+        with self._lock:
+            if now - self._touched.get(key, -math.inf) < _TOUCH_S:
+                return
+            self._touched[key] = now
         try:
             touch([key])
         except Exception as error:  # noqa: BLE001 - a store may be anybody's
@@ -138,15 +152,16 @@ class FrontedStore:
 
     def _recovered(self) -> None:
         """Write what could not be written."""
-        if not self._was_down:
-            return
         with self._lock:
-            owed, self._owed, self._was_down = self._owed, {}, False
-        _log.warning("the ledger is back")
-        for key, decision in owed.items():
+            was_down, self._was_down = self._was_down, False
+            owed = [self._owed.popitem() for _ in range(min(len(self._owed), _OWED_AT_ONCE))]
+        if was_down:
+            _log.warning("the ledger is back")
+        for number, (key, decision) in enumerate(owed):
             try:
                 self._behind.put(key, decision)
             except Exception as error:  # noqa: BLE001 - a store may be anybody's
                 with self._lock:
-                    self._owed.setdefault(key, decision)
+                    self._owed.update(owed[number:])
                 self._fail(error)
+                return

@@ -6,12 +6,11 @@ here: thinking, redacted thinking, signatures, images, files.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from agentcompress.errors import MessageFormatError
-from agentcompress.messages.view import Address, Call, Role, TextPart, as_list, as_mapping, parts_of, texts_in
+from agentcompress.messages.view import Address, Call, Role, TextPart, as_json, as_list, as_mapping, parts_of, texts_in
 
 _ROLES: dict[str, Role] = {"user": "user", "assistant": "assistant", "system": "system"}
 _ALLOWED = "a mapping whose role is user or assistant"
@@ -52,6 +51,10 @@ class AnthropicMessages:
         """Role and content: what comes back as a message object also has an id, a model and a usage."""
         return {"role": fields.get("role"), "content": fields.get("content")}
 
+    def is_reply(self, fields: Mapping[str, Any]) -> bool:
+        """What an assistant says."""
+        return fields.get("role") == "assistant"
+
     def is_bound(self, fields: Mapping[str, Any]) -> bool:
         """Thinking, redacted or not."""
         return any(part.get("type") in ("thinking", "redacted_thinking") for part in parts_of(fields.get("content")))
@@ -60,7 +63,7 @@ class AnthropicMessages:
 def _calls(content: Any, said: str) -> Iterator[tuple[str, Call]]:
     for part in parts_of(content):
         if part.get("type") == "tool_use":
-            arguments = json.dumps(part.get("input"), ensure_ascii=False, default=str)
+            arguments = as_json(part.get("input"), "tool_use.input")
             yield str(part.get("id")), Call(str(part.get("name")), arguments, said)
 
 
@@ -68,9 +71,9 @@ def _inner(content: Any, calls: Mapping[str, Call], where: str) -> list[_Text]:
     """Texts one level further in: of tool results, documents and search results."""
     found: list[_Text] = []
     for at, part in enumerate(parts_of(content)):
-        if (part.get("citations") or {}).get("enabled"):
+        kind, source, cited = part.get("type"), part.get("source"), part.get("citations")
+        if isinstance(cited, Mapping) and cited.get("enabled"):
             continue
-        kind, source = part.get("type"), part.get("source")
         if kind == "tool_result":
             call = calls.get(str(part.get("tool_use_id")), _NO_CALL)
             texts = texts_in(part.get("content"), ("text",), f"{where}[{at}].content")

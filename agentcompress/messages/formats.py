@@ -15,18 +15,8 @@ Format = Literal["auto", "openai", "responses", "anthropic"]
 
 WIRES: Mapping[str, Wire] = {wire.name: wire for wire in (OpenAIChat(), OpenAIResponses(), AnthropicMessages())}
 
-_ANTHROPIC_PARTS = frozenset(
-    (
-        "tool_use",
-        "tool_result",
-        "thinking",
-        "redacted_thinking",
-        "image",
-        "document",
-        "search_result",
-        "server_tool_use",
-    )
-)
+_ANTHROPIC_PARTS = frozenset(("tool_use", "tool_result", "server_tool_use"))
+_LIKE_ANTHROPIC = frozenset(("thinking", "redacted_thinking", "image", "document", "search_result"))
 _RESPONSES_PARTS = frozenset(("input_text", "output_text", "input_image", "input_file"))
 
 
@@ -40,19 +30,23 @@ def wire_of(messages: Any, format: str = "auto") -> Wire:  # noqa: A002 - what t
         if format not in WIRES:
             raise InvalidInputError("format", format, f"one of auto, {', '.join(WIRES)}")
         return WIRES[format]
-    for message in messages if isinstance(messages, Sequence) and not isinstance(messages, str) else ():
-        if name := _told_by(message):
-            return WIRES[name]
+    listed = messages if isinstance(messages, Sequence) and not isinstance(messages, str) else ()
+    for certain in (True, False):  # parts of one format stand in another where a gateway lets them through
+        for message in listed:
+            if name := _told_by(message, certain=certain):
+                return WIRES[name]
     return WIRES["openai"]
 
 
-def _told_by(message: Any) -> str | None:
+def _told_by(message: Any, *, certain: bool) -> str | None:
     fields = message if isinstance(message, Mapping) else vars(message) if hasattr(message, "__dict__") else {}
+    types = {part.get("type") for part in parts_of(fields.get("content"))}
+    if not certain:
+        return "anthropic" if types & _LIKE_ANTHROPIC else None
     if fields.get("role") in ("tool", "function") or fields.get("tool_calls"):
         return "openai"
-    types = {part.get("type") for part in parts_of(fields.get("content"))}
     if types & _ANTHROPIC_PARTS:
         return "anthropic"
-    if types & _RESPONSES_PARTS or ("type" in fields and fields["type"] != "message" and not fields.get("role")):
+    if types & _RESPONSES_PARTS or (fields.get("type") not in (None, "message") and not fields.get("role")):
         return "responses"
     return None

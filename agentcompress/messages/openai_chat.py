@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agentcompress.errors import MessageFormatError
-from agentcompress.messages.view import Address, Call, Role, TextPart, as_list, as_mapping, parts_of, texts_in
+from agentcompress.messages.view import Address, Call, Role, TextPart, as_json, as_list, as_mapping, parts_of, texts_in
 
 _ROLES: dict[str, Role] = {
     "system": "system",
@@ -48,6 +47,10 @@ class OpenAIChat:
         """Six fields: a message object, its dump and the dictionary it was parsed from are one message."""
         return {name: fields.get(name) for name in _SENT}
 
+    def is_reply(self, fields: Mapping[str, Any]) -> bool:
+        """What an assistant says."""
+        return fields.get("role") == "assistant"
+
     def is_bound(self, fields: Mapping[str, Any]) -> bool:
         """LiteLLM's `thinking_blocks`, and content parts that are thinking."""
         thinking = [*parts_of(fields.get("thinking_blocks")), *parts_of(fields.get("content"))]
@@ -65,6 +68,6 @@ def _calls(fields: Mapping[str, Any], said: str) -> dict[str, Call]:
             continue
         arguments = function.get("arguments")
         if not isinstance(arguments, str):
-            arguments = json.dumps(arguments, ensure_ascii=False, default=str)
+            arguments = as_json(arguments, "tool_calls.function.arguments")
         found[str(call.get("id"))] = Call(str(function.get("name")), arguments, said)
     return found

@@ -1,28 +1,23 @@
 """OpenAI Responses: input items, outputs paired with their calls by `call_id`.
 
-Never texts here: reasoning (encrypted or not), images, files, what hosted tools returned.
+Never texts here: reasoning (encrypted or not), images, files, what shells and hosted tools returned.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agentcompress.errors import MessageFormatError
-from agentcompress.messages.view import Address, Call, Role, TextPart, as_list, as_mapping, texts_in
+from agentcompress.messages.view import Address, Call, Role, TextPart, as_json, as_list, as_mapping, texts_in
 
 _ROLES: dict[str, Role] = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
 _ALLOWED = "an input item: a message with a role, or a mapping with a type"
-_CALLS = {
-    "function_call": "arguments",
-    "custom_tool_call": "input",
-    "local_shell_call": "action",
-    "shell_call": "action",
-}
-_OUTPUTS = ("function_call_output", "custom_tool_call_output", "local_shell_call_output", "shell_call_output")
+_CALLS = {"function_call": "arguments", "custom_tool_call": "input"}
+_OUTPUTS = ("function_call_output", "custom_tool_call_output")
 _TEXTS = ("input_text", "output_text", "text")
 _SERVERS_OWN = ("id", "status", "created_by")
+_REFERENCE = "item_reference"
 _NO_CALL = Call(None, None, "")
 
 
@@ -38,7 +33,7 @@ class OpenAIResponses:
         said = ""
         for i, message in enumerate(as_list(messages, "OpenAI Responses input items")):
             fields = as_mapping(message, i, _ALLOWED)
-            kind = str(fields.get("type") or "message")
+            kind = _kind(fields)
             if kind == "message":
                 role = _ROLES.get(str(fields.get("role")))
                 if role is None:
@@ -49,19 +44,32 @@ class OpenAIResponses:
             elif kind in _CALLS:
                 arguments = fields.get(_CALLS[kind])
                 if not isinstance(arguments, str):
-                    arguments = json.dumps(arguments, ensure_ascii=False, default=str)
+                    arguments = as_json(arguments, f"messages[{i}].{_CALLS[kind]}")
                 calls[str(fields.get("call_id"))] = Call(str(fields.get("name") or kind), arguments, said)
             elif kind in _OUTPUTS:
                 call = calls.get(str(fields.get("call_id")), _NO_CALL)
                 texts = texts_in(fields.get("output"), _TEXTS, f"messages[{i}].output")
                 parts += [TextPart(Address(i, ("output", *path)), "tool", text, *call) for path, text in texts]
+                said = ""
         return parts
 
     def sent(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
         """All but what a server adds; a message may leave its type out, and then is one of OpenAI chat as well."""
+        if _kind(fields) == _REFERENCE:
+            return {"type": _REFERENCE, "id": fields.get("id")}
         kept = {name: value for name, value in fields.items() if name not in _SERVERS_OWN}
         return {name: value for name, value in kept.items() if (name, value) != ("type", "message")}
+
+    def is_reply(self, fields: Mapping[str, Any]) -> bool:
+        """What a model has put out: its messages, calls and reasoning."""
+        kind = _kind(fields)
+        return fields.get("role") == "assistant" if kind == "message" else not kind.endswith(("_output", _REFERENCE))
 
     def is_bound(self, fields: Mapping[str, Any]) -> bool:
         """Reasoning: it is refused without the items that it came with, as they were."""
         return fields.get("type") == "reasoning"
+
+
+def _kind(fields: Mapping[str, Any]) -> str:
+    """An item's type; a message and a reference may leave theirs out."""
+    return str(fields.get("type") or ("message" if fields.get("role") or "id" not in fields else _REFERENCE))

@@ -7,6 +7,7 @@ is ever mutated.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
@@ -62,6 +63,10 @@ class Wire(Protocol):
         """The fields of a message that make it the message it is: no ids and states that a server adds."""
         ...
 
+    def is_reply(self, fields: Mapping[str, Any]) -> bool:
+        """Whether a message is what the model has put out: all before it has been sent."""
+        ...
+
     def is_bound(self, fields: Mapping[str, Any]) -> bool:
         """Whether a message holds reasoning that its provider has bound to everything before it."""
         ...
@@ -80,6 +85,14 @@ def as_mapping(message: Any, index: int, allowed: str) -> Mapping[str, Any]:
     if not fields:
         raise MessageFormatError(f"messages[{index}]", message, allowed)
     return fields
+
+
+def as_json(value: Any, where: str) -> str:
+    """JSON of a call's arguments; `MessageFormatError` for what has none."""
+    try:
+        return json.dumps(value, ensure_ascii=False, default=str)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise MessageFormatError(where, value, f"JSON-like throughout ({error})") from error
 
 
 def texts_in(content: Any, types: Sequence[str], where: str) -> list[tuple[tuple[str | int, ...], str]]:
@@ -103,6 +116,8 @@ def parts_of(content: Any) -> list[Mapping[str, Any]]:
 
 
 def _fields(part: Any) -> Mapping[str, Any]:
+    if type(part) is dict:  # nearly all are, and it is asked often
+        return part
     if not isinstance(part, Mapping) and hasattr(part, "model_dump"):
         part = part.model_dump()
     return part if isinstance(part, Mapping) else {}
@@ -122,6 +137,14 @@ def _is_marked(holder: Mapping[str, Any], depth: int) -> bool:
     return depth > 0 and any(_is_marked(part, depth - 1) for part in parts_of(holder.get("content")))
 
 
+def last_reply(messages: Sequence[Any], wire: Wire) -> int:
+    """Index of the last message that a model has put out; -1 without one."""
+    for i in range(len(messages) - 1, -1, -1):
+        if wire.is_reply(as_mapping(messages[i], i, "a mapping")):
+            return i
+    return -1
+
+
 def last_bound(messages: Sequence[Any], wire: Wire) -> int:
     """Index of the last message with reasoning that is bound to what stands before it; -1 without one."""
     for i in range(len(messages) - 1, -1, -1):
@@ -134,8 +157,7 @@ def replaced(messages: Sequence[Any], changes: Mapping[Address, Sequence[tuple[S
     """Return the messages with ranges of their texts replaced; what has no change is the very same object."""
     out = list(messages)
     for address, edits in changes.items():
-        fields = as_mapping(out[address.message], address.message, "a mapping")
-        out[address.message] = _with(fields, address.path, edits)
+        out[address.message] = _with(out[address.message], address.path, edits)
     return out
 
 
@@ -145,6 +167,8 @@ def _with(holder: Any, path: tuple[str | int, ...], edits: Sequence[tuple[Span, 
         return _edited(holder, edits)
     first, rest = path[0], path[1:]
     if isinstance(first, str):
+        if not isinstance(holder, Mapping):  # one of the clients' objects: what nobody set is not sent
+            holder = holder.model_dump(exclude_unset=True)
         return {**holder, first: _with(holder[first], rest, edits)}
     return [*holder[:first], _with(holder[first], rest, edits), *holder[first + 1 :]]
 

@@ -143,7 +143,7 @@ def test_a_scorer_that_hangs_is_left_behind(on_error: Any, warned: bool, caplog:
     started = time.monotonic()
     result = mine.compress(conversation(LOG), on_error=on_error, deadline_ms=700)
     assert time.monotonic() - started < 5
-    assert "worker 137 failed" not in result.messages[3]["content"] or len(result.messages[3]["content"]) < len(LOG) / 4
+    assert len(result.messages[3]["content"]) < len(LOG) / 4  # by BM25
     assert "DeadlineError" in (result.receipt.blocks[0].reason or "")
     assert bool(caplog.text) == warned
     with pytest.raises(DeadlineError):
@@ -294,7 +294,7 @@ def test_parts_images_and_markers_are_left_alone() -> None:
     assert len(text["text"]) < len(LOG) / 4
 
     messages[3]["content"] = [marked]
-    result = compressor().compress([*messages, {"role": "user", "content": "Go on."}])
+    result = compressor().compress([*messages, {"role": "assistant", "content": "Well."}])
     assert result.messages[3] is messages[3]
     assert result.receipt.blocks[0].reason == RAW_CACHED
 

@@ -96,8 +96,7 @@ def test_the_next_step_repeats_the_bytes(name: str) -> None:
     mine = compressor()
     first = mine.compress(CASES[name])
     reply = {"role": "assistant", "content": "Worker 137."}
-    again = compressor(keep_rate=0.5)
-    again.store = mine.store
+    again = Compressor(CompressConfig(scorer="lexical", min_tokens=200, keep_rate=0.5), store=mine.store)
     result = again.compress([*CASES[name], reply, {"role": "user", "content": "And then?"}])
     assert json.dumps(result.messages[: len(first.messages)]) == json.dumps(first.messages)
     assert result.receipt.blocks[0].decision == "replayed"
@@ -115,6 +114,52 @@ def test_a_cache_marker_inside_of_a_result_counts() -> None:
     marked = [{"type": "text", "text": LOG, "cache_control": {"type": "ephemeral"}}]
     result = compressor().compress([*anthropic(marked), {"role": "assistant", "content": "Well."}])
     assert result.receipt.blocks[0].reason == RAW_CACHED
+
+
+def test_what_a_marker_is_on_for_the_first_time_was_not_sent_before() -> None:
+    marked = [{"type": "text", "text": LOG, "cache_control": {"type": "ephemeral"}}]
+    assert compressor().compress(anthropic(marked)).receipt.blocks[0].decision == "new"
+
+
+def test_a_text_and_a_list_of_it_are_one_history() -> None:
+    mine = compressor()
+    marked = {"type": "text", "text": QUESTION, "cache_control": {"type": "ephemeral"}}
+    first = [{"role": "user", "content": [marked]}, *anthropic([{"type": "text", "text": LOG}])[1:]]
+    later = [{"role": "user", "content": QUESTION}, *anthropic(LOG)[1:]]
+    sent = mine.compress(first).messages[2]["content"][0]["content"][0]["text"]
+    again = mine.compress([*later, {"role": "assistant", "content": "137."}])
+    assert again.receipt.blocks[0].decision == "replayed"
+    assert again.messages[2]["content"][0]["content"] == sent
+
+
+def test_what_an_answer_cites_is_no_document() -> None:
+    citation = {"type": "char_location", "cited_text": "x", "document_index": 0}
+    said = {"role": "assistant", "content": [{"type": "text", "text": "137", "citations": [citation]}]}
+    assert compressor().compress([*anthropic(), said]).receipt.blocks[0].reason is None
+
+
+def test_a_document_in_a_chat_stays_a_chat() -> None:
+    source = {"type": "text", "media_type": "text/plain", "data": "short"}
+    chat = [{"role": "user", "content": [{"type": "document", "source": source}]}, *conversation(LOG)[1:]]
+    assert wire_of(chat).name == "openai"
+    assert wire_of(chat[:1]).name == "anthropic"
+
+
+def test_objects_in_messages_are_edited_without_what_nobody_set() -> None:
+    from openai.types.responses import ResponseInputText
+
+    part = ResponseInputText(type="input_text", text=LOG)
+    output = {"type": "function_call_output", "call_id": "c1", "output": [part]}
+    result = compressor().compress([*responses()[:4], output])
+    assert set(result.messages[4]["output"][0]) == {"type", "text"}
+    assert part.text == LOG
+
+
+def test_items_may_be_references() -> None:
+    items = [{"id": "msg_1"}, {"type": "item_reference", "id": "msg_2"}, *responses()]
+    mine = compressor()
+    assert mine.compress(items, format="responses").receipt.blocks[0].decision == "new"
+    assert mine.compress([{"id": "msg_3"}, *items[1:]], format="responses").receipt.blocks[0].decision == "new"
 
 
 def test_the_human_of_an_anthropic_loop_is_found() -> None:

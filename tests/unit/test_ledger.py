@@ -36,7 +36,21 @@ MAKERS: dict[str, Callable[[Path], Store]] = {
     "memory": lambda folder: MemoryStore(),
     "sqlite": lambda folder: SQLiteStore(folder / "new" / "ledger.db"),
     "fronted": lambda folder: FrontedStore(SQLiteStore(folder / "ledger.db")),
+    "behind a front": lambda folder: _Behind(folder / "ledger.db"),
 }
+
+
+class _Behind:
+    """Reads what it writes through another front: what is in a memory does not count."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def get(self, key: str) -> Decision | None:
+        return FrontedStore(SQLiteStore(self._path)).get(key)
+
+    def put(self, key: str, decision: Decision) -> Decision:
+        return FrontedStore(SQLiteStore(self._path)).put(key, decision)
 
 
 @pytest.fixture(params=MAKERS)
@@ -112,13 +126,8 @@ class TestSQLite:
         again.close()
         assert again.get("a") == A
 
-    @pytest.mark.parametrize(
-        "damage", [b"this is no database at all, but it is long enough" * 9, b"SQLite format 3\0" + b"\7" * 4096]
-    )
-    def test_a_file_that_is_no_database_is_set_aside(
-        self, tmp_path: Path, damage: bytes, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        path = tmp_path / "l.db"
+    def test_a_damaged_file_is_set_aside(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        path, damage = tmp_path / "l.db", b"SQLite format 3\0" + b"\7" * 4096
         path.write_bytes(damage)
         with caplog.at_level(logging.WARNING, "agentcompress"):
             mine = SQLiteStore(path)
@@ -126,6 +135,28 @@ class TestSQLite:
         assert mine.get("a") == A
         assert (tmp_path / "l.db.damaged-1").read_bytes() == damage
         assert "set aside as l.db.damaged-1" in caplog.text
+
+    def test_a_file_that_is_damaged_later_is_set_aside_too(self, tmp_path: Path) -> None:
+        path = tmp_path / "l.db"
+        mine = SQLiteStore(path)
+        for i in range(300):
+            mine.put(f"{i}", Decision("x" * 500, None, 2, 1, None))
+        mine._connection().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        with path.open("r+b") as file:
+            file.seek(8192)
+            file.write(b"\7" * (path.stat().st_size - 8192))
+        again = SQLiteStore(path)
+        for i in range(300):
+            again.put(f"new {i}", A)
+        assert again.get("new 7") == A
+        assert (tmp_path / "l.db.damaged-1").exists()
+
+    def test_a_file_of_somebody_elses_is_left_alone(self, tmp_path: Path) -> None:
+        path = tmp_path / "notes.txt"
+        path.write_text("These are my notes, and no database." * 40, encoding="utf-8")
+        with pytest.raises(StoreError, match="is no SQLite file"):
+            SQLiteStore(path).stats()
+        assert path.read_text(encoding="utf-8").startswith("These are my notes")
 
     def test_an_older_schema_is_brought_up_to_date(self, tmp_path: Path) -> None:
         old = sqlite3.connect(tmp_path / "l.db")
@@ -238,6 +269,8 @@ class TestFronted:
             clock[0] = 1000 + hours * 3600
             mine.get("a")
             assert behind.touched == ["a"] * touched
+        FrontedStore(behind).get("a")  # after a restart
+        assert behind.touched == ["a"] * 3
 
 
 class TestOpening:
