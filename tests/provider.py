@@ -37,7 +37,7 @@ class Provider:
         body = _bytes(messages)
         if not body.startswith(self._bound):
             raise BadRequestError(
-                "messages: `thinking` blocks in the latest assistant message cannot be modified: what stands before them has"
+                "messages: `thinking` blocks in the latest assistant message cannot be modified, nor what is before"
             )
         shared = len(self._previous) if body.startswith(self._previous) else 0
         self.cache_read += shared
