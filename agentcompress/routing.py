@@ -10,7 +10,7 @@ from typing import Any
 from agentcompress.compressor import Compressor
 from agentcompress.config import CompressConfig
 from agentcompress.ledger.memory import MemoryStore
-from agentcompress.ledger.opening import AUTO, MEMORY, open_store
+from agentcompress.ledger.opening import open_store
 
 _log = logging.getLogger("agentcompress")
 _lock = threading.Lock()
@@ -50,7 +50,9 @@ def completion(
 def _shared(config: CompressConfig | bool | None) -> Compressor:
     """One compressor a config, and one store a ledger: decisions outlive calls and settings."""
     config = config if isinstance(config, CompressConfig) else CompressConfig()
+    key = repr(config)
     with _lock:
-        if config.ledger == MEMORY or (config.ledger == AUTO and isinstance(open_store(), MemoryStore)):
-            return _compressors.setdefault(repr(config), Compressor(config, store=_decisions))
-        return _compressors.setdefault(repr(config), Compressor(config))
+        if key not in _compressors:
+            store = open_store(config.ledger)
+            _compressors[key] = Compressor(config, store=_decisions if isinstance(store, MemoryStore) else store)
+        return _compressors[key]

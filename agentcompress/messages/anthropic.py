@@ -9,8 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from agentcompress.errors import MessageFormatError
-from agentcompress.messages.view import Address, Call, Role, TextPart, as_json, as_list, as_mapping, parts_of, texts_in
+from agentcompress.messages.view import (
+    Address,
+    Call,
+    Role,
+    TextPart,
+    as_json,
+    as_list,
+    as_mapping,
+    parts_of,
+    role_of,
+    texts_in,
+)
 
 _ROLES: dict[str, Role] = {"user": "user", "assistant": "assistant", "system": "system"}
 _ALLOWED = "a mapping whose role is user or assistant"
@@ -35,9 +45,7 @@ class AnthropicMessages:
         parts: list[TextPart] = []
         for i, message in enumerate(as_list(messages, "Anthropic messages")):
             fields = as_mapping(message, i, _ALLOWED)
-            role = _ROLES.get(str(fields.get("role")))
-            if role is None:
-                raise MessageFormatError(f"messages[{i}]", message, _ALLOWED)
+            role = role_of(message, fields, _ROLES, i, _ALLOWED)
             content, where = fields.get("content"), f"messages[{i}].content"
             texts = texts_in(content, ("text",), where)
             calls.update(_calls(content, "\n".join(text for _, text in texts)))

@@ -5,8 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agentcompress.errors import MessageFormatError
-from agentcompress.messages.view import Address, Call, Role, TextPart, as_json, as_list, as_mapping, parts_of, texts_in
+from agentcompress.messages.view import (
+    Address,
+    Call,
+    Role,
+    TextPart,
+    as_json,
+    as_list,
+    as_mapping,
+    parts_of,
+    role_of,
+    texts_in,
+)
 
 _ROLES: dict[str, Role] = {
     "system": "system",
@@ -32,9 +42,7 @@ class OpenAIChat:
         parts: list[TextPart] = []
         for i, message in enumerate(as_list(messages, "OpenAI chat messages")):
             fields = as_mapping(message, i, _ALLOWED)
-            role = _ROLES.get(str(fields.get("role")))
-            if role is None:
-                raise MessageFormatError(f"messages[{i}]", message, _ALLOWED)
+            role = role_of(message, fields, _ROLES, i, _ALLOWED)
             texts = texts_in(fields.get("content"), ("text",), f"messages[{i}].content")
             calls.update(_calls(fields, "\n".join(text for _, text in texts)))
             call = Call(fields.get("name"), None, "") if role == "tool" else _NO_CALL

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agentcompress.errors import MessageFormatError
-from agentcompress.messages.view import Address, Call, Role, TextPart, as_json, as_list, as_mapping, texts_in
+from agentcompress.messages.view import Address, Call, Role, TextPart, as_json, as_list, as_mapping, role_of, texts_in
 
 _ROLES: dict[str, Role] = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
 _ALLOWED = "an input item: a message with a role, or a mapping with a type"
@@ -35,9 +34,7 @@ class OpenAIResponses:
             fields = as_mapping(message, i, _ALLOWED)
             kind = _kind(fields)
             if kind == "message":
-                role = _ROLES.get(str(fields.get("role")))
-                if role is None:
-                    raise MessageFormatError(f"messages[{i}]", message, _ALLOWED)
+                role = role_of(message, fields, _ROLES, i, _ALLOWED)
                 texts = texts_in(fields.get("content"), _TEXTS, f"messages[{i}].content")
                 said = "\n".join(text for _, text in texts) if role == "assistant" else ""
                 parts += [TextPart(Address(i, ("content", *path)), role, text) for path, text in texts]

@@ -8,7 +8,7 @@ is ever mutated.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -87,6 +87,14 @@ def as_mapping(message: Any, index: int, allowed: str) -> Mapping[str, Any]:
     return fields
 
 
+def role_of(message: Any, fields: Mapping[str, Any], roles: Mapping[str, Role], index: int, allowed: str) -> Role:
+    """Whose message it is; `MessageFormatError` for a role that the format does not know."""
+    role = roles.get(str(fields.get("role")))
+    if role is None:
+        raise MessageFormatError(f"messages[{index}]", message, allowed)
+    return role
+
+
 def as_json(value: Any, where: str) -> str:
     """JSON of a call's arguments; `MessageFormatError` for what has none."""
     try:
@@ -125,10 +133,7 @@ def _fields(part: Any) -> Mapping[str, Any]:
 
 def last_cache_marker(messages: Sequence[Any]) -> int:
     """Index of the last message that carries a `cache_control` marker, on itself or on a part; -1 without one."""
-    for i in range(len(messages) - 1, -1, -1):
-        if _is_marked(as_mapping(messages[i], i, "a mapping"), depth=3):
-            return i
-    return -1
+    return _last(messages, lambda fields: _is_marked(fields, depth=3))
 
 
 def _is_marked(holder: Mapping[str, Any], depth: int) -> bool:
@@ -139,16 +144,18 @@ def _is_marked(holder: Mapping[str, Any], depth: int) -> bool:
 
 def last_reply(messages: Sequence[Any], wire: Wire) -> int:
     """Index of the last message that a model has put out; -1 without one."""
-    for i in range(len(messages) - 1, -1, -1):
-        if wire.is_reply(as_mapping(messages[i], i, "a mapping")):
-            return i
-    return -1
+    return _last(messages, wire.is_reply)
 
 
 def last_bound(messages: Sequence[Any], wire: Wire) -> int:
     """Index of the last message with reasoning that is bound to what stands before it; -1 without one."""
+    return _last(messages, wire.is_bound)
+
+
+def _last(messages: Sequence[Any], holds: Callable[[Mapping[str, Any]], bool]) -> int:
+    """Index of the last message that something holds for; -1 without one."""
     for i in range(len(messages) - 1, -1, -1):
-        if wire.is_bound(as_mapping(messages[i], i, "a mapping")):
+        if holds(as_mapping(messages[i], i, "a mapping")):
             return i
     return -1
 
