@@ -28,6 +28,8 @@ _FIGURES = {
     "segment_log_growth": "time of ten megabytes over that of one",
     "segment_json_s_per_mb": "seconds to cut a megabyte of JSON Lines",
     "segment_json_growth": "time of ten megabytes over that of one",
+    "replay_ms": "to replay a decided history of 200 messages, 200k tokens, ms",
+    "replay_over_sha256": "that, over one SHA-256 of its JSON",
 }
 
 

@@ -26,7 +26,7 @@ def measure() -> dict[str, float]:
     """Seconds a megabyte, the median of three, and how time grows from the short text to the long one."""
     compressor = Compressor(CompressConfig(scorer="random"))
     keys: dict[str, float] = {}
-    for kind, pieces in _TEXTS.items():
+    for kind, pieces in TEXTS.items():
         short, long = (_text(pieces, size) for size in SIZES)
         compressor.segment(short)  # grammars and patterns are made on first use
         short_s = statistics.median(_seconds(compressor, short) for _ in range(_ROUNDS))
@@ -78,4 +78,4 @@ def _json() -> Iterator[str]:
         yield f"{json.dumps(record)}\n"
 
 
-_TEXTS: dict[str, Callable[[], Iterator[str]]] = {"code": _code, "log": _log, "json": _json}
+TEXTS: dict[str, Callable[[], Iterator[str]]] = {"code": _code, "log": _log, "json": _json}

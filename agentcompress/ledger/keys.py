@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +11,8 @@ from agentcompress.messages.view import Wire
 
 _TEXTS = ("content", "output")
 _TEXT_TYPES = ("text", "input_text", "output_text")
+_CONSTANTS = {None: "n", True: "t", False: "f"}
+_EMPTY_LIST, _EMPTY = "[]", ("n", "[]", "{}")
 
 
 def chain(messages: Sequence[Any], wire: Wire, seed: str = "") -> Iterator[str]:
@@ -21,7 +22,7 @@ def chain(messages: Sequence[Any], wire: Wire, seed: str = "") -> Iterator[str]:
     """
     digest = seed
     for message in messages:
-        digest = hashlib.sha256(f"{digest}\n{canonical(message, wire)}".encode()).hexdigest()
+        digest = hashlib.sha256(f"{digest}\n{canonical(message, wire)}".encode("utf-8", "surrogatepass")).hexdigest()
         yield digest
 
 
@@ -35,39 +36,61 @@ def block_key(prefix: str, path: Sequence[str | int], start: int) -> str:
 
 
 def canonical(message: Any, wire: Wire) -> str:
-    """JSON of what a message says, the same however it is held and whatever was marked on it.
+    """Everything a message says, in one string: the same however it is held and whatever was marked on it.
 
     Only the fields that are sent count, and of those no empty ones: a message object, its dump and the dictionary it
-    was parsed from are one message. Cache markers don't count: clients move them along from call to call.
+    was parsed from are one message. Cache markers don't count: clients move them along from call to call. Texts stand
+    in it as they are, after their length: escaping them would take longer than all the rest.
     """
     try:
-        sent = wire.sent(message if isinstance(message, Mapping) else _dump(message))
-        return json.dumps(_content(sent), sort_keys=True, separators=(",", ":"))
+        return _encoded(wire.sent(message if isinstance(message, Mapping) else _dump(message)))
     except (TypeError, ValueError, RecursionError) as error:
         raise MessageFormatError("messages", message, f"JSON-like throughout ({error})") from error
 
 
-def _content(value: Any) -> Any:
-    if value is None or isinstance(value, str | int | float):
-        return value
+def _encoded(value: Any) -> str:
+    if type(value) is dict:  # the usual case first: being asked whether it is a mapping takes a dictionary long
+        return _encoded_fields(value)
+    if isinstance(value, str):
+        return f"s{len(value)}:{value}"
+    if value is None or isinstance(value, bool):
+        return _CONSTANTS[value]
+    if isinstance(value, int):
+        return f"i{int(value)};"
+    if isinstance(value, float):
+        return f"f{float(value)!r};"
     if isinstance(value, Mapping):
-        fields = {str(name): _content(inner) for name, inner in value.items() if name != "cache_control"}
-        for name in _TEXTS:
-            if isinstance(fields.get(name), str):
-                fields[name] = [{"text": fields[name]}] if fields[name] else None
-        if fields.get("type") in _TEXT_TYPES:
-            del fields["type"]
-        return _filled(fields)
+        return _encoded_fields(value)
     if isinstance(value, list | tuple):
-        return [_content(inner) for inner in value]
-    return _content(_dump(value))
+        return f"[{''.join(map(_encoded, value))}]" if value else _EMPTY_LIST
+    return _encoded(_dump(value))
 
 
-def _filled(fields: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value is not None and value != [] and value != {}}
+def _encoded_fields(fields: Mapping[Any, Any]) -> str:
+    pieces = []
+    for name in _sorted(fields):
+        value = fields[name]
+        if value is None or name == "cache_control" or (name == "type" and value in _TEXT_TYPES):
+            continue
+        if name in _TEXTS and isinstance(value, str):  # a text and a list of it are one
+            code = f"[{{s4:texts{len(value)}:{value}}}]" if value else _EMPTY_LIST
+        else:
+            code = _encoded(value)
+        if code not in _EMPTY:
+            name = str(name)
+            pieces.append(f"s{len(name)}:{name}{code}")
+    return f"{{{''.join(pieces)}}}"
+
+
+def _sorted(names: Mapping[Any, Any]) -> list[Any]:
+    try:
+        return sorted(names)
+    except TypeError:
+        return sorted(names, key=str)
 
 
 def _dump(value: Any) -> Any:
-    if hasattr(value, "model_dump"):
-        return value.model_dump(mode="json")
-    raise TypeError(f"{type(value).__name__} is not JSON")
+    if not hasattr(value, "model_dump"):
+        raise TypeError(f"{type(value).__name__} is not JSON")
+    # what a client made of the answer for its user, and never sends
+    return value.model_dump(mode="json", exclude=set(getattr(value, "__api_exclude__", None) or ()))

@@ -14,7 +14,7 @@ from agentcompress.cli import main
 from agentcompress.drafts import load
 from agentcompress.drafts.runtime import DraftRuntime
 from agentcompress.errors import InvalidInputError, PluginError
-from agentcompress.evaluation import bench, bench_report, bench_structure, rivals
+from agentcompress.evaluation import bench, bench_conversation, bench_report, bench_structure, rivals
 from agentcompress.evaluation.passages import passage
 
 KEYS = [
@@ -27,6 +27,8 @@ KEYS = [
     "peak_rss_bytes",
     "callers_at_once_over_in_a_row",
     *(f"segment_{kind}_{figure}" for kind in ("code", "log", "json") for figure in ("s_per_mb", "growth")),
+    "replay_ms",
+    "replay_over_sha256",
 ]
 
 
@@ -37,6 +39,7 @@ def report(tiny_draft: str) -> bench.BenchReport:
         patch.setattr(rivals, "_SIZES", [(64, 64, 64), (128, 64, 64)])
         patch.setattr(bench, "_CALLER_TOKENS", 300)
         patch.setattr(bench_structure, "SIZES", (20_000, 200_000))
+        patch.setattr(bench_conversation, "RESULT_CHARS", 100)
         return bench.Bench(tiny_draft, (1024, 8192, 16_384, 32_768, 65_536)).run()
 
 
