@@ -28,30 +28,33 @@ def measure() -> dict[str, float]:
     The histories are parsed anew every time, as a server's are: nothing of one call is known to the next but through
     the ledger and the counts of texts.
     """
-    slowest: list[tuple[float, float]] = []
-    for format in WIRES:  # noqa: A001
-        body = json.dumps(list(_history(format)))
-        compressor = Compressor(CompressConfig(scorer="random"), store=MemoryStore())
-        compressor.compress(json.loads(body), format=format)  # type: ignore[arg-type]
-        replayed, hashed = [], []
-        for _ in range(_ROUNDS):
-            messages = json.loads(body)
-            replayed.append(_ms(lambda messages=messages: compressor.compress(messages, format=format)))
-            hashed.append(_ms(lambda messages=messages: _sha256(messages)))
-        slowest.append((statistics.median(replayed), statistics.median(hashed)))
+    found = [_measured(json.dumps(list(_history(name))), name) for name in WIRES]
     return {
-        "replay_ms": max(replayed for replayed, _ in slowest),
-        "replay_over_sha256": max(replayed / hashed for replayed, hashed in slowest),
+        "replay_ms": max(replayed for replayed, _ in found),
+        "replay_over_sha256": max(replayed / hashed for replayed, hashed in found),
     }
 
 
-def _sha256(messages: Sequence[Mapping[str, Any]]) -> str:
-    return hashlib.sha256(json.dumps(messages).encode()).hexdigest()
+def _measured(body: str, format: Any) -> tuple[float, float]:  # noqa: A002
+    """Milliseconds of a replay and of a hash, the medians."""
+    compressor = Compressor(CompressConfig(scorer="random"), store=MemoryStore())
+
+    def replay(messages: Sequence[Any]) -> None:
+        compressor.compress(messages, format=format)
+
+    replay(json.loads(body))
+    times = [(_ms(replay, json.loads(body)), _ms(_sha256, json.loads(body))) for _ in range(_ROUNDS)]
+    replayed, hashed = zip(*times, strict=True)
+    return statistics.median(replayed), statistics.median(hashed)
 
 
-def _ms(call: Callable[[], Any]) -> float:
+def _sha256(messages: Sequence[Mapping[str, Any]]) -> None:
+    hashlib.sha256(json.dumps(messages).encode()).hexdigest()
+
+
+def _ms(call: Callable[[Sequence[Any]], None], messages: Sequence[Any]) -> float:
     started = time.perf_counter()
-    call()
+    call(messages)
     return (time.perf_counter() - started) * 1000
 
 
