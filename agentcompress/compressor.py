@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -16,19 +14,21 @@ from agentcompress import plugins
 from agentcompress.config import CompressConfig, checked_count, checked_keep_rate, checked_text
 from agentcompress.deciding import Decider, Ladder, OnError, Rung
 from agentcompress.delimiters import FixedStyle, style_for
-from agentcompress.errors import AgentCompressError, InvalidInputError, ScoringError, SegmentationError
-from agentcompress.ledger.decision import Decision
+from agentcompress.errors import AgentCompressError, InvalidInputError, ScoringError
+from agentcompress.fitting import Fitting
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.ledger.opening import open_store
 from agentcompress.ledger.store import FrontedStore
+from agentcompress.messages import bodies
 from agentcompress.messages.formats import Format, wire_of
-from agentcompress.messages.view import Address, replaced
+from agentcompress.messages.sizes import other_tokens
 from agentcompress.planning import Plan, plan
 from agentcompress.protocols import Scorer, Segmenter, Store, TokenCounter
-from agentcompress.receipts import BlockReceipt, Receipt
-from agentcompress.schema import CompressedMessages, CompressedText, Segment, Span
+from agentcompress.receipts import Clock, Receipt, block_receipt
+from agentcompress.schema import CompressedMessages, CompressedRequest, CompressedText, Segment, Span
 from agentcompress.segmenters import kinds
 from agentcompress.segmenters.listings import left_whole
+from agentcompress.segmenters.tiling import tiled
 from agentcompress.selection import Selection, budget_tokens, select, select_share
 from agentcompress.targets import RememberedCounts, token_counter
 
@@ -73,7 +73,7 @@ class Compressor:
         what kind of text it is; by default the query. Raises `InvalidInputError` (and its kind) for bad values,
         `DraftError` and `ScoringError` when the text can't be scored.
         """
-        clock = _Clock()
+        clock = Clock()
         checked_text("text", text)
         hint = checked_text("query", query) if hint is None else checked_text("hint", hint)
         target = checked_text("target", target if target is not None else self.config.target)
@@ -99,6 +99,7 @@ class Compressor:
         *,
         target: str | None = None,
         keep_rate: float | None = None,
+        target_tokens: int | None = None,
         on_error: OnError = "raise",
         deadline_ms: float | None = None,
         format: Format = "auto",  # noqa: A002 - the word users have for it
@@ -112,44 +113,94 @@ class Compressor:
         failed. With `on_error="warn"` or "ignore" nothing but bad arguments is raised: a block that can't be compressed
         by the scorer is compressed by BM25, else stays as it is, from now on, with a warning or without one.
 
+        target_tokens: the most that the messages may take, >= 1, images and all else estimated; None: no such limit.
+        Where blocks as they were decided take more, all of them are decided again, once, and stay so for this target;
+        where even that is too much, nothing new is cut and the receipt says so (`fitting.py`).
+
         format: "openai" (Chat Completions), "responses" or "anthropic"; "auto" looks at the messages. deadline_ms: for
         all of it, > 0, by default the config's. namespace: whose conversation it is, by default the config's; nobody
         reads another's decisions. continues: what the messages go on from, where they are not all there is:
         `previous_response_id`.
         """
-        clock = _Clock()
+        clock = Clock()
         target = checked_text("target", target if target is not None else self.config.target)
         keep_rate = self.config.keep_rate if keep_rate is None else checked_keep_rate(keep_rate)
         counter = self._counter(target)
         wire = wire_of(messages, format)
         deadline_ms = self.config.deadline_ms if deadline_ms is None else deadline_ms
-        decider = Decider(self.store, self._ladder, self._rungs(target, keep_rate), on_error, deadline_ms)
+        decider = Decider(
+            self.store, self._ladder, self._rungs(target, keep_rate), self._left_whole, on_error, deadline_ms
+        )
         namespace = self.config.namespace if namespace is None else checked_text("namespace", namespace)
         seed = json.dumps([namespace, checked_text("continues", continues)])
-        replacements: dict[Address, list[tuple[Span, str]]] = {}
-        receipts = []
         parts = wire.text_parts(messages)
-        for block in plan(messages, parts, wire, self.config.min_tokens, counter, seed=seed):
-            started = time.perf_counter()
-            decision, is_new = decider.decided(block, self._left_whole)
-            if decision.text is not None:
-                replacements.setdefault(block.address, []).append((block.span, decision.text))
-            receipts.append(_receipt(block, decision, counter, is_new=is_new, started=started))
+        blocks = list(plan(messages, parts, wire, self.config.min_tokens, counter, seed=seed))
+        fitting = Fitting(messages, blocks, wire, decider, counter, target, keep_rate)
+        settled = fitting.settled(None if target_tokens is None else checked_count("target_tokens", target_tokens))
+        receipts = [block_receipt(*each, counter) for each in zip(blocks, settled.decisions, strict=True)]
         before = sum(counter.count(part.text) for part in parts)
         saved = sum(receipt.tokens_before - receipt.tokens_after for receipt in receipts)
-        return CompressedMessages(
-            replaced(messages, replacements),
-            Receipt(target, self.config.scorer, before, before - saved, tuple(receipts), clock.total_ms()),
+        receipt = Receipt(
+            target,
+            self.config.scorer,
+            before,
+            before - saved,
+            tuple(receipts),
+            clock.total_ms(),
+            settled.tokens,
+            settled.rewritten_from,
+            settled.reasoning_dropped,
+            settled.skipped_because,
         )
+        return CompressedMessages(settled.messages, receipt)
+
+    def compress_request(
+        self,
+        body: Mapping[str, Any],
+        *,
+        target: str | None = None,
+        keep_rate: float | None = None,
+        target_tokens: int | None = None,
+        on_error: OnError = "raise",
+        deadline_ms: float | None = None,
+        format: Format = "auto",  # noqa: A002
+        namespace: str | None = None,
+    ) -> CompressedRequest:
+        """Compress the conversation of a whole request: of Chat Completions, Responses or Anthropic Messages.
+
+        All but `messages` or `input` comes out as it was, save for `thinking` (`bodies.Body.with_messages`).
+        target: by default the body's model. target_tokens: of all of it, system prompt and tools too. What it continues
+        on the server (`previous_response_id`) is heeded. Everything else as in `compress`.
+        """
+        opened = bodies.opened(body, format)
+        model = body.get("model")
+        target = target if target is not None else model if isinstance(model, str) and model else self.config.target
+        beside = 0
+        if target_tokens is not None:
+            beside = other_tokens(opened.beside, self._counter(checked_text("target", target)))
+            target_tokens = max(1, checked_count("target_tokens", target_tokens) - beside)
+        result = self.compress(
+            opened.messages,
+            target=target,
+            keep_rate=keep_rate,
+            target_tokens=target_tokens,
+            on_error=on_error,
+            deadline_ms=deadline_ms,
+            format=opened.wire.name,
+            namespace=namespace,
+            continues=opened.continues,
+        )
+        return CompressedRequest(opened.closed(result), result.receipt.beside(beside))
 
     def _rungs(self, target: str, keep_rate: float) -> list[Rung]:
         """Ways to compress a block, the best first."""
 
         def rung(name: str) -> Rung:
-            def compress(block: Plan) -> CompressedText:
+            def compress(block: Plan, tokens: int | None) -> CompressedText:
                 compressor = self if name == self.config.scorer else self._fallback
+                rate = keep_rate if tokens is None else None
                 return compressor.compress_text(
-                    block.text, query=block.query, keep_rate=keep_rate, target=target, hint=block.hint
+                    block.text, query=block.query, keep_rate=rate, target_tokens=tokens, target=target, hint=block.hint
                 )
 
             return Rung(name, compress)
@@ -189,13 +240,13 @@ class Compressor:
         With "auto" a segmenter that fails is replaced by lines. hint: as in `compress_text`.
         """
         if self.config.segmenter != "auto":
-            return _segmented(self._segmenter(self.config.segmenter), self.config.segmenter, text)
+            return tiled(self._segmenter(self.config.segmenter), self.config.segmenter, text)
         try:
             segmenter = kinds.segmenter_for(text, hint, self.config)
-            return _segmented(segmenter, type(segmenter).__name__, text)
+            return tiled(segmenter, type(segmenter).__name__, text)
         except Exception as error:  # noqa: BLE001 - a wrong guess must cost nothing but quality
             _log.warning("%s: %s; cut at lines instead", type(error).__name__, error)
-            return _segmented(self._segmenter("lines"), "lines", text)
+            return tiled(self._segmenter("lines"), "lines", text)
 
     def _segmenter(self, name: str) -> Segmenter:
         if name not in self._segmenters:
@@ -219,56 +270,7 @@ class Compressor:
         return select(segment, scores, budget, counter, style)
 
     def _result(
-        self, text: str, spans: tuple[Span, ...], before: int, after: int, target: str, clock: _Clock
+        self, text: str, spans: tuple[Span, ...], before: int, after: int, target: str, clock: Clock
     ) -> CompressedText:
         timings = {**clock.stages_ms, "total": clock.total_ms()}
         return CompressedText(text, spans, before, after, target, self.config.scorer, timings)
-
-
-def _receipt(block: Plan, decision: Decision, counter: TokenCounter, *, is_new: bool, started: float) -> BlockReceipt:
-    return BlockReceipt(
-        message=block.address.message,
-        kind=block.kind,
-        tool=block.tool,
-        decision="raw" if decision.text is None else "new" if is_new else "replayed",
-        reason=decision.reason,
-        tokens_before=block.tokens,
-        tokens_after=block.tokens if decision.text is None else counter.count(decision.text),
-        ms=(time.perf_counter() - started) * 1000,
-    )
-
-
-def _segmented(segmenter: Segmenter, name: str, text: str) -> Segment:
-    try:
-        segment = segmenter.segment(text)
-    except AgentCompressError:
-        raise
-    except Exception as error:
-        raise SegmentationError(f"segmenter {name!r} failed: {type(error).__name__}: {error}") from error
-    ends = [0, *(unit.end for unit in segment.units)]
-    starts = [*(unit.start for unit in segment.units), len(text)]
-    if segment.text != text or ends != starts or any(unit.start >= unit.end for unit in segment.units):
-        raise SegmentationError(f"segmenter {name!r} gave units that don't tile the text")
-    named = {i for unit in segment.units for i in (*unit.requires, *unit.wants)}
-    if named and not 0 <= min(named) <= max(named) < len(segment.units):
-        raise SegmentationError(f"segmenter {name!r} gave units that require or want others there are not")
-    return segment
-
-
-class _Clock:
-    """Wall time per stage, in milliseconds."""
-
-    def __init__(self) -> None:
-        self._started = time.perf_counter()
-        self.stages_ms: dict[str, float] = {}
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.stages_ms[name] = (time.perf_counter() - started) * 1000
-
-    def total_ms(self) -> float:
-        return (time.perf_counter() - self._started) * 1000

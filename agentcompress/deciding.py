@@ -19,7 +19,7 @@ from agentcompress.deadlines import Deadline
 from agentcompress.errors import AgentCompressError, DeadlineError, DraftError, InvalidInputError, ScoringError
 from agentcompress.ledger.decision import Decision
 from agentcompress.planning import RAW_WHOLE, Plan
-from agentcompress.protocols import Store
+from agentcompress.protocols import Store, TokenCounter
 from agentcompress.schema import CompressedText
 
 _log = logging.getLogger("agentcompress")
@@ -28,6 +28,15 @@ _T = TypeVar("_T")
 OnError = Literal["raise", "warn", "ignore"]
 RAW_LEDGER = "the ledger is down"
 RAW_DEADLINE = "the deadline passed"
+
+CLIP = "[...]"
+"""What stands for the middle of a text that nothing but its length was known of."""
+
+CLIPPED = "clipped"
+"""Who decided then."""
+
+_MOST_CHARS = 8
+"""Of a token, on average over a text: a bound on what is tried."""
 
 _FIRST_SHARE = 0.8
 """Of the time that is left, what a rung may take before the next one gets its turn."""
@@ -38,7 +47,8 @@ _FAIR_MS = 5_000.0
 _REST_S = 60.0
 """How long a scorer that failed is not asked again."""
 
-Compress = Callable[[Plan], CompressedText]
+Compress = Callable[[Plan, int | None], CompressedText]
+"""Compresses a block, to so many target tokens where that is said, else as the call's rate has it."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +57,15 @@ class Rung:
 
     name: str
     compress: Compress
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What stands for a block, whether that is new, and the milliseconds that it took to find out."""
+
+    decision: Decision
+    is_new: bool = False
+    ms: float = 0.0
 
 
 class Ladder:
@@ -66,38 +85,70 @@ class Ladder:
 
 
 class Decider:
-    """Decides the blocks of one call."""
+    """Decides the blocks of one call. left_whole: why a block is not compressed whatever it costs, or None."""
 
     def __init__(
-        self, store: Store, ladder: Ladder, rungs: Sequence[Rung], on_error: str, deadline_ms: float | None
+        self,
+        store: Store,
+        ladder: Ladder,
+        rungs: Sequence[Rung],
+        left_whole: Callable[[Plan], str | None],
+        on_error: str,
+        deadline_ms: float | None,
     ) -> None:
         if on_error not in ("raise", "warn", "ignore"):
             raise InvalidInputError("on_error", on_error, '"raise", "warn" or "ignore"')
-        self._store, self._ladder, self._rungs = store, ladder, rungs
+        self._store, self._ladder, self._rungs, self._left_whole = store, ladder, rungs, left_whole
         self._on_error, self._deadline_ms = on_error, deadline_ms
         self._deadline = Deadline(deadline_ms)
 
-    def decided(self, block: Plan, left_whole: Callable[[Plan], str | None]) -> tuple[Decision, bool]:
-        """The decision that stands for a block, and whether it is new."""
+    def decided(self, block: Plan) -> Decided:
+        """The decision that stands for a block: known, or made now."""
+        started = time.perf_counter()
+        decision, is_new = self._known_or_new(block)
+        return Decided(decision, is_new, (time.perf_counter() - started) * 1000)
+
+    def _known_or_new(self, block: Plan) -> tuple[Decision, bool]:
         try:
             known = self._store.get(block.key)
         except Exception as error:  # noqa: BLE001 - it may have been decided elsewhere: nobody can know
             self._note(f"{RAW_LEDGER}: {error}", error)
-            return self._kept(block, Decision.raw(RAW_LEDGER, block.tokens)), True
+            return self.kept(block.key, Decision.raw(RAW_LEDGER, block.tokens)), True
         if known is not None:
             return known, False
-        why = block.raw_because or left_whole(block)
+        why = self.raw_because(block)
         decision = Decision.raw(why, block.tokens) if why else self._compressed(block)
-        return self._kept(block, decision), True
+        return self.kept(block.key, decision), True
 
-    def _kept(self, block: Plan, decision: Decision) -> Decision:
+    def raw_because(self, block: Plan) -> str | None:
+        """Why a block is left as it is, if it is, before anything was tried."""
+        return block.raw_because or self._left_whole(block)
+
+    def known(self, key: str) -> Decision | None:
+        """What stands under a key, None also where that can't be known now."""
         try:
-            return self._store.put(block.key, decision)
+            return self._store.get(key)
+        except Exception as error:  # noqa: BLE001
+            self._note(f"{RAW_LEDGER}: {error}", error)
+            return None
+
+    def kept(self, key: str, decision: Decision) -> Decision:
+        """Write a decision; return what stands there from now on."""
+        try:
+            return self._store.put(key, decision)
         except Exception as error:  # noqa: BLE001 - sent now all the same
-            self._note(f"message {block.address.message} is not remembered: {error}", error)
+            self._note(f"a decision is not remembered: {error}", error)
             return decision
 
-    def _compressed(self, block: Plan) -> Decision:
+    def fitted(self, block: Plan, tokens: int, counter: TokenCounter) -> Decision:
+        """A decision of at most so many tokens, whatever happens: by a rung of the ladder, else with the middle cut."""
+        found = self._compressed(block, tokens)
+        if found.text is not None and 0 < counter.count(found.text) <= tokens:
+            return found
+        text = clipped(block.text, tokens, counter)
+        return Decision(text, found.reason, block.tokens, counter.count(text), CLIPPED)
+
+    def _compressed(self, block: Plan, tokens: int | None = None) -> Decision:
         reasons = []
         for number, rung in enumerate(self._rungs):
             if self._deadline.is_over:
@@ -107,7 +158,7 @@ class Decider:
                 reasons.append(f"{rung.name} rests after a failure")
                 continue
             try:
-                result = self._bounded(rung, block, last=number + 1 == len(self._rungs))
+                result = self._bounded(rung, block, tokens, last=number + 1 == len(self._rungs))
             except Exception as error:
                 if self._on_error == "raise":
                     raise
@@ -130,12 +181,12 @@ class Decider:
             return self._deadline_ms is None or self._deadline_ms >= _FAIR_MS
         return isinstance(error, DraftError | ScoringError)
 
-    def _bounded(self, rung: Rung, block: Plan, *, last: bool) -> CompressedText:
+    def _bounded(self, rung: Rung, block: Plan, tokens: int | None, *, last: bool) -> CompressedText:
         left_s = self._deadline.left_s
         if left_s == float("inf"):
-            return rung.compress(block)
+            return rung.compress(block, tokens)
         share = 1.0 if last else _FIRST_SHARE
-        return within(left_s * share, lambda: rung.compress(block))
+        return within(left_s * share, lambda: rung.compress(block, tokens))
 
     def _note(self, what: str, error: Exception) -> None:
         if self._on_error == "raise":
@@ -144,6 +195,29 @@ class Decider:
             raise AgentCompressError(what) from error
         if self._on_error == "warn":
             _log.warning("%s", what)
+
+
+def clipped(text: str, tokens: int, counter: TokenCounter) -> str:
+    """Both ends of a text, whole lines where they are short, with a mark between; the mark alone where nothing fits."""
+    low, high, best = 0, min(len(text) // 2, tokens * _MOST_CHARS), CLIP
+    while low <= high:
+        half = (low + high) // 2
+        head, tail = text[:half], text[len(text) - half :]
+        shorter = f"{_to_line_end(head)}\n{CLIP}\n{_from_line_start(tail)}" if half else CLIP
+        if counter.count(shorter) <= tokens:
+            low, best = half + 1, shorter
+        else:
+            high = half - 1
+    return best
+
+
+def _to_line_end(head: str) -> str:
+    """Without the line that is broken off, if another is left."""
+    return head[: head.rfind("\n")] if "\n" in head.strip() else head
+
+
+def _from_line_start(tail: str) -> str:
+    return tail[tail.find("\n") + 1 :] if "\n" in tail.strip() else tail
 
 
 def within(seconds: float, work: Callable[[], _T]) -> _T:

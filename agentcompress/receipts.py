@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from agentcompress.deciding import Decided
+    from agentcompress.planning import Plan
+    from agentcompress.protocols import TokenCounter
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +34,12 @@ class BlockReceipt:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """One call of `compress`: tokens of all text in the messages, before and after; images and schemas not counted."""
+    """One call of `compress`: tokens of all text in the messages, before and after; images and schemas not counted.
+
+    Where a call had `target_tokens`: request_tokens, what the request takes with everything counted or estimated;
+    rewritten_from, the first message that was sent differently before, where history had to be cut to fit;
+    skipped_because, why it does not fit. reasoning_dropped: messages whose reasoning, bound to what was cut, is gone.
+    """
 
     target: str
     scorer: str
@@ -34,7 +47,51 @@ class Receipt:
     tokens_after: int
     blocks: tuple[BlockReceipt, ...]
     ms: float
+    request_tokens: int | None = None
+    rewritten_from: int | None = None
+    reasoning_dropped: int = 0
+    skipped_because: str | None = None
+
+    def beside(self, tokens: int) -> Receipt:
+        """The receipt of a request in which so many tokens stand beside the messages."""
+        return self if self.request_tokens is None else replace(self, request_tokens=self.request_tokens + tokens)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
         return asdict(self)
+
+
+def block_receipt(block: Plan, decided: Decided, counter: TokenCounter) -> BlockReceipt:
+    """What a decision comes to in the tokens of this call's target."""
+    decision = decided.decision
+    return BlockReceipt(
+        message=block.address.message,
+        kind=block.kind,
+        tool=block.tool,
+        decision="raw" if decision.text is None else "new" if decided.is_new else "replayed",
+        reason=decision.reason,
+        tokens_before=block.tokens,
+        tokens_after=block.tokens if decision.text is None else counter.count(decision.text),
+        ms=decided.ms,
+    )
+
+
+class Clock:
+    """Wall time per stage, in milliseconds."""
+
+    def __init__(self) -> None:
+        self._started = time.perf_counter()
+        self.stages_ms: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Note what is done within as a stage of that name."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.stages_ms[name] = (time.perf_counter() - started) * 1000
+
+    def total_ms(self) -> float:
+        """Milliseconds since it was made."""
+        return (time.perf_counter() - self._started) * 1000

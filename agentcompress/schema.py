@@ -94,3 +94,11 @@ class CompressedMessages:
 
     messages: list[Any]
     receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class CompressedRequest:
+    """What `compress_request` returns: the body to send, all but its conversation as it was, and the receipt."""
+
+    body: dict[str, Any]
+    receipt: Receipt

@@ -10,16 +10,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from agentcompress.messages.view import (
+    THINKING,
     Address,
     Call,
     Role,
     TextPart,
+    WireName,
     as_json,
     as_list,
     as_mapping,
     parts_of,
     role_of,
     texts_in,
+    without,
 )
 
 _ROLES: dict[str, Role] = {"user": "user", "assistant": "assistant", "system": "system"}
@@ -37,7 +40,7 @@ class _Text(NamedTuple):
 class AnthropicMessages:
     """Messages of `/v1/messages`, as mappings or as the client's objects."""
 
-    name = "anthropic"
+    name: WireName = "anthropic"
 
     def text_parts(self, messages: Sequence[Any]) -> list[TextPart]:
         """Every text of the messages, in order. Raises `MessageFormatError` for what is no list of such messages."""
@@ -65,7 +68,14 @@ class AnthropicMessages:
 
     def is_bound(self, fields: Mapping[str, Any]) -> bool:
         """Thinking, redacted or not."""
-        return any(part.get("type") in ("thinking", "redacted_thinking") for part in parts_of(fields.get("content")))
+        return any(part.get("type") in THINKING for part in parts_of(fields.get("content")))
+
+    def unbound(self, fields: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Without thinking; a message of nothing else goes, since empty ones are refused."""
+        if not self.is_bound(fields):
+            return fields
+        left = without(fields, "content", THINKING)
+        return left if left.get("content") else None
 
 
 def _calls(content: Any, said: str) -> Iterator[tuple[str, Call]]:

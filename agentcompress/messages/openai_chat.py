@@ -6,16 +6,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agentcompress.messages.view import (
+    THINKING,
     Address,
     Call,
     Role,
     TextPart,
+    WireName,
     as_json,
     as_list,
     as_mapping,
     parts_of,
     role_of,
     texts_in,
+    without,
 )
 
 _ROLES: dict[str, Role] = {
@@ -34,7 +37,7 @@ _NO_CALL = Call(None, None, "")
 class OpenAIChat:
     """Messages of `chat.completions`, as mappings or as the clients' objects."""
 
-    name = "openai"
+    name: WireName = "openai"
 
     def text_parts(self, messages: Sequence[Any]) -> list[TextPart]:
         """Every text of the messages, in order. Raises `MessageFormatError` for what is no list of chat messages."""
@@ -62,7 +65,15 @@ class OpenAIChat:
     def is_bound(self, fields: Mapping[str, Any]) -> bool:
         """LiteLLM's `thinking_blocks`, and content parts that are thinking."""
         thinking = [*parts_of(fields.get("thinking_blocks")), *parts_of(fields.get("content"))]
-        return any(part.get("type") in ("thinking", "redacted_thinking") for part in thinking)
+        return any(part.get("type") in THINKING for part in thinking)
+
+    def unbound(self, fields: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Without `thinking_blocks` and parts that are thinking; a message of nothing else goes."""
+        if not self.is_bound(fields):
+            return fields
+        left = without(fields, "content", THINKING)
+        left.pop("thinking_blocks", None)
+        return left if left.get("content") or left.get("tool_calls") or left.get("function_call") else None
 
 
 def _calls(fields: Mapping[str, Any], said: str) -> dict[str, Call]:

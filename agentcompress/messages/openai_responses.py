@@ -8,7 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agentcompress.messages.view import Address, Call, Role, TextPart, as_json, as_list, as_mapping, role_of, texts_in
+from agentcompress.messages.view import (
+    Address,
+    Call,
+    Role,
+    TextPart,
+    WireName,
+    as_json,
+    as_list,
+    as_mapping,
+    role_of,
+    texts_in,
+)
 
 _ROLES: dict[str, Role] = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
 _ALLOWED = "an input item: a message with a role, or a mapping with a type"
@@ -23,7 +34,7 @@ _NO_CALL = Call(None, None, "")
 class OpenAIResponses:
     """Items of `responses.create(input=[...])`, as mappings or as the client's objects."""
 
-    name = "responses"
+    name: WireName = "responses"
 
     def text_parts(self, messages: Sequence[Any]) -> list[TextPart]:
         """Every text of the items, in order. Raises `MessageFormatError` for what is no list of items."""
@@ -65,6 +76,14 @@ class OpenAIResponses:
     def is_bound(self, fields: Mapping[str, Any]) -> bool:
         """Reasoning: it is refused without the items that it came with, as they were."""
         return fields.get("type") == "reasoning"
+
+    def unbound(self, fields: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """No reasoning; and what came with it without its id, by which the server would miss it."""
+        if fields.get("type") == "reasoning":
+            return None
+        if "id" in fields and _kind(fields) in (*_CALLS, "message"):
+            return {name: value for name, value in fields.items() if name != "id"}
+        return fields
 
 
 def _kind(fields: Mapping[str, Any]) -> str:

@@ -16,6 +16,8 @@ from agentcompress.errors import MessageFormatError
 from agentcompress.schema import Span
 
 Role = Literal["system", "user", "assistant", "tool", "document"]
+WireName = Literal["openai", "responses", "anthropic"]
+THINKING = ("thinking", "redacted_thinking")
 
 
 class Address(NamedTuple):
@@ -53,7 +55,7 @@ class Call(NamedTuple):
 class Wire(Protocol):
     """A wire format: where the texts of its messages are, and which of their fields are sent."""
 
-    name: str
+    name: WireName
 
     def text_parts(self, messages: Sequence[Any]) -> list[TextPart]:
         """Every text of the messages, in order. Raises `MessageFormatError` for what is no list of such messages."""
@@ -69,6 +71,10 @@ class Wire(Protocol):
 
     def is_bound(self, fields: Mapping[str, Any]) -> bool:
         """Whether a message holds reasoning that its provider has bound to everything before it."""
+        ...
+
+    def unbound(self, fields: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """The message without that reasoning: the same object where it has none, None where nothing is left."""
         ...
 
 
@@ -121,6 +127,15 @@ def texts_in(content: Any, types: Sequence[str], where: str) -> list[tuple[tuple
 def parts_of(content: Any) -> list[Mapping[str, Any]]:
     """Parts of a content by name, as many as there are; what is no part has no fields."""
     return [_fields(part) for part in content] if isinstance(content, list | tuple) else []
+
+
+def without(fields: Mapping[str, Any], name: str, types: Sequence[str]) -> dict[str, Any]:
+    """A copy of a message whose list `name` has no parts of these types."""
+    parts = fields.get(name)
+    if not isinstance(parts, list | tuple):
+        return dict(fields)
+    known = zip(parts, parts_of(parts), strict=True)
+    return {**fields, name: [part for part, named in known if named.get("type") not in types]}
 
 
 def _fields(part: Any) -> Mapping[str, Any]:

@@ -1,9 +1,12 @@
-"""Random agents against a strict provider: restarts, other settings, scorers that fail, and never a changed byte."""
+"""Random agents against a strict provider: restarts, other settings, what fails and hangs, and never a changed byte."""
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import tempfile
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +14,25 @@ import numpy as np
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from agentcompress import CompressConfig, Compressor
+from agentcompress.errors import StoreError
 from agentcompress.evaluation.replay import as_sent
+from agentcompress.ledger import store as fronted
+from agentcompress.ledger.decision import Decision
 from agentcompress.ledger.sqlite import SQLiteStore
 from agentcompress.schema import Segment
-from tests.provider import BadRequestError, Provider
+from tests.provider import BadRequestError, Provider, with_reasoning
 
-SCORERS = ["lexical", "random", "tests.unit.test_emulated:Moody", "tests.fakes:NanScorer", "tests.fakes:BrokenScorer"]
+SCORERS = [
+    "lexical",
+    "random",
+    "tests.unit.test_emulated:Moody",
+    "tests.unit.test_emulated:Sleepy",
+    "tests.fakes:NanScorer",
+    "tests.fakes:BrokenScorer",
+]
 
 
 class Moody:
@@ -34,6 +47,46 @@ class Moody:
         return np.random.default_rng(Moody.calls).normal(size=len(segment.units))
 
 
+class Sleepy:
+    """Hangs."""
+
+    def score(self, segment: Segment, query: str) -> np.ndarray:
+        time.sleep(0.3)
+        return np.zeros(len(segment.units))
+
+
+class Flaky:
+    """A ledger's file that can't be reached at times."""
+
+    def __init__(self, file: Path) -> None:
+        self._file, self.is_down = SQLiteStore(file), False
+
+    def get(self, key: str) -> Decision | None:
+        self._check()
+        return self._file.get(key)
+
+    def put(self, key: str, decision: Decision) -> Decision:
+        self._check()
+        return self._file.put(key, decision)
+
+    def touch(self, keys: Sequence[str]) -> None:
+        self._check()
+        self._file.touch(keys)
+
+    def _check(self) -> None:
+        if self.is_down:
+            raise StoreError("the disk is full")
+
+
+class Clock:
+    """Stands for `time` in the ledger: jumps."""
+
+    ahead_s = 0.0
+
+    def monotonic(self) -> float:
+        return time.monotonic() + Clock.ahead_s
+
+
 class Agent(RuleBasedStateMachine):
     """A conversation as it grows, sent after every change of it."""
 
@@ -42,44 +95,98 @@ class Agent(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp())
         self.provider = Provider(format)
         self.recorded: list[dict[str, Any]] = [{"role": "user", "content": "Find what is wrong."}]
-        self.store: Any = SQLiteStore(self.folder / "ledger.db")
+        self.reasoned: dict[int, str] = {}
+        self.marked = False
+        self.target_tokens: int | None = None
+        self.time, fronted.time = fronted.time, Clock()  # type: ignore[assignment]
+        self.store = Flaky(self.folder / "ledger.db")
         self.mine = Compressor(CompressConfig(scorer="lexical", min_tokens=50, keep_rate=0.3), store=self.store)
 
     @rule(
         lines=st.sampled_from([1, 30, 90, 200]),
         kind=st.sampled_from(["log {i} worker done", "def f{i}(): return {i}", '"{i}",']),
+        thinks=st.booleans(),
     )
-    def call_a_tool(self, lines: int, kind: str) -> None:
-        made = len(self.recorded)
-        self.recorded.append(
-            {"role": "assistant", "content": f"Step {made}.", "tool_calls": [{"name": "run", "arguments": {"n": made}}]}
-        )
+    def call_a_tool(self, lines: int, kind: str, thinks: bool) -> None:
+        made = self._answer({"content": f"Step {len(self.recorded)}."}, thinks=thinks)
+        made["tool_calls"] = [{"name": "run", "arguments": {"n": len(self.recorded)}}]
         self.recorded.append({"role": "tool", "content": "\n".join(kind.replace("{i}", str(i)) for i in range(lines))})
 
-    @rule(text=st.text(max_size=40))
-    def speak(self, text: str) -> None:
-        self.recorded += [{"role": "assistant", "content": "Well."}, {"role": "user", "content": f"Go on. {text}"}]
+    @rule(text=st.text(max_size=40), thinks=st.booleans())
+    def speak(self, text: str, thinks: bool) -> None:
+        self._answer({"content": "Well."}, thinks=thinks)
+        self.recorded.append({"role": "user", "content": f"Go on. {text}"})
+
+    def _answer(self, message: dict[str, Any], *, thinks: bool) -> dict[str, Any]:
+        if thinks and self.provider.requests:
+            identity = f"rs_{len(self.recorded)}"
+            self.provider.bind(identity)
+            self.reasoned[len(self.recorded)] = identity
+        self.recorded.append({"role": "assistant", **message})
+        return self.recorded[-1]
 
     @rule()
-    def think(self) -> None:
-        if self.provider.requests:
-            self.provider.think()
+    def mark_the_end_for_the_cache(self) -> None:
+        self.marked = not self.marked
 
+    @rule(tokens=st.sampled_from([None, 200, 800, 3000]))
+    def must_fit(self, tokens: int | None) -> None:
+        self.target_tokens = tokens
+
+    @precondition(lambda self: not self.store.is_down)
     @rule(scorer=st.sampled_from(SCORERS), rate=st.sampled_from([0.05, 0.3, 0.9]), least=st.sampled_from([1, 50, 5000]))
     def restart_with_other_settings(self, scorer: str, rate: float, least: int) -> None:
-        self.store = SQLiteStore(self.folder / "ledger.db")
-        self.mine = Compressor(CompressConfig(scorer=scorer, min_tokens=least, keep_rate=rate), store=self.store)
+        self.store = Flaky(self.folder / "ledger.db")
+        deadline_ms = 60.0 if scorer.endswith("Sleepy") else 60_000.0
+        config = CompressConfig(scorer=scorer, min_tokens=least, keep_rate=rate, deadline_ms=deadline_ms)
+        self.mine = Compressor(config, store=self.store)
+
+    @rule()
+    def the_ledger_goes(self) -> None:
+        self.store.is_down = True
+
+    @rule()
+    def the_ledger_comes_back(self) -> None:
+        self.store.is_down = False
+        Clock.ahead_s += 60.0  # or it is not asked again yet
+
+    @rule(seconds=st.sampled_from([-3600.0, 3600.0]))
+    def the_clock_jumps(self, seconds: float) -> None:
+        Clock.ahead_s = max(0.0, Clock.ahead_s + seconds) if not self.store.is_down else Clock.ahead_s + abs(seconds)
 
     @invariant()
     def every_request_begins_with_the_one_before(self) -> None:
-        messages = as_sent(self.recorded, self.provider.format)
-        result = self.mine.compress(messages, on_error="ignore")
-        read = self.provider.cache_read
-        previous = len(self.provider._previous)
+        messages = self._messages()
+        result = self.mine.compress(
+            messages, on_error="ignore", format=self.provider.format, target_tokens=self.target_tokens
+        )
+        read, previous = self.provider.cache_read, len(self.provider._previous)
         self.provider.send(result.messages, messages)
-        assert self.provider.cache_read - read == previous
+        receipt = result.receipt
+        if receipt.rewritten_from is None:
+            assert self.provider.cache_read - read == previous
+        else:
+            assert self.target_tokens is not None
+        if self.target_tokens is not None:
+            assert receipt.request_tokens is not None
+            assert receipt.request_tokens <= self.target_tokens or receipt.skipped_because
+
+    def _messages(self) -> list[dict[str, Any]]:
+        """What the agent sends: its reasoning comes back with what was put out with it."""
+        format = self.provider.format  # noqa: A001
+        made = as_sent(self.recorded, format)
+        bounds = [len(as_sent(self.recorded[:i], format)) for i in range(len(self.recorded) + 1)]
+        messages: list[dict[str, Any]] = []
+        for i, (start, stop) in enumerate(itertools.pairwise(bounds)):
+            reasoned = i in self.reasoned
+            messages += with_reasoning(made[start:stop], self.reasoned[i], format) if reasoned else made[start:stop]
+        if self.marked and format == "anthropic" and isinstance(messages[-1]["content"], list):
+            *parts, last = messages[-1]["content"]
+            messages[-1] = {**messages[-1], "content": [*parts, {**last, "cache_control": {"type": "ephemeral"}}]}
+        return messages
 
     def teardown(self) -> None:
+        fronted.time = self.time
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -92,7 +199,7 @@ class TestProvider:
 
     def test_results_without_calls(self) -> None:
         messages = [{"role": "user", "content": "x"}, {"role": "tool", "tool_call_id": "c", "content": "y"}]
-        with pytest.raises(BadRequestError, match="unexpected"):
+        with pytest.raises(BadRequestError, match="preceeding message"):
             Provider("openai").send(messages, messages)
 
     def test_arguments_that_were_changed(self) -> None:
@@ -101,15 +208,41 @@ class TestProvider:
         with pytest.raises(BadRequestError, match="something other"):
             Provider("anthropic").send(other, messages)
 
-    def test_what_reasoning_is_bound_to(self) -> None:
-        recorded = [
+    @pytest.mark.parametrize("format", ["openai", "anthropic", "responses"])
+    def test_what_reasoning_is_bound_to(self, format: str) -> None:  # noqa: A002
+        recorded: list[dict[str, Any]] = [
             {"role": "user", "content": "x"},
             {"role": "assistant", "tool_calls": [{"name": "a", "arguments": {}}]},
             {"role": "tool", "content": "one"},
         ]
-        provider = Provider("anthropic")
-        provider.send(as_sent(recorded, "anthropic"), as_sent(recorded, "anthropic"))
-        provider.think()
-        changed = as_sent([*recorded[:2], {"role": "tool", "content": "two"}], "anthropic")
-        with pytest.raises(BadRequestError, match="cannot be modified"):
-            provider.send(changed, as_sent(recorded, "anthropic"))
+        provider, before = Provider(format), as_sent(recorded, format)
+        provider.send(before, before)
+        provider.bind("rs_1")
+        answer = with_reasoning(as_sent([{"role": "assistant", "content": "y"}], format), "rs_1", format)
+        provider.send([*before, *answer], [*before, *answer])
+        changed = as_sent([*recorded[:2], {"role": "tool", "content": "two"}], format)
+        with pytest.raises(BadRequestError, match=r"thinking|encrypted"):
+            provider.send([*changed, *answer], [*before, *answer])
+        left = as_sent([{"role": "assistant", "content": "y"}], format)
+        provider.send([*changed, *left], [*before, *answer])
+        assert provider.rewrites == 1
+
+    def test_empty_results_and_too_many_markers(self) -> None:
+        recorded = [
+            {"role": "assistant", "tool_calls": [{"name": "a", "arguments": {}}]},
+            {"role": "tool", "content": "one"},
+        ]
+        meant = as_sent(recorded, "anthropic")
+        with pytest.raises(BadRequestError, match="non-empty"):
+            Provider("anthropic").send(as_sent([recorded[0], {"role": "tool", "content": ""}], "anthropic"), meant)
+        part = {"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}
+        marked = [{"role": "user", "content": [part] * 5}]
+        with pytest.raises(BadRequestError, match="Found 5"):
+            Provider("anthropic").send(marked, marked)
+
+    def test_a_marker_that_was_moved(self) -> None:
+        part = {"type": "text", "text": "x"}
+        meant = [{"role": "user", "content": [{**part, "cache_control": {"type": "ephemeral"}}, part]}]
+        moved = [{"role": "user", "content": [part, {**part, "cache_control": {"type": "ephemeral"}}]}]
+        with pytest.raises(BadRequestError, match="something other"):
+            Provider("anthropic").send(moved, meant)
