@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import multiprocessing
+import os
 import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from agentcompress import CompressConfig, Compressor
 from agentcompress.errors import StoreError
+from agentcompress.evaluation.replay import as_sent
 from agentcompress.ledger import store
 from agentcompress.ledger.decision import Decision
 from agentcompress.ledger.opening import lasting_store, open_store
 from agentcompress.ledger.redis import RedisStore
+from agentcompress.schema import Segment
 from tests.fakes import conversation
 from tests.unit import test_ledger
 from tests.unit.test_conversations import LOG
@@ -107,6 +114,47 @@ def test_an_outage_changes_nothing_that_was_sent(server: Server, monkeypatch: py
     assert len(after.messages[7]["content"]) < 0.3 * len(LOG)
     replica = Compressor(config.model_copy(update={"keep_rate": 0.7}))
     assert replica.compress(messages, on_error="warn").messages == after.messages
+
+
+class Opinionated:
+    """Scores as no other process does."""
+
+    def score(self, segment: Segment, query: str) -> np.ndarray:
+        return np.random.default_rng(os.getpid()).normal(size=len(segment.units))
+
+
+def _converse(ledger: str, start: Any, answers: Any) -> None:
+    """Send a growing conversation, every request at the same time as the others; it has to be cut to fit twice."""
+    scorer = "tests.integration.test_real_redis:Opinionated"
+    mine = Compressor(CompressConfig(scorer=scorer, min_tokens=50, keep_rate=0.5, ledger=ledger))
+    recorded: list[dict[str, Any]] = [{"role": "user", "content": "Find the fault."}]
+    sent: list[str] = []
+    rewritten = 0
+    for step in range(8):
+        call = {"name": "read", "arguments": {"part": step}}
+        recorded.append({"role": "assistant", "content": "Next.", "tool_calls": [call]})
+        recorded.append({"role": "tool", "content": "\n".join(f"{step}: line {n} of the log" for n in range(150))})
+        start.wait(timeout=120)
+        result = mine.compress(as_sent(recorded, "openai"), target_tokens=3_000, on_error="raise")
+        sent.append(json.dumps(result.messages))
+        rewritten += result.receipt.rewritten_from is not None
+    answers.put((sent, rewritten))
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "redis"])
+def test_eight_processes_send_the_same_bytes(kind: str, server: Server, tmp_path: Path) -> None:
+    spawn = multiprocessing.get_context("spawn")
+    start, answers = spawn.Barrier(8), spawn.Queue()
+    ledger = server.url if kind == "redis" else str(tmp_path / "ledger.db")
+    racers = [spawn.Process(target=_converse, args=(ledger, start, answers)) for _ in range(8)]
+    for racer in racers:
+        racer.start()
+    found = [answers.get(timeout=240) for _ in racers]
+    for racer in racers:
+        racer.join()
+    first = found[0][0]
+    assert all(sent == first for sent, _ in found)
+    assert sum(rewritten for _, rewritten in found) >= 2
 
 
 def test_stats_entries_and_prune(server: Server) -> None:
