@@ -18,7 +18,7 @@ import click
 from agentcompress import __version__
 from agentcompress.cli_measure import bench, calibrate, evaluate, replay
 from agentcompress.errors import AgentCompressError, DraftError, InvalidInputError
-from agentcompress.terminal import progress_bar
+from agentcompress.terminal import RateOption, progress_bar
 
 if TYPE_CHECKING:
     from agentcompress.ledger.store import LastingStore
@@ -53,7 +53,7 @@ def main() -> None:
 @main.command()
 @click.argument("file", type=click.File("rb"), default="-")
 @click.option("-q", "--query", required=True, help="What the text is read for.")
-@click.option("-k", "--keep-rate", type=float, help="Fraction of the target's tokens to keep, in (0, 1]. [0.4]")
+@click.option("-k", "--keep-rate", type=RateOption(), help="Fraction of the target's tokens to keep: (0, 1]. [auto]")
 @click.option("-n", "--target-tokens", type=int, help="Most tokens to keep, instead of --keep-rate.")
 @click.option("-t", "--target", default="gpt-4o", show_default=True, help="Model whose tokens are counted.")
 @click.option("-d", "--draft", default="smollm2-135m", show_default=True, help="Model that scores.")
@@ -63,7 +63,7 @@ def main() -> None:
 def compress(
     file: io.BufferedIOBase,
     query: str,
-    keep_rate: float | None,
+    keep_rate: Any,
     target_tokens: int | None,
     target: str,
     draft: str,

@@ -6,11 +6,12 @@ import importlib.util
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
 from agentcompress.errors import PluginError
-from agentcompress.terminal import progress_bar
+from agentcompress.terminal import RateOption, progress_bar
 
 
 @click.command()
@@ -119,7 +120,9 @@ def evaluate(
 @click.command("replay")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--format", "wire", type=click.Choice(["openai", "responses", "anthropic"]), default="openai")
-@click.option("-k", "--keep-rate", type=float, default=0.4, show_default=True, help="Fraction of tokens to keep.")
+@click.option(
+    "-k", "--keep-rate", type=RateOption(), default="auto", show_default=True, help="Fraction of tokens to keep."
+)
 @click.option("-s", "--scorer", default="calibrated", show_default=True, help="Scorer.")
 @click.option("-d", "--draft", default="smollm2-135m", show_default=True, help="Model that scores.")
 @click.option("--target", default="gpt-4o", show_default=True, help="Model whose tokens are counted.")
@@ -129,7 +132,7 @@ def evaluate(
 def replay(
     file: Path,
     wire: str,
-    keep_rate: float,
+    keep_rate: Any,
     scorer: str,
     draft: str,
     target: str,

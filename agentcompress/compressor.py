@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from agentcompress import plugins
-from agentcompress.config import CompressConfig, checked_count, checked_keep_rate, checked_text
+from agentcompress.config import CompressConfig, KeepRate, checked_count, checked_rate, checked_text
 from agentcompress.deciding import Decider, Ladder, OnError, Rung
 from agentcompress.delimiters import FixedStyle, style_for
 from agentcompress.errors import AgentCompressError, InvalidInputError, ScoringError
@@ -24,6 +24,7 @@ from agentcompress.messages.formats import Format, wire_of
 from agentcompress.messages.sizes import other_tokens
 from agentcompress.planning import Plan, plan
 from agentcompress.protocols import Scorer, Segmenter, Store, TokenCounter
+from agentcompress.rates import auto_rate
 from agentcompress.receipts import Clock, Receipt, block_receipt
 from agentcompress.schema import CompressedMessages, CompressedRequest, CompressedText, Segment, Span
 from agentcompress.segmenters import kinds
@@ -60,18 +61,18 @@ class Compressor:
         text: str,
         *,
         query: str,
-        keep_rate: float | None = None,
+        keep_rate: KeepRate | None = None,
         target_tokens: int | None = None,
         target: str | None = None,
         hint: str | None = None,
     ) -> CompressedText:
         """Keep the parts of `text` that matter for `query`, within a budget of the target's tokens.
 
-        The budget is `target_tokens` (>= 1), or `ceil(keep_rate * tokens of text)` with keep_rate in (0, 1], by
-        default the config's; it holds for the returned text, delimiters included (unless the config's selection is
-        "share"). hint: what is known of where the text comes from (a file's name, a tool's call), which helps to tell
-        what kind of text it is; by default the query. Raises `InvalidInputError` (and its kind) for bad values,
-        `DraftError` and `ScoringError` when the text can't be scored.
+        The budget is `target_tokens` (>= 1), or `ceil(keep_rate * tokens of text)` with keep_rate in (0, 1] or "auto"
+        (`rates.py`), by default the config's; it holds for the returned text, delimiters included (unless the config's
+        selection is "share"). hint: what is known of where the text comes from (a file's name, a tool's call), which
+        helps to tell what kind of text it is; by default the query. Raises `InvalidInputError` (and its kind) for bad
+        values, `DraftError` and `ScoringError` when the text can't be scored.
         """
         clock = Clock()
         checked_text("text", text)
@@ -81,7 +82,7 @@ class Compressor:
             counter = token_counter(target)
             tokens_before = counter.count(text)
         budget, share = self._budget(keep_rate, target_tokens, tokens_before)
-        if budget >= tokens_before:
+        if budget is not None and budget >= tokens_before:
             whole = (Span(0, len(text)),) if text else ()
             return self._result(text, whole, tokens_before, tokens_before, target, clock)
         with clock.stage("segment"):
@@ -89,6 +90,9 @@ class Compressor:
         with clock.stage("score"):
             scores = self._score(segment, query)
         with clock.stage("select"):
+            if budget is None:
+                share = auto_rate(segment, scores, tokens_before)
+                budget = budget_tokens(share, tokens_before)
             selection = self._select(segment, scores, budget, share, counter)
         rendered = selection.rendered
         return self._result(rendered.text, rendered.spans, tokens_before, selection.tokens, target, clock)
@@ -98,7 +102,7 @@ class Compressor:
         messages: Sequence[Any],
         *,
         target: str | None = None,
-        keep_rate: float | None = None,
+        keep_rate: KeepRate | None = None,
         target_tokens: int | None = None,
         on_error: OnError = "raise",
         deadline_ms: float | None = None,
@@ -124,7 +128,7 @@ class Compressor:
         """
         clock = Clock()
         target = checked_text("target", target if target is not None else self.config.target)
-        keep_rate = self.config.keep_rate if keep_rate is None else checked_keep_rate(keep_rate)
+        keep_rate = self.config.keep_rate if keep_rate is None else checked_rate(keep_rate)
         counter = self._counter(target)
         wire = wire_of(messages, format)
         deadline_ms = self.config.deadline_ms if deadline_ms is None else deadline_ms
@@ -159,7 +163,7 @@ class Compressor:
         body: Mapping[str, Any],
         *,
         target: str | None = None,
-        keep_rate: float | None = None,
+        keep_rate: KeepRate | None = None,
         target_tokens: int | None = None,
         on_error: OnError = "raise",
         deadline_ms: float | None = None,
@@ -192,7 +196,7 @@ class Compressor:
         )
         return CompressedRequest(opened.closed(result), result.receipt.beside(beside))
 
-    def _rungs(self, target: str, keep_rate: float) -> list[Rung]:
+    def _rungs(self, target: str, keep_rate: KeepRate) -> list[Rung]:
         """Ways to compress a block, the best first."""
 
         def rung(name: str) -> Rung:
@@ -224,14 +228,18 @@ class Compressor:
         """Why a tool's result is not cut, whatever it costs."""
         return left_whole(block.text) if block.kind == "tool" and self.config.segmenter == "auto" else None
 
-    def _budget(self, keep_rate: float | None, target_tokens: int | None, tokens_before: int) -> tuple[int, float]:
-        """The budget in target tokens, and as a share of the text."""
+    def _budget(
+        self, keep_rate: KeepRate | None, target_tokens: int | None, tokens_before: int
+    ) -> tuple[int | None, float]:
+        """The budget in target tokens, and as a share of the text; None where the scores will say it."""
         if target_tokens is not None:
             if keep_rate is not None:
                 raise InvalidInputError("target_tokens", target_tokens, "left out when keep_rate is given")
             budget = checked_count("target_tokens", target_tokens)
             return budget, min(1.0, budget / max(1, tokens_before))
-        rate = self.config.keep_rate if keep_rate is None else checked_keep_rate(keep_rate)
+        rate = self.config.keep_rate if keep_rate is None else checked_rate(keep_rate)
+        if rate == "auto":
+            return (None if tokens_before else 0), 1.0
         return budget_tokens(rate, tokens_before), rate
 
     def segment(self, text: str, hint: str = "") -> Segment:

@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from agentcompress.errors import ConfigError, InvalidInputError
 
 KEEP_RATE_RANGE = "a number in (0, 1]"
+KEEP_RATES = f'{KEEP_RATE_RANGE} or "auto"'
+KeepRate = float | Literal["auto"]
 TOKENS_RANGE = "a whole number >= 1"
 
 
@@ -46,8 +48,9 @@ class CompressConfig(BaseModel):
     target: Annotated[str, Field(min_length=1)] = "gpt-4o"
     """LiteLLM name of the model whose tokens are counted, where a call names none."""
 
-    keep_rate: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 0.4
-    """Fraction of a block's tokens that is kept, where a call says nothing else: (0, 1]."""
+    keep_rate: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | Literal["auto"] = "auto"
+    """Fraction of a block's tokens that is kept, where a call says nothing else: (0, 1], or "auto": by how the scores
+    are spread, the kind and the length (`rates.py`)."""
 
     min_tokens: Annotated[int, Field(ge=1)] = 512
     """Blocks of a conversation with fewer target tokens are left alone."""
@@ -107,7 +110,7 @@ def _config_error(error: ValidationError) -> ConfigError:
     first = error.errors()[0]
     name = str(first["loc"][0]) if first["loc"] else "config"
     allowed = {
-        "keep_rate": KEEP_RATE_RANGE,
+        "keep_rate": KEEP_RATES,
         "min_tokens": TOKENS_RANGE,
         "seed": "a whole number",
         "deadline_ms": "a number > 0 or None",
@@ -125,12 +128,17 @@ def _config_error(error: ValidationError) -> ConfigError:
     return ConfigError(name, first["input"], allowed)
 
 
-def checked_keep_rate(keep_rate: object) -> float:
+def checked_keep_rate(keep_rate: object, allowed: str = KEEP_RATE_RANGE) -> float:
     """Return `keep_rate` as a float in (0, 1], or raise `InvalidInputError` (NaN, 0, negative, > 1, no number)."""
     rate = math.nan if isinstance(keep_rate, bool) or not isinstance(keep_rate, Real) else float(keep_rate)
     if not 0 < rate <= 1:  # NaN compares false
-        raise InvalidInputError("keep_rate", keep_rate, KEEP_RATE_RANGE)
+        raise InvalidInputError("keep_rate", keep_rate, allowed)
     return rate
+
+
+def checked_rate(keep_rate: object) -> KeepRate:
+    """Return "auto", or `keep_rate` as a float in (0, 1]; or raise `InvalidInputError`."""
+    return "auto" if isinstance(keep_rate, str) and keep_rate == "auto" else checked_keep_rate(keep_rate, KEEP_RATES)
 
 
 def checked_count(name: str, tokens: object) -> int:

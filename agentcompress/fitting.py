@@ -14,12 +14,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from agentcompress.config import KeepRate
 from agentcompress.deciding import CLIP, Decided, Decider
 from agentcompress.ledger.decision import Decision
 from agentcompress.messages.sizes import request_tokens
 from agentcompress.messages.view import Address, Wire, as_mapping, last_reply, replaced
 from agentcompress.planning import Plan
 from agentcompress.protocols import TokenCounter
+from agentcompress.rates import EXPECTED
 from agentcompress.schema import Span
 from agentcompress.selection import budget_tokens
 
@@ -57,7 +59,7 @@ class _View:
 
 
 class Fitting:
-    """Settles one request. keep_rate: of blocks that are not decided yet, in (0, 1]."""
+    """Settles one request. keep_rate: of blocks that are not decided yet."""
 
     def __init__(
         self,
@@ -67,11 +69,11 @@ class Fitting:
         decider: Decider,
         counter: TokenCounter,
         target: str,
-        keep_rate: float,
+        keep_rate: KeepRate,
     ) -> None:
         self._messages, self._blocks, self._wire = messages, blocks, wire
         self._decider, self._counter, self._target = decider, counter, target
-        self._keep_rate = keep_rate
+        self._expected_rate = EXPECTED if keep_rate == "auto" else keep_rate
         self._least = counter.count(CLIP)
 
     def settled(self, target_tokens: int | None) -> Settled:
@@ -174,7 +176,7 @@ class Fitting:
     def _size(self, block: Plan, decision: Decision | None) -> int:
         if decision is None:
             whole = self._decider.raw_because(block) is not None
-            return block.tokens if whole else budget_tokens(self._keep_rate, block.tokens)
+            return block.tokens if whole else budget_tokens(self._expected_rate, block.tokens)
         return block.tokens if decision.text is None else self._counter.count(decision.text)
 
     def _expected(self, view: _View) -> int:

@@ -51,7 +51,7 @@ def select(
     the best of those that do, where units can't be cut.
     """
     costs = _costs(segment, counter)
-    order = keep_order(segment, _checked(segment, scores), costs)
+    order = keep_order(segment, checked_scores(segment, scores), costs)
     if segment.divisible:
         best = _Pool(segment, order, costs, counter, style).best(budget)
         return best or _beginning(segment, order[0], budget, counter, style)
@@ -69,11 +69,14 @@ def select_share(
 ) -> Selection:
     """Keep the best ceil(keep_rate n) of n units, whatever they cost: top-K of arXiv 2603.02631, Algorithm 1."""
     count = budget_tokens(keep_rate, len(segment.units))
-    rendered = render(segment, sorted(np.argsort(-_checked(segment, scores), kind="stable")[:count].tolist()), style)
+    rendered = render(
+        segment, sorted(np.argsort(-checked_scores(segment, scores), kind="stable")[:count].tolist()), style
+    )
     return Selection(rendered, counter.count(rendered.text))
 
 
-def _checked(segment: Segment, scores: np.ndarray) -> np.ndarray:
+def checked_scores(segment: Segment, scores: np.ndarray) -> np.ndarray:
+    """Return the scores, or raise `ScoringError`: one finite number for every unit."""
     units = len(segment.units)
     if scores.shape != (units,) or not np.isfinite(scores).all():
         raise ScoringError(f"a scorer must give one finite score for each of {units} units, got shape {scores.shape}")

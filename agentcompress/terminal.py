@@ -1,4 +1,4 @@
-"""What the command line shows beside its output: bars on standard error."""
+"""What commands share: bars on standard error, and an option that is a number or "auto"."""
 
 from __future__ import annotations
 
@@ -8,7 +8,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from typing import Any, TextIO
 
+import click
+
 from agentcompress import progress
+
+
+class RateOption(click.ParamType):
+    """A keep rate: a number, or "auto"."""
+
+    name = "rate"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Ranges are the compressor's business."""
+        return value if value == "auto" else click.FLOAT.convert(value, param, ctx)
 
 
 @contextmanager

@@ -49,8 +49,8 @@ def test_bytes_that_are_no_utf8_come_out_as_they_went_in() -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["-k", "0"], 2, "agentcompress: keep_rate must be a number in (0, 1], got 0.0"),
-        (["-k", "nan"], 2, "keep_rate must be a number in (0, 1], got nan"),
+        (["-k", "0"], 2, 'agentcompress: keep_rate must be a number in (0, 1] or "auto", got 0.0'),
+        (["-k", "nan"], 2, 'keep_rate must be a number in (0, 1] or "auto", got nan'),
         (["-n", "0"], 2, "target_tokens must be a whole number >= 1, got 0"),
         (["-k", "0.5", "-n", "5"], 2, "--keep-rate and --target-tokens exclude each other"),
         (["-t", "gpt-40"], 2, "target must be a model LiteLLM knows"),
