@@ -6,12 +6,14 @@ import os
 import threading
 from pathlib import Path
 
+from agentcompress.errors import ConfigError
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.ledger.sqlite import SQLiteStore
 from agentcompress.ledger.store import FrontedStore, LastingStore
 
 MEMORY, AUTO = "memory", "auto"
 _VARIABLE = "AGENTCOMPRESS_LEDGER"
+_REDIS = ("redis://", "rediss://", "unix://")
 
 _open: dict[str, FrontedStore] = {}
 _lock = threading.Lock()
@@ -21,16 +23,19 @@ def lasting_store(name: str = AUTO) -> LastingStore | None:
     """The store behind a name; None for one in memory.
 
     name: "auto" (AGENTCOMPRESS_LEDGER, else a file in the user's state folder), "memory", a URL of Redis
-    (`redis://`, `rediss://`, `unix://`), or an SQLite file. Raises `PluginError` where Redis is not installed.
+    (`redis://`, `rediss://`, `unix://`), or an SQLite file. Raises `PluginError` where Redis is not installed, and
+    `ConfigError` for another URL.
     """
     if name == AUTO:
         name = os.environ.get(_VARIABLE) or ""
     if name == MEMORY:
         return None
-    if name.startswith(("redis://", "rediss://", "unix://")):
+    if name.startswith(_REDIS):
         from agentcompress.ledger.redis import RedisStore
 
         return RedisStore(name)
+    if "://" in name:
+        raise ConfigError("ledger", name, f"{AUTO}, {MEMORY}, an SQLite file, or a URL with {', '.join(_REDIS)}")
     return SQLiteStore(Path(name).expanduser() if name else None)
 
 

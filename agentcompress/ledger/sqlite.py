@@ -161,7 +161,8 @@ class SQLiteStore:
                     raise
                 self.close()
                 with self._opening:
-                    _set_aside(self.path, error)
+                    if not _is_sound(self.path):  # else another process has set it aside meanwhile
+                        _set_aside(self.path, error)
                 return self._in_transaction(work)
 
     def _in_transaction(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
@@ -218,6 +219,17 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
             for statement in step.split(";"):
                 connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {len(_MIGRATIONS)}")
+
+
+def _is_sound(path: Path) -> bool:
+    try:
+        connection = sqlite3.connect(path, timeout=_BUSY_S)
+        try:
+            return connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok"
+        finally:
+            connection.close()
+    except sqlite3.DatabaseError:
+        return False
 
 
 def _set_aside(path: Path, error: Exception) -> None:

@@ -10,6 +10,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -17,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentcompress.cli import main
-from agentcompress.errors import StoreError
+from agentcompress.errors import ConfigError, StoreError
 from agentcompress.ledger import sqlite, store
 from agentcompress.ledger.decision import Decision
 from agentcompress.ledger.memory import MemoryStore
@@ -125,6 +126,24 @@ class TestSQLite:
         assert (tmp_path / "l.db").stat().st_mode & 0o077 == 0
         again.close()
         assert again.get("a") == A
+
+    def test_a_file_that_another_process_has_put_right_is_not_set_aside(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        mine = SQLiteStore(tmp_path / "l.db")
+        mine.put("a", A)
+        error = sqlite3.DatabaseError("database disk image is malformed")
+        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        calls, works = iter([error]), mine._in_transaction
+
+        def once(work: Any) -> Any:
+            for failure in calls:
+                raise failure
+            return works(work)
+
+        monkeypatch.setattr(mine, "_in_transaction", once)
+        assert mine.get("a") == A
+        assert not list(tmp_path.glob("*damaged*"))
 
     def test_a_damaged_file_is_set_aside(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         path, damage = tmp_path / "l.db", b"SQLite format 3\0" + b"\7" * 4096
@@ -308,3 +327,9 @@ class TestOpening:
         pruned = run(main, ["ledger", "--ledger", path, "prune", "--older-than", "0", "--keep-days", "0"])
         assert pruned.output == "dropped 2\n"
         assert "gone when its process is" in run(main, ["ledger", "--ledger", "memory", "stats"]).output
+
+
+@pytest.mark.parametrize("name", ["postgres://host/db", "http://localhost", "sqlite:///x.db"])
+def test_a_url_of_no_store_says_so(name: str) -> None:
+    with pytest.raises(ConfigError, match="ledger must be auto, memory, an SQLite file, or a URL with redis://"):
+        open_store(name)
