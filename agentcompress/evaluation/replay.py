@@ -121,11 +121,17 @@ def _steps(
 
 def _requests(recorded: Sequence[Mapping[str, Any]], format: str) -> Iterator[int]:  # noqa: A002
     """How many messages every request holds: all before an assistant's message, once there is one of a user or tool."""
+    starts = _starts(recorded, format)
     for i, message in enumerate(recorded):
         if message["role"] == "assistant" and i and recorded[i - 1]["role"] != "assistant":
-            yield len(as_sent(recorded[:i], format))
+            yield starts[i]
     if recorded and recorded[-1]["role"] != "assistant":
-        yield len(as_sent(recorded, format))
+        yield starts[-1]
+
+
+def _starts(recorded: Sequence[Mapping[str, Any]], format: str) -> list[int]:  # noqa: A002
+    """Where the messages begin that a recorded one becomes; at last, how many there are."""
+    return list(itertools.accumulate((len(made) for made in _made(recorded, format)), initial=0))
 
 
 def _bytes(messages: Sequence[Any]) -> bytes:
@@ -141,10 +147,12 @@ def _shared(a: bytes, b: bytes) -> int:
 
 def _recalled(row: Mapping[str, Any], messages: Sequence[Any], compressor: Compressor, format: str) -> Iterator[float]:  # noqa: A002
     sent = compressor.compress(messages, on_error="warn", format=format).messages  # type: ignore[arg-type]
-    texts = [part.text for part in WIRES[format].text_parts(sent) if part.role == "tool"]
-    order = [i for i, message in enumerate(row["context"]) if message["role"] == "tool"]
+    starts = _starts(row["context"], format)
+    texts: dict[int, str] = {}
+    for part in WIRES[format].text_parts(sent):
+        texts[part.address.message] = texts.get(part.address.message, "") + part.text
     for case in cases(row):
-        text = texts[order.index(int(case.id.rsplit(":", 1)[1]))]
+        text = texts.get(starts[int(case.id.rsplit(":", 1)[1])], "")
         yield sum(string in text for string in case.evidence.strings) / len(case.evidence.strings)
 
 
@@ -154,9 +162,13 @@ def as_sent(recorded: Sequence[Mapping[str, Any]], format: str) -> list[dict[str
     recorded: `role`, `content`, and on assistant messages `tool_calls` with `name` and `arguments`; results follow
     their calls in order. Where there are more results than calls, calls without arguments are added.
     """
+    return [message for made in _made(recorded, format) for message in made]
+
+
+def _made(recorded: Sequence[Mapping[str, Any]], format: str) -> Iterator[list[dict[str, Any]]]:  # noqa: A002
+    """What each recorded message becomes."""
     if format not in WIRES:
         raise InvalidInputError("format", format, f"one of {', '.join(WIRES)}")
-    sent: list[dict[str, Any]] = []
     waiting: list[str] = []
     made = 0
     for at, message in enumerate(recorded):
@@ -167,12 +179,13 @@ def as_sent(recorded: Sequence[Mapping[str, Any]], format: str) -> list[dict[str
             calls = [(f"call_{made + n}", name, arguments) for n, (name, arguments) in enumerate(given)]
             made += len(calls)
             waiting = [identity for identity, *_ in calls]
-            sent += _assistant(content, calls, format)
+            yield _assistant(content, calls, format)
         elif message["role"] == "tool" and waiting:
-            sent += _result(content, waiting.pop(0), format)
+            yield _result(content, waiting.pop(0), format)
+        elif message["role"] == "system" and format == "anthropic":
+            yield []  # stands beside the messages there
         else:
-            sent.append({"role": "user" if message["role"] == "tool" else message["role"], "content": content})
-    return [message for message in sent if format != "anthropic" or message["role"] != "system"]
+            yield [{"role": "user" if message["role"] == "tool" else message["role"], "content": content}]
 
 
 def _results_behind(recorded: Sequence[Mapping[str, Any]], at: int) -> int:

@@ -117,3 +117,27 @@ def test_what_is_no_trajectory_names_its_line(context: Any, tmp_path: Path) -> N
 def test_a_format_that_is_none() -> None:
     with pytest.raises(InvalidInputError, match="format must be one of openai, responses, anthropic"):
         as_sent(RECORDED, "xml")
+
+
+@pytest.mark.parametrize("name", ["openai", "responses", "anthropic"])
+def test_of_what_is_sent_whole_all_is_recalled(name: str, tmp_path: Path) -> None:
+    noise = "\n".join(f"line {n}" for n in range(300))
+    context = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Mend it."},
+        {"role": "tool", "content": f"{noise}\nno_call_of_mine"},
+        {"role": "assistant", "content": "", "tool_calls": [{"name": "run", "arguments": {"x": "no_call_of_mine"}}]},
+        {"role": "tool", "content": f"{noise}\nfirst_thing_here"},
+        {"role": "tool", "content": f"{noise}\nsecond_thing_here"},
+        {"role": "assistant", "content": "`first_thing_here` and `second_thing_here`"},
+        {"role": "user", "content": "Go on."},
+    ]
+    path = tmp_path / "t.jsonl"
+    path.write_text(json.dumps({"id": "a", "context": context}))
+
+    def recalls(rate: float) -> list[float]:
+        mine = compressor(keep_rate=rate)
+        return [found for found in replay(path, mine, name, recall=True) if isinstance(found, float)]
+
+    assert recalls(1.0) == [1.0, 1.0, 1.0]
+    assert sum(recalls(0.02)) < 3
