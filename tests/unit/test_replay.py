@@ -125,10 +125,10 @@ def test_of_what_is_sent_whole_all_is_recalled(name: str, tmp_path: Path) -> Non
     context = [
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": "Mend it."},
-        {"role": "tool", "content": f"{noise}\nno_call_of_mine"},
+        {"role": "tool", "content": f"{noise}\nno_call_of_mine\n{noise}"},
         {"role": "assistant", "content": "", "tool_calls": [{"name": "run", "arguments": {"x": "no_call_of_mine"}}]},
-        {"role": "tool", "content": f"{noise}\nfirst_thing_here"},
-        {"role": "tool", "content": f"{noise}\nsecond_thing_here"},
+        {"role": "tool", "content": f"{noise}\nfirst_thing_here\n{noise}"},
+        {"role": "tool", "content": f"{noise}\nsecond_thing_here\n{noise}"},
         {"role": "assistant", "content": "`first_thing_here` and `second_thing_here`"},
         {"role": "user", "content": "Go on."},
     ]
