@@ -37,6 +37,9 @@ if TYPE_CHECKING:
         CompressedMessages as CompressedMessages,
     )
     from agentcompress.schema import (
+        CompressedRequest as CompressedRequest,
+    )
+    from agentcompress.schema import (
         CompressedText as CompressedText,
     )
 
@@ -44,6 +47,7 @@ _HOME = {
     "AgentCompressError": "errors",
     "CompressConfig": "config",
     "CompressedMessages": "schema",
+    "CompressedRequest": "schema",
     "CompressedText": "schema",
     "Compressor": "compressor",
     "ConfigError": "errors",

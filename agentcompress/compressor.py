@@ -16,6 +16,7 @@ from agentcompress.deciding import Decider, Ladder, OnError, Rung
 from agentcompress.delimiters import FixedStyle, style_for
 from agentcompress.errors import AgentCompressError, InvalidInputError, ScoringError
 from agentcompress.fitting import Fitting
+from agentcompress.ledger.keys import chain
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.ledger.opening import open_store
 from agentcompress.ledger.store import FrontedStore
@@ -25,7 +26,7 @@ from agentcompress.messages.sizes import other_tokens
 from agentcompress.planning import Plan, plan
 from agentcompress.protocols import Scorer, Segmenter, Store, TokenCounter
 from agentcompress.rates import auto_rate
-from agentcompress.receipts import Clock, Receipt, block_receipt
+from agentcompress.receipts import Clock, call_receipt
 from agentcompress.schema import CompressedMessages, CompressedRequest, CompressedText, Segment, Span
 from agentcompress.segmenters import kinds
 from agentcompress.segmenters.listings import left_whole
@@ -109,6 +110,7 @@ class Compressor:
         format: Format = "auto",  # noqa: A002 - the word users have for it
         namespace: str | None = None,
         continues: str = "",
+        beside: Mapping[str, Any] | None = None,
     ) -> CompressedMessages:
         """Compress the tool results and long context blocks of a conversation; never mutates its messages.
 
@@ -117,9 +119,10 @@ class Compressor:
         failed. With `on_error="warn"` or "ignore" nothing but bad arguments is raised: a block that can't be compressed
         by the scorer is compressed by BM25, else stays as it is, from now on, with a warning or without one.
 
-        target_tokens: the most that the messages may take, >= 1, images and all else estimated; None: no such limit.
-        Where blocks as they were decided take more, all of them are decided again, once, and stay so for this target;
-        where even that is too much, nothing new is cut and the receipt says so (`fitting.py`).
+        target_tokens: the most that the request may take, >= 1, images and all else estimated; None: no such limit.
+        beside: what it holds beside the messages (system prompt, tools), by name, to be counted in. Where blocks as
+        they were decided take more, all of them are cut further, and stay so for this target; where even that is too
+        much, nothing new is cut and the receipt says so (`fitting.py`).
 
         format: "openai" (Chat Completions), "responses" or "anthropic"; "auto" looks at the messages. deadline_ms: for
         all of it, > 0, by default the config's. namespace: whose conversation it is, by default the config's; nobody
@@ -137,25 +140,15 @@ class Compressor:
         )
         namespace = self.config.namespace if namespace is None else checked_text("namespace", namespace)
         seed = json.dumps([namespace, checked_text("continues", continues)])
-        parts = wire.text_parts(messages)
-        blocks = list(plan(messages, parts, wire, self.config.min_tokens, counter, seed=seed))
-        fitting = Fitting(messages, blocks, wire, decider, counter, target, keep_rate)
-        settled = fitting.settled(None if target_tokens is None else checked_count("target_tokens", target_tokens))
-        receipts = [block_receipt(*each, counter) for each in zip(blocks, settled.decisions, strict=True)]
+        if target_tokens is not None:
+            checked_count("target_tokens", target_tokens)
+        parts, prefixes = wire.text_parts(messages), list(chain(messages, wire, seed))
+        blocks = list(plan(messages, parts, wire, prefixes, self.config.min_tokens, counter))
+        tokens = other_tokens(beside or {}, counter) if target_tokens is not None else 0
+        fitting = Fitting(messages, blocks, prefixes, wire, decider, counter, target, keep_rate, tokens)
+        settled = fitting.settled(target_tokens)
         before = sum(counter.count(part.text) for part in parts)
-        saved = sum(receipt.tokens_before - receipt.tokens_after for receipt in receipts)
-        receipt = Receipt(
-            target,
-            self.config.scorer,
-            before,
-            before - saved,
-            tuple(receipts),
-            clock.total_ms(),
-            settled.tokens,
-            settled.rewritten_from,
-            settled.reasoning_dropped,
-            settled.skipped_because,
-        )
+        receipt = call_receipt(target, self.config.scorer, before, blocks, settled, counter, clock.total_ms())
         return CompressedMessages(settled.messages, receipt)
 
     def compress_request(
@@ -172,20 +165,15 @@ class Compressor:
     ) -> CompressedRequest:
         """Compress the conversation of a whole request: of Chat Completions, Responses or Anthropic Messages.
 
-        All but `messages` or `input` comes out as it was, save for `thinking` (`bodies.Body.with_messages`).
-        target: by default the body's model. target_tokens: of all of it, system prompt and tools too. What it continues
-        on the server (`previous_response_id`) is heeded. Everything else as in `compress`.
+        All but `messages` or `input` comes out as it was, save for `thinking` (`bodies.Body.closed`). target: by
+        default the body's model, the config's target where LiteLLM does not know that. target_tokens: of all of it,
+        system prompt and tools too, but not of what the server holds where a request goes on from another
+        (`previous_response_id`, which is heeded). Everything else as in `compress`.
         """
         opened = bodies.opened(body, format)
-        model = body.get("model")
-        target = target if target is not None else model if isinstance(model, str) and model else self.config.target
-        beside = 0
-        if target_tokens is not None:
-            beside = other_tokens(opened.beside, self._counter(checked_text("target", target)))
-            target_tokens = max(1, checked_count("target_tokens", target_tokens) - beside)
         result = self.compress(
             opened.messages,
-            target=target,
+            target=self._target_of(body) if target is None else target,
             keep_rate=keep_rate,
             target_tokens=target_tokens,
             on_error=on_error,
@@ -193,8 +181,18 @@ class Compressor:
             format=opened.wire.name,
             namespace=namespace,
             continues=opened.continues,
+            beside=opened.beside,
         )
-        return CompressedRequest(opened.closed(result), result.receipt.beside(beside))
+        return CompressedRequest(opened.closed(result), result.receipt)
+
+    def _target_of(self, body: Mapping[str, Any]) -> str:
+        model = body.get("model")
+        try:
+            self._counter(checked_text("model", model))
+        except InvalidInputError as error:
+            _log.debug("tokens are counted for %s: %s", self.config.target, error)
+            return self.config.target
+        return str(model)
 
     def _rungs(self, target: str, keep_rate: KeepRate) -> list[Rung]:
         """Ways to compress a block, the best first."""

@@ -18,8 +18,10 @@ from agentcompress import deadlines
 from agentcompress.deadlines import Deadline
 from agentcompress.errors import AgentCompressError, DeadlineError, DraftError, InvalidInputError, ScoringError
 from agentcompress.ledger.decision import Decision
+from agentcompress.ledger.memory import MemoryStore
+from agentcompress.ledger.store import FrontedStore
 from agentcompress.planning import RAW_WHOLE, Plan
-from agentcompress.protocols import Store, TokenCounter
+from agentcompress.protocols import TokenCounter
 from agentcompress.schema import CompressedText
 
 _log = logging.getLogger("agentcompress")
@@ -89,7 +91,7 @@ class Decider:
 
     def __init__(
         self,
-        store: Store,
+        store: MemoryStore | FrontedStore,
         ladder: Ladder,
         rungs: Sequence[Rung],
         left_whole: Callable[[Plan], str | None],
@@ -101,6 +103,7 @@ class Decider:
         self._store, self._ladder, self._rungs, self._left_whole = store, ladder, rungs, left_whole
         self._on_error, self._deadline_ms = on_error, deadline_ms
         self._deadline = Deadline(deadline_ms)
+        self._noted: set[str] = set()
 
     def decided(self, block: Plan) -> Decided:
         """The decision that stands for a block: known, or made now."""
@@ -131,6 +134,14 @@ class Decider:
         except Exception as error:  # noqa: BLE001
             self._note(f"{RAW_LEDGER}: {error}", error)
             return None
+
+    def known_of(self, keys: Sequence[str]) -> list[Decision | None]:
+        """The same for many keys."""
+        try:
+            found = self._store.get_many(keys)
+        except Exception:  # noqa: BLE001 - this process may still know some
+            return [self.known(key) for key in keys]
+        return [found.get(key) for key in keys]
 
     def kept(self, key: str, decision: Decision) -> Decision:
         """Write a decision; return what stands there from now on."""
@@ -193,8 +204,9 @@ class Decider:
             if isinstance(error, AgentCompressError):
                 raise error
             raise AgentCompressError(what) from error
-        if self._on_error == "warn":
+        if self._on_error == "warn" and what not in self._noted:
             _log.warning("%s", what)
+            self._noted.add(what)
 
 
 def clipped(text: str, tokens: int, counter: TokenCounter) -> str:

@@ -1,21 +1,20 @@
 """The hard fit: a request of at most so many tokens, where its blocks as they were decided take more.
 
-The only rewrite there is. All blocks are decided again in one cut, well below the target so that it lasts, and the cut
-is kept in the ledger beside what was decided before: as a generation of decisions, of one target. From then on that
-target gets its newest generation, whatever is asked for, and new blocks are decided as ever. Reasoning between the
-first edited message and the cut is bound to what is no longer there, and goes.
+The only rewrite there is. All blocks are decided again in one *cut*, well below the target so that it lasts, and the
+cut is one record in the ledger, under the target and the hash of the whole history it was made on. Every later request
+of that history and target begins with the newest cut, whatever is asked for; blocks after it are decided as ever.
+Reasoning between the first edited message and the end of a cut is bound to what is no longer there, and goes.
 """
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from agentcompress.config import KeepRate
 from agentcompress.deciding import CLIP, Decided, Decider
+from agentcompress.ledger.cuts import Cut, Cuts
 from agentcompress.ledger.decision import Decision
 from agentcompress.messages.sizes import request_tokens
 from agentcompress.messages.view import Address, Wire, as_mapping, last_reply, replaced
@@ -32,9 +31,11 @@ LEAST_TOKENS = 64
 """Blocks are not cut below this while others can be."""
 
 RAW_OVER = "what must not be touched alone is over target_tokens"
+RAW_CUT = "left as it is by a cut"
+CUT = "cut to fit target_tokens"
 
 _MOST_CUTS = 8
-"""Of one call: more than one only where others decided otherwise meanwhile."""
+"""Of one call: more than one only where others were faster, with a higher limit."""
 
 
 @dataclass(frozen=True)
@@ -49,129 +50,130 @@ class Settled:
     skipped_because: str | None = None
 
 
-@dataclass(frozen=True)
-class _View:
-    """The blocks as of a generation. decisions: None for those that came after it. cuts: whose reasoning is gone."""
-
-    generation: int
-    decisions: tuple[Decision | None, ...]
-    cuts: tuple[range, ...] = ()
-
-
 class Fitting:
-    """Settles one request. keep_rate: of blocks that are not decided yet."""
+    """Settles one request.
+
+    prefixes: the hash of the history up to every message. keep_rate: of blocks that are not decided yet.
+    beside_tokens: of the request, outside of its messages.
+    """
 
     def __init__(
         self,
         messages: Sequence[Any],
         blocks: Sequence[Plan],
+        prefixes: Sequence[str],
         wire: Wire,
         decider: Decider,
         counter: TokenCounter,
         target: str,
         keep_rate: KeepRate,
+        beside_tokens: int = 0,
     ) -> None:
         self._messages, self._blocks, self._wire = messages, blocks, wire
-        self._decider, self._counter, self._target = decider, counter, target
+        self._decider, self._counter, self._beside = decider, counter, beside_tokens
         self._expected_rate = EXPECTED if keep_rate == "auto" else keep_rate
-        self._least = counter.count(CLIP)
+        self._last_reply = last_reply(messages, wire)
+        self._cuts = Cuts(prefixes, blocks[0].key if blocks else None, target, decider)
 
     def settled(self, target_tokens: int | None) -> Settled:
-        """Decide every block; with target_tokens >= 1, so that the messages take no more than that, if they can."""
-        view = self._newest()
+        """Decide every block; with target_tokens >= 1, so that the request takes no more than that, if it can."""
+        cut = self._cuts.newest(self._ends())
+        before = [self._by_cut(block, cut) for block in self._blocks]
         if target_tokens is None:
-            return self._rendered(view, self._decided(view))
-        if self._expected(view) <= target_tokens:
-            settled = self._rendered(view, self._decided(view))
-            if (tokens := self._tokens(settled.messages)) <= target_tokens:
-                return replace(settled, tokens=tokens)
-        rewritten: int | None = None
+            return self._rendered(self._decided(before), cut)
+        sent = [known or self._decider.known(block.key) for block, known in zip(self._blocks, before, strict=True)]
+        if self._expected(sent, cut) <= target_tokens:
+            settled = self._sized(self._rendered(self._decided(before), cut))
+            if settled.tokens is not None and settled.tokens <= target_tokens:
+                return settled
+        now, rewritten = sent, []
         for _ in range(_MOST_CUTS):
-            if (cut := self._cut(view, target_tokens)) is None:
+            new = self._cut(now, cut, target_tokens)
+            if new is None:
                 break
-            view, edited = cut
-            rewritten = min((at for at in (rewritten, edited) if at is not None), default=None)
-            settled = self._rendered(view, [Decided(decision, is_new=True) for decision in view.decisions if decision])
-            if (tokens := self._tokens(settled.messages)) <= target_tokens:
-                return replace(settled, tokens=tokens, rewritten_from=rewritten)
-        settled = self._rendered(view, self._decided(view, leave=True))
-        return replace(settled, tokens=self._tokens(settled.messages), skipped_because=RAW_OVER)
+            rewritten += self._edited(sent, new, cut)
+            cut, now = new, [self._by_cut(block, new) for block in self._blocks]
+            decided = [Decided(d, is_new=d != old) for d, old in zip(now, sent, strict=True) if d is not None]
+            settled = self._sized(self._rendered(decided, cut))
+            if settled.tokens is not None and settled.tokens <= target_tokens:
+                return replace(settled, rewritten_from=min(rewritten, default=None))
+        settled = self._sized(self._rendered(self._left(now), cut))
+        return replace(settled, rewritten_from=min(rewritten, default=None), skipped_because=RAW_OVER)
 
-    def _newest(self) -> _View:
-        """The last generation that this very conversation was cut to, for this target."""
-        view = _View(0, (None,) * len(self._blocks))
-        while self._blocks:
-            generation = view.generation + 1
-            if self._decider.known(self._key(self._blocks[0], generation)) is None:
-                return view
-            found = [self._decider.known(self._key(block, generation)) for block in self._blocks]
-            last = max(i for i, decision in enumerate(found) if decision)
-            cut = self._decider.known(f"{self._key(self._blocks[last], generation)}:cut")
-            gone = _range(cut)
-            if gone is None or None in found[:last]:
-                return view  # of another conversation that began like this one, or not done
-            decisions = tuple(new or old for new, old in zip(found, view.decisions, strict=True))
-            view = _View(generation, decisions, (*view.cuts, gone))
-        return view
+    def _ends(self) -> list[int]:
+        """The last messages of the requests that made this history: those that a reply follows, and the last of all."""
+        last = len(self._messages) - 1
+        fields = [as_mapping(message, i, "a mapping") for i, message in enumerate(self._messages)]
+        return [i for i in range(len(fields)) if i == last or self._wire.is_reply(fields[i + 1])]
 
-    def _key(self, block: Plan, generation: int) -> str:
-        return f"{block.key}:{self._target}:{generation}"
+    def _by_cut(self, block: Plan, cut: Cut | None) -> Decision | None:
+        """What a cut says of a block; None for blocks after it."""
+        if cut is None or block.key not in cut.texts:
+            return None
+        text = cut.texts[block.key]
+        if text is None:
+            return Decision.raw(RAW_CUT, block.tokens)
+        return Decision(text, CUT, block.tokens, self._counter.count(text), None)
 
-    def _decided(self, view: _View, *, leave: bool = False) -> list[Decided]:
-        """leave: what was not decided before is left as it is."""
+    def _decided(self, known: Sequence[Decision | None]) -> list[Decided]:
+        pairs = zip(self._blocks, known, strict=True)
+        return [self._decider.decided(block) if decision is None else Decided(decision) for block, decision in pairs]
+
+    def _left(self, known: Sequence[Decision | None]) -> list[Decided]:
+        """What was not sent before is left as it is, from now on."""
         decided = []
-        for block, decision in zip(self._blocks, view.decisions, strict=True):
-            if decision is not None:
-                decided.append(Decided(decision))
-            elif not leave:
-                decided.append(self._decider.decided(block))
-            elif (known := self._decider.known(block.key)) is not None:
-                decided.append(Decided(known))
+        for block, decision in zip(self._blocks, known, strict=True):
+            if decision is None:
+                raw = self._decider.kept(block.key, Decision.raw(RAW_OVER, block.tokens))
+                decided.append(Decided(raw, is_new=True))
             else:
-                raw = Decision.raw(RAW_OVER, block.tokens)
-                decided.append(Decided(self._decider.kept(block.key, raw), is_new=True))
+                decided.append(Decided(decision))
         return decided
 
-    def _cut(self, view: _View, target_tokens: int) -> tuple[_View, int | None] | None:
-        """Decide all blocks again; return the new view, and the first message edited that was sent before.
-
-        None where it can't be done.
-        """
-        before = [d or self._decider.known(b.key) for b, d in zip(self._blocks, view.decisions, strict=True)]
-        sizes = [self._size(block, known) for block, known in zip(self._blocks, before, strict=True)]
-        sent = last_reply(self._messages, self._wire)
-        first = min((block.address.message for block in self._blocks), default=0)
-        for cuts in (view.cuts, (*view.cuts, range(first, sent + 1))):
-            fixed = self._tokens(self._unbound(self._messages, cuts)) - sum(block.tokens for block in self._blocks)
-            left = max(ROOM * target_tokens, (fixed + target_tokens) / 2) - fixed
-            limits = shares(sizes, [block.tokens for block in self._blocks], int(left), self._least)
+    def _cut(self, known: Sequence[Decision | None], last: Cut | None, target_tokens: int) -> Cut | None:
+        """Decide all blocks again, and write that down; None where not even that would do."""
+        if not self._blocks:
+            return None
+        sizes = [self._size(block, decision) for block, decision in zip(self._blocks, known, strict=True)]
+        whole = [block.tokens for block in self._blocks]
+        first = self._blocks[0].address.message
+        gone = last.gone if last else ()
+        for more in ((), (range(first, len(self._messages)),)):  # the second without any reasoning
+            fixed = self._tokens(self._unbound(self._messages, (*gone, *more))) - sum(whole)
+            room = max(ROOM * target_tokens, (fixed + target_tokens) / 2) - fixed
+            limits = shares(sizes, whole, int(room), self._counter.count(CLIP))
             if limits is not None:
                 break
         else:
             return None
-        decisions = tuple(map(self._recut, self._blocks, before, limits, [view.generation + 1] * len(before)))
-        changed = (
-            block.address.message
-            for block, old, new in zip(self._blocks, before, decisions, strict=True)
-            if (old is not None or block.address.message <= sent) and (old.text if old else None) != new.text
-        )
-        edited = min(changed, default=None)
-        if cuts != view.cuts:
-            edited = first
-        gone = range(len(self._messages) if edited is None else edited, len(self._messages))
-        mark = Decision(json.dumps([gone.start, gone.stop]), "a cut", 0, 0, None)
-        self._decider.kept(f"{self._key(self._blocks[-1], view.generation + 1)}:cut", mark)
-        return _View(view.generation + 1, decisions, (*view.cuts, gone)), edited
+        texts = {
+            block.key: self._recut(block, decision, limit)
+            for block, decision, limit in zip(self._blocks, known, limits, strict=True)
+        }
+        changed = self._changed(known, texts)
+        if changed and not more:
+            more = (range(min(changed), len(self._messages)),)
+        return self._cuts.kept(Cut(len(self._messages), texts, (*gone, *more)), last)
 
-    def _recut(self, block: Plan, before: Decision | None, limit: int, generation: int) -> Decision:
-        key = self._key(block, generation)
-        if (known := self._decider.known(key)) is not None:
-            return known
-        if before is not None and self._size(block, before) <= limit:
-            return self._decider.kept(key, before)
-        if block.tokens <= limit:
-            return self._decider.kept(key, Decision.raw("it fits", block.tokens))
-        return self._decider.kept(key, self._decider.fitted(block, limit, self._counter))
+    def _recut(self, block: Plan, known: Decision | None, limit: int) -> str | None:
+        if known is not None and self._size(block, known) <= limit:
+            return known.text
+        return None if block.tokens <= limit else self._decider.fitted(block, limit, self._counter).text
+
+    def _changed(self, before: Sequence[Decision | None], texts: Mapping[str, str | None]) -> list[int]:
+        """Messages that were sent before, as far as is known, with another text; raw, where nobody decided."""
+        return [
+            block.address.message
+            for block, old in zip(self._blocks, before, strict=True)
+            if (old is not None or block.address.message <= self._last_reply)
+            and (old.text if old else None) != texts.get(block.key)
+        ]
+
+    def _edited(self, before: Sequence[Decision | None], new: Cut, last: Cut | None) -> list[int]:
+        """Messages that are sent differently from now on."""
+        was_gone = _indexes(last.gone if last else ())
+        dropped = [i for i in _indexes(new.gone) - was_gone if i < len(self._messages) and self._is_bound(i)]
+        return [*self._changed(before, new.texts), *dropped]
 
     def _size(self, block: Plan, decision: Decision | None) -> int:
         if decision is None:
@@ -179,56 +181,57 @@ class Fitting:
             return block.tokens if whole else budget_tokens(self._expected_rate, block.tokens)
         return block.tokens if decision.text is None else self._counter.count(decision.text)
 
-    def _expected(self, view: _View) -> int:
-        saved = 0
-        for block, decision in zip(self._blocks, view.decisions, strict=True):
-            saved += block.tokens - self._size(block, decision or self._decider.known(block.key))
-        return self._tokens(self._unbound(self._messages, view.cuts)) - saved
+    def _expected(self, known: Sequence[Decision | None], cut: Cut | None) -> int:
+        saved = sum(block.tokens - self._size(block, each) for block, each in zip(self._blocks, known, strict=True))
+        return self._tokens(self._unbound(self._messages, cut.gone if cut else ())) - saved
 
     def _tokens(self, messages: Sequence[Any]) -> int:
-        return request_tokens(messages, self._wire, self._counter)
+        return self._beside + request_tokens(messages, self._wire, self._counter)
 
-    def _rendered(self, view: _View, decided: list[Decided]) -> Settled:
+    def _sized(self, settled: Settled) -> Settled:
+        return replace(settled, tokens=self._tokens(settled.messages))
+
+    def _rendered(self, decided: list[Decided], cut: Cut | None) -> Settled:
         replacements: dict[Address, list[tuple[Span, str]]] = {}
         for block, each in zip(self._blocks, decided, strict=True):
             if each.decision.text is not None:
                 replacements.setdefault(block.address, []).append((block.span, each.decision.text))
-        messages = self._unbound(replaced(self._messages, replacements), view.cuts)
-        gone = {i for cut in view.cuts for i in cut if i < len(self._messages)}
-        dropped = sum(self._wire.is_bound(as_mapping(self._messages[i], i, "a mapping")) for i in gone)
-        return Settled(messages, decided, reasoning_dropped=dropped)
+        gone = cut.gone if cut else ()
+        messages = self._unbound(replaced(self._messages, replacements), gone)
+        bound = sum(self._is_bound(i) for i in _indexes(gone) if i < len(self._messages))
+        return Settled(messages, decided, reasoning_dropped=bound)
 
-    def _unbound(self, messages: Sequence[Any], cuts: Iterable[range]) -> list[Any]:
-        """The messages without the reasoning that earlier cuts have made worthless."""
-        gone = {i for cut in cuts for i in cut}
-        if not gone:
+    def _is_bound(self, index: int) -> bool:
+        return self._wire.is_bound(as_mapping(self._messages[index], index, "a mapping"))
+
+    def _unbound(self, messages: Sequence[Any], gone: Iterable[range]) -> list[Any]:
+        """The messages without the reasoning that cuts have made worthless."""
+        indexes = _indexes(gone)
+        if not indexes:
             return list(messages)
-        out = []
-        for i, message in enumerate(messages):
-            if i not in gone:
+        out: list[Any] = []
+        for i in range(len(messages) - 1, -1, -1):
+            message = messages[i]
+            if i in indexes:
+                fields = message if isinstance(message, Mapping) else message.model_dump(exclude_unset=True)
+                following = as_mapping(out[-1], i + 1, "a mapping") if out else {}
+                left = self._wire.unbound(fields, following)
+                message = message if left is fields else left
+            if message is not None:
                 out.append(message)
-                continue
-            fields = message if isinstance(message, Mapping) else message.model_dump(exclude_unset=True)
-            left = self._wire.unbound(fields)
-            if left is not None:
-                out.append(message if left is fields else left)
-        return out
+        return out[::-1]
 
 
-def _range(cut: Decision | None) -> range | None:
-    try:
-        start, stop = json.loads(cut.text if cut and cut.text else "")
-        return range(start, stop)
-    except (TypeError, ValueError):
-        return None
+def _indexes(ranges: Iterable[range]) -> set[int]:
+    return {i for each in ranges for i in each}
 
 
 def shares(sizes: Sequence[int], whole: Sequence[int], tokens: int, least: int) -> list[int] | None:
     """Spread `tokens` over blocks of these sizes, in order of age; None where not even `least` each fits.
 
-    whole: what they take uncut. No block gets more than its size; the others get what is proportional to their whole
-    and to `1 + 3 / (1 + age)`, age 0 being the last block: of recorded agents, 67 % put the last tool result to use in
-    the next step, 20 to 28 % those up to four steps back, and 10 to 20 % older ones.
+    whole: what the blocks take uncut. None gets more than its size; others get what is proportional to their whole and
+    to `1 + 3 / (1 + age)`, age 0 being the last block: of recorded agents, 67 % put the last tool result to use in the
+    next step, 20 to 28 % those up to four steps back, and 10 to 20 % older ones.
     """
     floor = LEAST_TOKENS
     while sum(min(size, floor) for size in sizes) > tokens:
@@ -236,13 +239,15 @@ def shares(sizes: Sequence[int], whole: Sequence[int], tokens: int, least: int) 
             return None
         floor = max(least, floor // 2)
     weights = [1 + 3 / (1 + age) for age in range(len(sizes) - 1, -1, -1)]
-    pairs = list(zip(sizes, (w * n for w, n in zip(weights, whole, strict=True)), strict=True))
+    parts = [weight * tokens_uncut for weight, tokens_uncut in zip(weights, whole, strict=True)]
 
     def at(level: float) -> list[int]:
-        return [min(size, max(floor, math.floor(level * part))) for size, part in pairs]
+        return [min(size, max(floor, int(level * part))) for size, part in zip(sizes, parts, strict=True)]
 
+    if sum(sizes) <= tokens:
+        return list(sizes)
     low, high = 0.0, 1.0  # at 1.0, every block has its size
     for _ in range(40):
         middle = (low + high) / 2
         low, high = (middle, high) if sum(at(middle)) <= tokens else (low, middle)
-    return at(1.0) if sum(at(1.0)) <= tokens else at(low)
+    return at(low)

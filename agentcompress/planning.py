@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from agentcompress.ledger.keys import block_key, chain
+from agentcompress.ledger.keys import block_key
 from agentcompress.messages.context import context_spans, outside
 from agentcompress.messages.view import Address, TextPart, Wire, last_bound, last_cache_marker, last_reply
 from agentcompress.protocols import TokenCounter
@@ -51,16 +51,14 @@ def plan(
     messages: Sequence[Any],
     parts: Sequence[TextPart],
     wire: Wire,
+    prefixes: Sequence[str],
     min_tokens: int,
     counter: TokenCounter,
-    *,
-    seed: str = "",
 ) -> Iterator[Plan]:
     """Yield the blocks of a conversation in order.
 
-    parts: the messages' texts; min_tokens: >= 1; seed: as of `ledger.keys.chain`.
+    parts: the messages' texts; prefixes: as `ledger.keys.chain` gives them; min_tokens: >= 1.
     """
-    prefixes = list(chain(messages, wire, seed))
     marker = min(last_cache_marker(messages), last_reply(messages, wire))  # behind that nothing was sent before
     bound = last_bound(messages, wire)
     texts = Counter(part.address.message for part in parts if part.text.strip())

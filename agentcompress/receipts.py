@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from agentcompress.deciding import Decided
+    from agentcompress.fitting import Settled
     from agentcompress.planning import Plan
     from agentcompress.protocols import TokenCounter
 
@@ -52,17 +53,37 @@ class Receipt:
     reasoning_dropped: int = 0
     skipped_because: str | None = None
 
-    def beside(self, tokens: int) -> Receipt:
-        """The receipt of a request in which so many tokens stand beside the messages."""
-        return self if self.request_tokens is None else replace(self, request_tokens=self.request_tokens + tokens)
-
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
         return asdict(self)
 
 
-def block_receipt(block: Plan, decided: Decided, counter: TokenCounter) -> BlockReceipt:
-    """What a decision comes to in the tokens of this call's target."""
+def call_receipt(
+    target: str,
+    scorer: str,
+    tokens_before: int,
+    blocks: Sequence[Plan],
+    settled: Settled,
+    counter: TokenCounter,
+    ms: float,
+) -> Receipt:
+    """What was settled comes to in the tokens of this call's target."""
+    receipts = [_block(*each, counter) for each in zip(blocks, settled.decisions, strict=True)]
+    return Receipt(
+        target=target,
+        scorer=scorer,
+        tokens_before=tokens_before,
+        tokens_after=tokens_before - sum(block.tokens_before - block.tokens_after for block in receipts),
+        blocks=tuple(receipts),
+        ms=ms,
+        request_tokens=settled.tokens,
+        rewritten_from=settled.rewritten_from,
+        reasoning_dropped=settled.reasoning_dropped,
+        skipped_because=settled.skipped_because,
+    )
+
+
+def _block(block: Plan, decided: Decided, counter: TokenCounter) -> BlockReceipt:
     decision = decided.decision
     return BlockReceipt(
         message=block.address.message,

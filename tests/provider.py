@@ -51,11 +51,15 @@ class Provider:
     cache_read: int = 0
     requests: int = 0
     rewrites: int = 0
-    _previous: bytes = b""
+    _last: bytes = b""
+    _sent: dict[bytes, bytes] = field(default_factory=dict)
     _bound: dict[str, bytes] = field(default_factory=dict)
 
-    def send(self, messages: Sequence[Mapping[str, Any]], meant: Sequence[Mapping[str, Any]]) -> None:
-        """Take a request. meant: what the agent would have sent."""
+    def send(self, messages: Sequence[Mapping[str, Any]], meant: Sequence[Mapping[str, Any]]) -> bytes | None:
+        """Take a request. meant: what the agent would have sent.
+
+        Returns None where it begins as the longest beginning of that history was sent, and else how that was sent.
+        """
         self._same_but_for_texts(messages, meant)
         self._paired(messages)
         self._reasoning_is_whole(messages)
@@ -64,16 +68,22 @@ class Provider:
         if _result_texts(messages, self.format).count("") > _result_texts(meant, self.format).count(""):
             raise BadRequestError(_EMPTY)
         body = _bytes(messages)
-        shared = len(self._previous) if body.startswith(self._previous) else 0
-        self.rewrites += not body.startswith(self._previous)
+        raw = _bytes(meant)
+        previous = self._sent.get(
+            max((known for known in self._sent if raw.startswith(known)), key=len, default=b""), b""
+        )
+        rewritten = not body.startswith(previous)
+        shared = 0 if rewritten else len(previous)
+        self.rewrites += rewritten
         self.requests += 1
         self.cache_read += shared
         self.cache_written += len(body) - shared
-        self._previous = body
+        self._last = self._sent[raw] = body
+        return previous if rewritten else None
 
     def bind(self, identity: str) -> None:
         """Answer with reasoning of that id, bound to all of the last request."""
-        self._bound[identity] = self._previous
+        self._bound[identity] = self._last
 
     def _reasoning_is_whole(self, messages: Sequence[Mapping[str, Any]]) -> None:
         for i, message in enumerate(messages):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 
 from agentcompress.config import checked_count
 from agentcompress.ledger.decision import Decision
@@ -27,6 +28,10 @@ class MemoryStore:
             if decision is not None:
                 self._decisions.move_to_end(key)
             return decision
+
+    def get_many(self, keys: Sequence[str]) -> dict[str, Decision]:
+        """Return the decisions there are under these keys."""
+        return {key: decision for key in keys if (decision := self.get(key)) is not None}
 
     def put(self, key: str, decision: Decision) -> Decision:
         """Write unless taken; return what stands there now."""

@@ -53,6 +53,12 @@ class RedisStore:
         found, _ = self._done(lambda: self._pipeline().get(name).expire(name, self._life_s).execute())
         return self._entry(key, found).decision if found is not None else None
 
+    def get_many(self, keys: Sequence[str]) -> dict[str, Decision]:
+        """Return the decisions there are under these keys."""
+        values = self._done(lambda: self._redis.mget([_PREFIX + key for key in keys])) if keys else []
+        pairs = zip(keys, values, strict=True)
+        return {key: self._entry(key, value).decision for key, value in pairs if value is not None}
+
     def put(self, key: str, decision: Decision) -> Decision:
         """Write unless taken; return what stands there now."""
         name, value = _PREFIX + key, json.dumps([time.time(), *_fields(decision)])

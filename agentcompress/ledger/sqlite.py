@@ -39,6 +39,7 @@ _MIGRATIONS: Sequence[str] = (
 
 _COLUMNS = "text, reason, tokens_before, tokens_after, scorer"
 _BUSY_S = 2.0
+_KEYS_AT_ONCE = 500
 _HEADER = b"SQLite format 3\0"
 
 _inherited: list[sqlite3.Connection] = []
@@ -70,6 +71,17 @@ class SQLiteStore:
         """Return the decision under `key`, or None."""
         row = self._done(lambda c: c.execute(f"SELECT {_COLUMNS} FROM decisions WHERE key = ?", (key,)).fetchone())
         return _decision(row) if row else None
+
+    def get_many(self, keys: Sequence[str]) -> dict[str, Decision]:
+        """Return the decisions there are under these keys."""
+        found: dict[str, Decision] = {}
+        for i in range(0, len(keys), _KEYS_AT_ONCE):
+            some = keys[i : i + _KEYS_AT_ONCE]
+            marks = ", ".join("?" * len(some))
+            query = f"SELECT key, {_COLUMNS} FROM decisions WHERE key IN ({marks})"
+            rows = self._done(lambda c, query=query, some=some: c.execute(query, some).fetchall())
+            found.update({key: _decision(fields) for key, *fields in rows})
+        return found
 
     def put(self, key: str, decision: Decision) -> Decision:
         """Write unless taken; return what stands there now."""
@@ -223,7 +235,7 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
 
 def _is_sound(path: Path) -> bool:
     try:
-        connection = sqlite3.connect(path, timeout=_BUSY_S)
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=_BUSY_S)
         try:
             return connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok"
         finally:
@@ -241,9 +253,9 @@ def _set_aside(path: Path, error: Exception) -> None:
     while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
         number += 1
     _log.warning("ledger %s can't be read (%s): set aside as %s, a new one is begun", path, error, aside.name)
-    path.replace(aside)
-    for suffix in ("-wal", "-shm"):
+    for suffix in ("-wal", "-shm"):  # before a new one can be made
         path.with_name(path.name + suffix).unlink(missing_ok=True)
+    path.replace(aside)
 
 
 def _decision(row: Sequence[object]) -> Decision:

@@ -58,6 +58,10 @@ class LastingStore(Store, Protocol):
 
     place: str
 
+    def get_many(self, keys: Sequence[str]) -> dict[str, Decision]:
+        """Return the decisions there are under these keys, in one go."""
+        ...
+
     def touch(self, keys: Sequence[str]) -> None:
         """Note that the conversation of these keys was seen now."""
         ...
@@ -109,6 +113,22 @@ class FrontedStore:
             return None
         self._touch(key)
         return self._memory.put(key, found)
+
+    def get_many(self, keys: Sequence[str]) -> dict[str, Decision]:
+        """Return the decisions there are under these keys; `StoreError` when that can't be known."""
+        found = self._memory.get_many(keys)
+        rest = [key for key in keys if key not in found]
+        many = getattr(self._behind, "get_many", None)
+        if many is None or self._is_down():
+            return {**found, **{key: known for key in rest if (known := self.get(key)) is not None}}
+        try:
+            behind = many(rest)
+        except Exception as error:
+            self._fail(error)
+            raise error if isinstance(error, StoreError) else StoreError(f"ledger: {error}") from error
+        for key in (*found, *behind):
+            self._touch(key)
+        return {**found, **{key: self._memory.put(key, decision) for key, decision in behind.items()}}
 
     def put(self, key: str, decision: Decision) -> Decision:
         """Write unless taken; return what stands there now. With a store that is down, what this process decides."""

@@ -70,7 +70,7 @@ class AnthropicMessages:
         """Thinking, redacted or not."""
         return any(part.get("type") in THINKING for part in parts_of(fields.get("content")))
 
-    def unbound(self, fields: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    def unbound(self, fields: Mapping[str, Any], following: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Without thinking; a message of nothing else goes, since empty ones are refused."""
         if not self.is_bound(fields):
             return fields

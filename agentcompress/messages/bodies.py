@@ -8,11 +8,14 @@ from typing import Any
 
 from agentcompress.errors import MessageFormatError
 from agentcompress.messages.formats import WIRES, wire_of
-from agentcompress.messages.view import Wire, as_mapping
+from agentcompress.messages.view import Wire, as_mapping, parts_of
 from agentcompress.schema import CompressedMessages
 
 _ALLOWED = "a request with `messages`, or with `input` as of OpenAI Responses"
-_BESIDE = ("system", "instructions", "tools", "functions", "response_format", "text", "output_config")
+_BESIDE = (
+    *("system", "instructions", "tools", "functions", "response_format", "text", "output_config"),
+    *("tool_choice", "mcp_servers", "prediction", "prompt"),
+)
 _CONTINUES = ("previous_response_id", "conversation")
 
 
@@ -80,9 +83,12 @@ def _identity(value: Any) -> str:
 
 def _last_loop_thinks(messages: Sequence[Any], wire: Wire) -> bool:
     """Whether the assistant's first message since a human spoke begins as one that thinks; so if there is none."""
-    parts = wire.text_parts(messages)
-    answered = {part.address.message for part in parts if part.role == "tool"}
-    human = {part.address.message for part in parts if part.role == "user"} - answered
-    since = [as_mapping(messages[i], i, "a mapping") for i in range(max(human, default=-1) + 1, len(messages))]
-    first = next((fields for fields in since if wire.is_reply(fields)), None)
+    fields = [as_mapping(message, i, "a mapping") for i, message in enumerate(messages)]
+    human = max((i for i, each in enumerate(fields) if _is_human(each)), default=-1)
+    first = next((each for each in fields[human + 1 :] if wire.is_reply(each)), None)
     return first is None or wire.is_bound(first)
+
+
+def _is_human(fields: Mapping[str, Any]) -> bool:
+    results = (part.get("type") == "tool_result" for part in parts_of(fields.get("content")))
+    return fields.get("role") == "user" and not any(results)

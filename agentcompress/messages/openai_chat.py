@@ -67,7 +67,7 @@ class OpenAIChat:
         thinking = [*parts_of(fields.get("thinking_blocks")), *parts_of(fields.get("content"))]
         return any(part.get("type") in THINKING for part in thinking)
 
-    def unbound(self, fields: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    def unbound(self, fields: Mapping[str, Any], following: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Without `thinking_blocks` and parts that are thinking; a message of nothing else goes."""
         if not self.is_bound(fields):
             return fields

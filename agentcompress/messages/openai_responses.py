@@ -77,13 +77,23 @@ class OpenAIResponses:
         """Reasoning: it is refused without the items that it came with, as they were."""
         return fields.get("type") == "reasoning"
 
-    def unbound(self, fields: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """No reasoning; and what came with it without its id, by which the server would miss it."""
-        if fields.get("type") == "reasoning":
-            return None
-        if "id" in fields and _kind(fields) in (*_CALLS, "message"):
+    def unbound(self, fields: Mapping[str, Any], following: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """No reasoning; and what came with it without its id, by which the server would miss it.
+
+        Reasoning before a hosted tool's call stays: those have no form without an id, and are refused without it.
+        """
+        kind = _kind(fields)
+        if kind == "reasoning":
+            return fields if _is_hosted(following) or _kind(following) == "reasoning" else None
+        if "id" in fields and kind in (*_CALLS, "message"):
             return {name: value for name, value in fields.items() if name != "id"}
         return fields
+
+
+def _is_hosted(fields: Mapping[str, Any]) -> bool:
+    """Whether an item is a call that the server has answered itself, or names one that it keeps."""
+    kind = _kind(fields)
+    return kind == _REFERENCE or (kind.endswith("_call") and kind not in _CALLS)
 
 
 def _kind(fields: Mapping[str, Any]) -> str:

@@ -14,15 +14,27 @@ MESSAGE_TOKENS = 4
 IMAGE_TOKENS = 1600
 """The most that an image takes at Anthropic; at OpenAI it is fewer."""
 
+FILE_TOKENS = 5000
+"""Of a file of which only the name or the address is known: a guess."""
+
 _UNSEEN = frozenset(("type", "id", "role", "call_id", "tool_call_id", "tool_use_id", "signature", "cache_control"))
-_IMAGES = frozenset(("image", "image_url", "input_image"))
-_CHARS_PER_TOKEN = {"data": 6, "file_data": 6, "encrypted_content": 4}
+_IMAGES = frozenset(("image", "image_url", "input_image", "computer_screenshot", "image_generation_call"))
+_CHARS_PER_TOKEN = {"data": 6, "file_data": 6, "encrypted_content": 4, "encrypted_index": 4}
 _AUDIO, _AUDIO_CHARS_PER_TOKEN = "input_audio", 1500
+_REFERENCES = frozenset(("file_id", "file_url"))
+_CALLED_WITH = frozenset(("input", "arguments"))
+_BESIDE_SENT = ("thinking_blocks", "reasoning_content")  # of chat messages: sent to those who know them
 
 
 def request_tokens(messages: Sequence[Any], wire: Wire, counter: TokenCounter) -> int:
     """Target tokens of messages: texts, names and arguments of calls, thinking, images and files."""
-    return sum(_tokens(wire.sent(as_mapping(message, i, "a mapping")), counter) for i, message in enumerate(messages))
+    total = 0
+    for i, message in enumerate(messages):
+        fields = as_mapping(message, i, "a mapping")
+        total += _tokens(wire.sent(fields), counter)
+        more = next((fields[name] for name in _BESIDE_SENT if fields.get(name)), None)
+        total += _inner_tokens(more, None, counter) if more else 0
+    return total
 
 
 def other_tokens(fields: Mapping[str, Any], counter: TokenCounter) -> int:
@@ -38,19 +50,25 @@ def _tokens(fields: Mapping[str, Any], counter: TokenCounter) -> int:
     kind = fields.get("type")
     if kind in _IMAGES:
         return IMAGE_TOKENS
-    total = MESSAGE_TOKENS
+    total = MESSAGE_TOKENS + (FILE_TOKENS if not _REFERENCES.isdisjoint(fields) or kind == "url" else 0)
     for name, value in fields.items():
         if name in _UNSEEN or value is None:
             continue
         if isinstance(value, str):
-            per_token = _CHARS_PER_TOKEN.get(name) if kind != "text" else None  # a text document has its text in `data`
-            per_token = _AUDIO_CHARS_PER_TOKEN if kind == _AUDIO else per_token
-            total += len(value) // per_token + 1 if per_token else counter.count(value)
-        elif name == "input" and isinstance(value, Mapping):  # of a call
+            total += _text_tokens(name, value, kind, counter)
+        elif name in _CALLED_WITH and isinstance(value, Mapping):
             total += counter.count(as_json(value, name))
         else:
             total += _inner_tokens(value, kind if name == _AUDIO else None, counter)
     return total
+
+
+def _text_tokens(name: str, text: str, kind: Any, counter: TokenCounter) -> int:
+    if text.startswith("data:image/"):
+        return IMAGE_TOKENS
+    per_token = _CHARS_PER_TOKEN.get(name) if kind != "text" else None  # a text document has its text in `data`
+    per_token = _AUDIO_CHARS_PER_TOKEN if kind == _AUDIO else per_token
+    return len(text) // per_token + 1 if per_token else counter.count(text)
 
 
 def _inner_tokens(value: Any, kind: Any, counter: TokenCounter) -> int:

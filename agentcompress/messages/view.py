@@ -73,8 +73,11 @@ class Wire(Protocol):
         """Whether a message holds reasoning that its provider has bound to everything before it."""
         ...
 
-    def unbound(self, fields: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """The message without that reasoning: the same object where it has none, None where nothing is left."""
+    def unbound(self, fields: Mapping[str, Any], following: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """The message without that reasoning: the same object where it has none, None where nothing is left.
+
+        following: the message after it, empty after the last one.
+        """
         ...
 
 

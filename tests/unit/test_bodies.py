@@ -93,3 +93,10 @@ def test_a_request_to_anthropic_is_told_by_what_is_beside(sign: dict[str, Any]) 
 def test_what_is_no_request_says_so(body: Any, error: str) -> None:
     with pytest.raises(MessageFormatError, match=error):
         compressor().compress_request(body)
+
+
+def test_a_model_of_ones_own_is_counted_like_the_configs() -> None:
+    result = compressor().compress_request({**body_of("openai"), "model": "qwen3:8b"})
+    assert result.receipt.target == "gpt-4o"
+    assert result.body["model"] == "qwen3:8b"
+    assert compressor().compress_request({"messages": body_of("openai")["messages"]}).receipt.target == "gpt-4o"

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from agentcompress import CompressConfig, Compressor
 from agentcompress.errors import DeadlineError, MessageFormatError, ScoringError
 from agentcompress.ledger.decision import Decision
+from agentcompress.ledger.keys import chain
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.messages.openai_chat import OpenAIChat
 from agentcompress.planning import RAW_CACHED, RAW_SMALL, RAW_WHOLE, Plan, plan
@@ -27,7 +28,7 @@ LOG = LOG.replace("worker 137 finished", "worker 137 failed: disk quota exceeded
 
 def planned(messages: list[dict[str, Any]], min_tokens: int) -> list[Plan]:
     wire = OpenAIChat()
-    return list(plan(messages, wire.text_parts(messages), wire, min_tokens, WordCounter()))
+    return list(plan(messages, wire.text_parts(messages), wire, list(chain(messages, wire)), min_tokens, WordCounter()))
 
 
 def compressor(**settings: Any) -> Compressor:

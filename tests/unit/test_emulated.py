@@ -24,7 +24,7 @@ from agentcompress.ledger import store as fronted
 from agentcompress.ledger.decision import Decision
 from agentcompress.ledger.sqlite import SQLiteStore
 from agentcompress.schema import Segment
-from tests.provider import BadRequestError, Provider, with_reasoning
+from tests.provider import BadRequestError, Provider, _bytes, with_reasoning
 
 SCORERS = [
     "lexical",
@@ -102,6 +102,7 @@ class Agent(RuleBasedStateMachine):
         self.recorded: list[dict[str, Any]] = [{"role": "user", "content": "Find what is wrong."}]
         self.reasoned: dict[int, str] = {}
         self.marked = False
+        self.branch = 0
         self.target_tokens: int | None = None
         fronted.time = sqlite.time = Clock()  # type: ignore[assignment]
         self.store = Flaky(self.folder / "ledger.db")
@@ -113,22 +114,29 @@ class Agent(RuleBasedStateMachine):
         thinks=st.booleans(),
     )
     def call_a_tool(self, lines: int, kind: str, thinks: bool) -> None:
-        made = self._answer({"content": f"Step {len(self.recorded)}."}, thinks=thinks)
+        made = self._answer({"content": f"Step {self.branch}.{len(self.recorded)}."}, thinks=thinks)
         made["tool_calls"] = [{"name": "run", "arguments": {"n": len(self.recorded)}}]
         self.recorded.append({"role": "tool", "content": "\n".join(kind.replace("{i}", str(i)) for i in range(lines))})
 
     @rule(text=st.text(max_size=40), thinks=st.booleans())
     def speak(self, text: str, thinks: bool) -> None:
-        self._answer({"content": "Well."}, thinks=thinks)
+        self._answer({"content": f"Well {self.branch}."}, thinks=thinks)
         self.recorded.append({"role": "user", "content": f"Go on. {text}"})
 
     def _answer(self, message: dict[str, Any], *, thinks: bool) -> dict[str, Any]:
         if thinks and self.provider.requests:
-            identity = f"rs_{len(self.recorded)}"
+            identity = f"rs_{self.branch}_{len(self.recorded)}"
             self.provider.bind(identity)
             self.reasoned[len(self.recorded)] = identity
         self.recorded.append({"role": "assistant", **message})
         return self.recorded[-1]
+
+    @rule(steps=st.integers(1, 3))
+    def go_back(self, steps: int) -> None:
+        ends = [i for i, message in enumerate(self.recorded) if message["role"] != "assistant"]
+        self.recorded = self.recorded[: ends[max(0, len(ends) - 1 - steps)] + 1]
+        self.reasoned = {i: identity for i, identity in self.reasoned.items() if i < len(self.recorded)}
+        self.branch += 1
 
     @rule()
     def mark_the_end_for_the_cache(self) -> None:
@@ -166,13 +174,13 @@ class Agent(RuleBasedStateMachine):
         result = self.mine.compress(
             messages, on_error="ignore", format=self.provider.format, target_tokens=self.target_tokens
         )
-        read, previous = self.provider.cache_read, len(self.provider._previous)
-        self.provider.send(result.messages, messages)
+        previous = self.provider.send(result.messages, messages)
         receipt = result.receipt
-        if receipt.rewritten_from is None:
-            assert self.provider.cache_read - read == previous
-        else:
+        assert (previous is None) == (receipt.rewritten_from is None)
+        if previous is not None:
             assert self.target_tokens is not None
+            if self.provider.format != "responses":  # items may be gone there
+                assert previous.startswith(_bytes(result.messages[: receipt.rewritten_from]))
         if self.target_tokens is not None:
             assert receipt.request_tokens is not None
             assert receipt.request_tokens <= self.target_tokens or receipt.skipped_because

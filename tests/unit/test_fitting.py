@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,14 @@ from agentcompress import CompressConfig, Compressor, InvalidInputError
 from agentcompress.deciding import CLIP, clipped
 from agentcompress.evaluation.replay import as_sent
 from agentcompress.fitting import ROOM, shares
+from agentcompress.ledger.decision import Decision
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.ledger.sqlite import SQLiteStore
 from agentcompress.messages.formats import WIRES
-from agentcompress.messages.sizes import IMAGE_TOKENS, request_tokens
+from agentcompress.messages.sizes import FILE_TOKENS, IMAGE_TOKENS, request_tokens
 from agentcompress.protocols import Store
 from tests.fakes import WordCounter
-from tests.provider import Provider, with_reasoning
+from tests.provider import Provider, reasoning, with_reasoning
 
 FORMATS = list(WIRES)
 
@@ -159,8 +161,10 @@ def test_thinking_by_hand_is_disabled_in_a_loop_that_lost_its_beginning() -> Non
     for kept in ({"type": "adaptive"}, None):
         assert mine.compress_request({**body, "thinking": kept}, target_tokens=9_000).body["thinking"] == kept
     assert mine.compress_request({**body, "model": "gpt-4o"}).body["thinking"] == thinking
-    asked = [*messages, {"role": "assistant", "content": "Worker 3."}, {"role": "user", "content": "Why?"}]
-    assert mine.compress_request({**body, "messages": asked}, target_tokens=9_000).body["thinking"] == thinking
+    image = {"type": "image", "source": {"type": "url", "url": "https://example.com/a.png"}}
+    for said in ("Why?", [image]):
+        asked = [*messages, {"role": "assistant", "content": "Worker 3."}, {"role": "user", "content": said}]
+        assert mine.compress_request({**body, "messages": asked}, target_tokens=9_000).body["thinking"] == thinking
 
 
 def test_the_whole_body_counts() -> None:
@@ -222,3 +226,123 @@ def test_what_is_no_text_is_estimated() -> None:
     text = {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "word " * 1000}}
     assert 10_000 <= tokens_of([{"role": "user", "content": [pdf]}], "anthropic") < 10_100
     assert 1_000 <= tokens_of([{"role": "user", "content": [text]}], "anthropic") < 1_100
+
+
+def test_without_blocks_nothing_can_be_cut() -> None:
+    thinking = {"type": "thinking", "thinking": "word " * 3000, "signature": "x"}
+    talk = [
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": [thinking, {"type": "text", "text": "y"}]},
+    ]
+    messages = [*talk, {"role": "user", "content": "more"}]
+    result = compressor().compress(messages, target_tokens=500, on_error="ignore", format="anthropic")
+    assert result.messages == messages
+    assert result.receipt.skipped_because
+    empty = compressor().compress_request(
+        {"messages": [], "model": "gpt-4o", "system": "word " * 500}, target_tokens=100
+    )
+    assert empty.receipt.skipped_because
+    assert empty.receipt.request_tokens is not None
+    assert empty.receipt.request_tokens > 100
+
+
+def test_a_cut_is_of_one_branch() -> None:
+    mine, stem = compressor(), recorded(6)
+    here = as_sent([*stem, {"role": "assistant", "content": "A."}, {"role": "user", "content": "On."}], "openai")
+    there = as_sent([*stem, {"role": "assistant", "content": "B."}, {"role": "user", "content": "On."}], "openai")
+    uncut = mine.compress(there).messages
+    cut = mine.compress(here, target_tokens=4_000)
+    assert cut.messages[:13] != uncut[:13]
+    assert mine.compress(there).messages == uncut
+    more = [{"role": "assistant", "content": "A2."}, {"role": "user", "content": "On."}]
+    assert mine.compress([*here, *more]).messages[:15] == cut.messages
+
+
+def test_who_goes_back_before_a_cut_gets_what_was_sent_there() -> None:
+    mine = compressor()
+    sent = [mine.compress(as_sent(recorded(n), "openai"), target_tokens=6_000).messages for n in range(1, 12)]
+    assert mine.compress(as_sent(recorded(2), "openai"), target_tokens=6_000).messages == sent[1]
+    assert mine.compress(as_sent(recorded(9), "openai"), target_tokens=6_000).messages == sent[8]
+
+
+def test_another_name_of_a_target_is_that_target() -> None:
+    mine, messages = compressor(), as_sent(recorded(8), "openai")
+    cut = mine.compress(messages, target="gpt-4o", target_tokens=4_000)
+    assert mine.compress(messages, target="openai/gpt-4o").messages == cut.messages
+
+
+def test_a_lower_limit_for_the_same_history_is_another_cut() -> None:
+    mine, messages = compressor(), as_sent(recorded(8), "openai")
+    for tokens in (8_000, 4_000, 2_000):
+        result = mine.compress(messages, target_tokens=tokens)
+        assert result.receipt.request_tokens is not None
+        assert result.receipt.request_tokens <= tokens
+    assert mine.compress(messages).messages == result.messages
+
+
+def test_what_was_never_sent_is_not_rewritten() -> None:
+    mine = compressor(keep_rate="auto")
+    first = mine.compress(as_sent(recorded(1), "openai"), target_tokens=900)
+    assert first.receipt.rewritten_from is None
+    assert first.receipt.blocks[0].decision == "new"
+
+
+def test_a_hosted_tools_call_keeps_its_reasoning() -> None:
+    talk = _reasoned(8, "responses")
+    search = {
+        "type": "web_search_call",
+        "id": "ws_1",
+        "status": "completed",
+        "action": {"type": "search", "query": "x"},
+    }
+    items = [*talk[:-4], reasoning("rs_ws", "responses"), search, *talk[-4:]]
+    sent = compressor().compress(items, target_tokens=5_000, format="responses").messages
+    left = [item.get("id") for item in sent if item.get("type") in ("reasoning", "web_search_call")]
+    assert left[-2:] == ["rs_ws", "ws_1"]
+    assert not any(item.get("id") for item in sent[4:] if item.get("type") == "function_call")
+
+
+def test_what_is_sent_beside_the_texts_counts() -> None:
+    thought = {
+        "role": "assistant",
+        "content": "y",
+        "thinking_blocks": [{"type": "thinking", "thinking": "word " * 900}],
+    }
+    assert tokens_of([thought], "openai") > 900
+    assert tokens_of([{"role": "assistant", "content": "y", "reasoning_content": "word " * 900}], "openai") > 900
+    call = {"id": "c", "function": {"name": "f", "arguments": {"id": "word " * 900}}}
+    assert tokens_of([{"role": "assistant", "tool_calls": [call]}], "openai") > 900
+    shot = {"type": "computer_screenshot", "image_url": "data:image/png;base64," + "A" * 300_000}
+    item = {"type": "computer_call_output", "call_id": "c", "output": shot}
+    assert tokens_of([item], "responses") < IMAGE_TOKENS + 100
+    picture = {"type": "image_generation_call", "id": "ig", "result": "A" * 300_000}
+    assert tokens_of([picture], "responses") == IMAGE_TOKENS
+    named = {"type": "document", "source": {"type": "file", "file_id": "file_1"}}
+    linked = {"type": "document", "source": {"type": "url", "url": "https://example.com/a.pdf"}}
+    for part in (named, linked):
+        assert FILE_TOKENS < tokens_of([{"role": "user", "content": [part]}], "anthropic") < FILE_TOKENS + 50
+
+
+class Faster:
+    """A ledger in which another process always has just cut to a higher limit."""
+
+    def __init__(self) -> None:
+        self.kept = MemoryStore()
+
+    def get(self, key: str) -> Decision | None:
+        return self.kept.get(key)
+
+    def put(self, key: str, decision: Decision) -> Decision:
+        if ":cut:0" in key and decision.text:
+            texts, gone = json.loads(decision.text)
+            longer = {name: text and f"{text}\n{'more ' * 300}" for name, text in texts.items()}
+            decision = replace(decision, text=json.dumps([longer, gone]))
+        return self.kept.put(key, decision)
+
+
+def test_who_was_faster_wins_and_the_limit_holds_all_the_same() -> None:
+    mine, messages = compressor(Faster()), as_sent(recorded(8), "openai")
+    result = mine.compress(messages, target_tokens=4_000)
+    assert result.receipt.request_tokens is not None
+    assert result.receipt.request_tokens <= 4_000
+    assert mine.compress(messages).messages == result.messages

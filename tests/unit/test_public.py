@@ -45,6 +45,7 @@ def test_public_names() -> None:
         "AgentCompressError",
         "CompressConfig",
         "CompressedMessages",
+        "CompressedRequest",
         "CompressedText",
         "Compressor",
         "ConfigError",

@@ -30,8 +30,6 @@ def peaked(n: int, peaks: int) -> np.ndarray:
 def test_it_is_a_rate(scores: list[float], tokens: int, kind: str) -> None:
     rate = auto_rate(lines(len(scores), kind), np.array(scores), tokens)
     assert LEAST <= rate <= 1
-    shifted = auto_rate(lines(len(scores), kind), np.array(scores) * 2 + 1, tokens)
-    assert shifted == pytest.approx(rate, abs=1.01 / len(scores) ** 0.5)
 
 
 def test_flat_scores_keep_nearly_all_and_peaks_little() -> None:
@@ -40,6 +38,12 @@ def test_flat_scores_keep_nearly_all_and_peaks_little() -> None:
     scores = np.random.default_rng(0).exponential(size=100) ** 2  # a few far above the rest
     assert auto_rate(lines(100), scores, 1000) < flat
     assert auto_rate(lines(100, "prose"), peaked(100, 2), 1000) == LEAST
+
+
+def test_the_scale_of_scores_says_nothing() -> None:
+    scores = np.random.default_rng(1).normal(size=200)
+    rates = {round(auto_rate(lines(200), scores * scale + 7, 1000), 9) for scale in (1e-3, 1.0, 1e3)}
+    assert len(rates) == 1
 
 
 def test_long_texts_keep_less() -> None:
