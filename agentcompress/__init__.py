@@ -32,7 +32,11 @@ if TYPE_CHECKING:
         InvalidInputError as InvalidInputError,
     )
     from agentcompress.receipts import Receipt as Receipt
+    from agentcompress.routing import acompletion as acompletion
+    from agentcompress.routing import aresponses as aresponses
     from agentcompress.routing import completion as completion
+    from agentcompress.routing import responses as responses
+    from agentcompress.routing import wrap_router as wrap_router
     from agentcompress.schema import (
         CompressedMessages as CompressedMessages,
     )
@@ -54,7 +58,11 @@ _HOME = {
     "DraftError": "errors",
     "InvalidInputError": "errors",
     "Receipt": "receipts",
+    "acompletion": "routing",
+    "aresponses": "routing",
     "completion": "routing",
+    "responses": "routing",
+    "wrap_router": "routing",
 }
 
 __all__ = [*_HOME, "__version__"]  # pyrefly: ignore

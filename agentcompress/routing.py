@@ -1,58 +1,124 @@
-"""LiteLLM with compression: the same call, a shorter prompt."""
+"""LiteLLM with compression: the same calls, shorter prompts.
+
+    import agentcompress
+
+    reply = agentcompress.completion(model="gpt-4o", messages=messages)
+
+Every argument is LiteLLM's, and goes through as it is. `agentcompress=`, beside them: False sends the original; a
+mapping of `keep_rate`, `target_tokens`, `deadline_ms`, `namespace`, `fit` is of this call alone; a `CompressConfig` or
+`Compressor` (also as `compressor` in a mapping) is used instead of the default one. A request that would exceed the target's window is made to fit, unless
+`fit` is False. A block that can't be compressed is sent as it is, now and later, and a warning is logged; should
+anything else fail, the original is sent: the agent gets its answer. A setting that there is not raises, before anything
+is sent.
+"""
 
 from __future__ import annotations
 
-import logging
+import asyncio
 import threading
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from agentcompress.compressor import Compressor
 from agentcompress.config import CompressConfig
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.ledger.opening import open_store
+from agentcompress.overrides import Overrides, checked_overrides
+from agentcompress.sending import Sender
+from agentcompress.targets import EMBEDDED
 
-_log = logging.getLogger("agentcompress")
+if TYPE_CHECKING:
+    from agentcompress.wrapped_router import CompressingRouter
+
+Choice = Compressor | CompressConfig | Mapping[str, Any] | bool | None
+
 _lock = threading.Lock()
-_compressors: dict[str, Compressor] = {}
+_senders: dict[str, Sender] = {}
 _decisions = MemoryStore()
 
 
-def completion(
-    model: str,
-    messages: Sequence[Mapping[str, Any]],
-    *,
-    agentcompress: Compressor | CompressConfig | bool | None = None,
-    **options: Any,
-) -> Any:
-    """Call `litellm.completion` with compressed messages; every other option goes through as it is.
-
-    agentcompress: a compressor or config to use instead of the default one; False sends the original.
-    A block that can't be compressed is sent as it is, now and later, and a warning is logged; should anything else
-    fail, the original messages are sent: the agent gets its answer. A config that names what does not exist raises.
-    """
+def completion(*args: Any, agentcompress: Choice = None, **options: Any) -> Any:
+    """Call `litellm.completion(model, messages, ...)` with compressed messages, streaming or not."""
     import litellm
 
-    from agentcompress import embedded
+    kwargs = _named(args, options, ("model", "messages"))
+    return litellm.completion(**sent(kwargs, "completion", agentcompress))
 
-    if model.startswith(embedded.PREFIX):
+
+async def acompletion(*args: Any, agentcompress: Choice = None, **options: Any) -> Any:
+    """Await `litellm.acompletion(model, messages, ...)` with compressed messages, streaming or not."""
+    import litellm
+
+    kwargs = _named(args, options, ("model", "messages"))
+    return await litellm.acompletion(**await asyncio.to_thread(sent, kwargs, "acompletion", agentcompress))
+
+
+def responses(*args: Any, agentcompress: Choice = None, **options: Any) -> Any:
+    """Call `litellm.responses(input, model, ...)` with a compressed input, streaming or not."""
+    import litellm
+
+    kwargs = _named(args, options, ("input", "model"))
+    return litellm.responses(**sent(kwargs, "responses", agentcompress))
+
+
+async def aresponses(*args: Any, agentcompress: Choice = None, **options: Any) -> Any:
+    """Await `litellm.aresponses(input, model, ...)` with a compressed input, streaming or not."""
+    import litellm
+
+    kwargs = _named(args, options, ("input", "model"))
+    return await litellm.aresponses(**await asyncio.to_thread(sent, kwargs, "aresponses", agentcompress))
+
+
+def wrap_router(router: Any, agentcompress: Choice = None) -> CompressingRouter:
+    """A `litellm.Router` that compresses: every attempt, retries and fallbacks included, for the model it goes to.
+
+    agentcompress: what holds where a call says nothing else.
+    """
+    from agentcompress.wrapped_router import CompressingRouter
+
+    return CompressingRouter(router, agentcompress)
+
+
+def sent(kwargs: Mapping[str, Any], call_type: str, choice: Choice) -> dict[str, Any]:
+    """The arguments of a call as they are to be sent. Raises for a choice that is none."""
+    if str(kwargs.get("model", "")).startswith(EMBEDDED):
+        from agentcompress import embedded
+
         embedded.register()
-    sent: Sequence[Mapping[str, Any]] = messages
-    if agentcompress is not False:
-        compressor = agentcompress if isinstance(agentcompress, Compressor) else _shared(agentcompress)
-        try:
-            sent = compressor.compress(messages, target=model, on_error="warn", format="openai").messages
-        except Exception as error:  # noqa: BLE001 - whatever it is, the agent must get its answer
-            _log.warning("sending the original messages: %s: %s", type(error).__name__, error)
-    return litellm.completion(model=model, messages=list(sent), **options)
+    sender, overrides = chosen(choice)
+    return dict(kwargs) if sender is None else sender.sent(kwargs, call_type, overrides).kwargs
 
 
-def _shared(config: CompressConfig | bool | None) -> Compressor:
+def chosen(choice: Choice) -> tuple[Sender | None, Overrides]:
+    """Who compresses, and how this call differs; None for nobody."""
+    if choice is False:
+        return None, Overrides()
+    if isinstance(choice, Compressor):
+        return Sender(choice), Overrides()
+    if choice is None or choice is True or isinstance(choice, CompressConfig):
+        return shared_sender(choice if isinstance(choice, CompressConfig) else CompressConfig()), Overrides()
+    named = dict(choice) if isinstance(choice, Mapping) else choice
+    whose = named.pop("compressor", None) if isinstance(named, dict) else None
+    sender = Sender(whose) if isinstance(whose, Compressor) else shared_sender(CompressConfig())
+    return sender, checked_overrides(named)
+
+
+def shared_sender(config: CompressConfig) -> Sender:
     """One compressor a config, and one store a ledger: decisions outlive calls and settings."""
-    config = config if isinstance(config, CompressConfig) else CompressConfig()
     key = repr(config)
     with _lock:
-        if key not in _compressors:
+        if key not in _senders:
             store = open_store(config.ledger)
-            _compressors[key] = Compressor(config, store=_decisions if isinstance(store, MemoryStore) else store)
-        return _compressors[key]
+            compressor = Compressor(config, store=_decisions if isinstance(store, MemoryStore) else store)
+            _senders[key] = Sender(compressor)
+        return _senders[key]
+
+
+def _named(args: tuple[Any, ...], options: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    """All arguments by name. Raises `TypeError` as Python does."""
+    if len(args) > len(names):
+        raise TypeError(f"only {' and '.join(names)} may be given without their names")
+    for name in names[: len(args)]:
+        if name in options:
+            raise TypeError(f"got multiple values for argument {name!r}")
+    return {**dict(zip(names, args, strict=False)), **options}

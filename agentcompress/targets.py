@@ -154,13 +154,13 @@ def _claude_counter() -> TokenizerCounter:
 
 
 def _is_known(target: str) -> bool:
-    cost_map = _cost_map()
-    if target in cost_map:
+    known = cost_map()
+    if target in known:
         return True
     provider, slash, model = target.partition("/")
     if not (slash and model):
         return False
-    if provider in {entry.get("litellm_provider") for entry in cost_map.values()}:
+    if provider in {entry.get("litellm_provider") for entry in known.values()}:
         return True
     import litellm
 
@@ -169,7 +169,8 @@ def _is_known(target: str) -> bool:
 
 
 @cache
-def _cost_map() -> dict[str, dict[str, object]]:
+def cost_map() -> dict[str, dict[str, object]]:
+    """LiteLLM's bundled map of models."""
     file = _litellm_folder() / "model_prices_and_context_window_backup.json"
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 

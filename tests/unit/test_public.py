@@ -53,7 +53,11 @@ def test_public_names() -> None:
         "InvalidInputError",
         "Receipt",
         "__version__",
+        "acompletion",
+        "aresponses",
         "completion",
+        "responses",
+        "wrap_router",
     ]
     assert all(getattr(agentcompress, name) is not None for name in agentcompress.__all__)
     assert set(agentcompress.__all__) <= set(dir(agentcompress))

@@ -1,0 +1,134 @@
+"""What goes to LiteLLM: the arguments of one call compressed, whichever door it comes through.
+
+The one catch of the LiteLLM integrations is here: whatever fails, the call goes out as it came.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cachetools import LRUCache
+
+from agentcompress.compressor import Compressor
+from agentcompress.errors import InvalidInputError
+from agentcompress.ledger.keys import chain
+from agentcompress.messages.bodies import opened
+from agentcompress.messages.formats import WIRES
+from agentcompress.messages.view import WireName
+from agentcompress.overrides import Overrides
+from agentcompress.receipts import Receipt
+from agentcompress.target_facts import target_facts
+
+_log = logging.getLogger("agentcompress")
+
+FORMATS: Mapping[str, WireName] = {
+    "completion": "openai",
+    "acompletion": "openai",
+    "anthropic_messages": "anthropic",
+    "responses": "responses",
+    "aresponses": "responses",
+}
+"""Of LiteLLM's call types, those that hold a conversation."""
+
+_READ = (
+    *("model", "messages", "input", "system", "instructions", "tools", "functions", "response_format", "text"),
+    *("tool_choice", "thinking", "previous_response_id", "conversation", "prediction", "mcp_servers"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The arguments to send, and the receipt; None where nothing was done, for `skipped_because`."""
+
+    kwargs: dict[str, Any]
+    receipt: Receipt | None = None
+    skipped_because: str | None = None
+
+
+class Sender:
+    """Compresses arguments of LiteLLM calls with one compressor. Never raises, and nothing twice."""
+
+    def __init__(self, compressor: Compressor) -> None:
+        self.compressor = compressor
+
+    def sent(self, kwargs: Mapping[str, Any], call_type: str, overrides: Overrides | None = None) -> Sent:
+        """Return the arguments with a compressed conversation, all else as it was; never mutates them.
+
+        call_type: LiteLLM's name of the call. What was compressed here before comes out as it is: a call may pass
+        several hooks.
+        """
+        original = dict(kwargs)
+        wire = FORMATS.get(call_type)
+        if wire is None:
+            return Sent(original, skipped_because=f"{call_type} holds no conversation")
+        try:
+            return self._sent(original, wire, overrides or Overrides())
+        except Exception as error:  # noqa: BLE001 - whatever it is, the agent must get its answer
+            why = f"{type(error).__name__}: {_without_values(error)}"
+            _log.warning("sending the original messages: %s", why)
+            return Sent(original, skipped_because=why)
+
+    def _sent(self, kwargs: dict[str, Any], wire: WireName, overrides: Overrides) -> Sent:
+        body = {name: kwargs[name] for name in _READ if kwargs.get(name) is not None}
+        conversation = opened(body, wire)
+        if _is_ours(conversation.messages, wire):
+            return Sent(kwargs, skipped_because="compressed already")
+        target = _target_name(kwargs)
+        limit = overrides.target_tokens
+        if limit is None and overrides.fit:
+            limit = _window(target)
+        result = self.compressor.compress_request(
+            {**body, "model": target},
+            keep_rate=overrides.keep_rate,
+            target_tokens=limit,
+            on_error="warn",
+            deadline_ms=overrides.deadline_ms,
+            format=wire,
+            namespace=overrides.namespace,
+        )
+        changed = {name: result.body[name] for name in (conversation.field, "thinking") if name in body}
+        if changed[conversation.field] != body[conversation.field]:
+            _remember(opened(result.body, wire).messages, wire)
+        return Sent({**kwargs, **changed}, result.receipt)
+
+
+def _target_name(kwargs: Mapping[str, Any]) -> str:
+    """The model with its provider, as far as they are said."""
+    model, provider = str(kwargs.get("model") or ""), kwargs.get("custom_llm_provider")
+    return f"{provider}/{model}" if isinstance(provider, str) and provider and "/" not in model else model
+
+
+def _window(target: str) -> int | None:
+    try:
+        return target_facts(target).fitting_tokens()
+    except InvalidInputError:  # a name of the user's own, with no tokenizer to count with
+        return None
+
+
+def _without_values(error: Exception) -> str:
+    """An error's message without what the caller sent: logs hold no prompts."""
+    return f"{error.field} must be {error.allowed}" if isinstance(error, InvalidInputError) else "see the debug log"
+
+
+_ours: LRUCache[str, bool] = LRUCache(20_000)
+_lock = threading.Lock()
+
+
+def _fingerprint(messages: Sequence[Any], wire: WireName) -> str:
+    hashes = list(chain(messages, WIRES[wire], seed=wire))
+    return hashes[-1] if hashes else wire
+
+
+def _is_ours(messages: Sequence[Any], wire: WireName) -> bool:
+    with _lock:
+        return bool(_ours) and _fingerprint(messages, wire) in _ours
+
+
+def _remember(messages: Sequence[Any], wire: WireName) -> None:
+    mark = _fingerprint(messages, wire)
+    with _lock:
+        _ours[mark] = True

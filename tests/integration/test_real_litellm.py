@@ -1,0 +1,225 @@
+"""LiteLLM itself, against a provider on this machine: every function, streaming and not, retries and fallbacks."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import litellm
+import pytest
+
+import agentcompress
+from agentcompress import CompressConfig, Compressor
+from agentcompress.evaluation.replay import as_sent
+from agentcompress.ledger.memory import MemoryStore
+from tests.provider import Provider
+from tests.upstream import Upstream, upstream
+
+pytestmark = [pytest.mark.integration, pytest.mark.sockets]
+
+LOG = "\n".join(f"2026-11-02 worker {n % 7} finished job {n} in {n % 90} ms" for n in range(300))
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Upstream]:
+    with upstream() as running:
+        yield running
+    litellm.in_memory_llm_clients_cache.flush_cache()
+    with warnings.catch_warnings():  # LiteLLM leaves sockets and a loop behind
+        warnings.simplefilter("ignore")
+        gc.collect()
+
+
+@pytest.fixture(autouse=True)
+def _clean(server: Upstream) -> None:
+    server.bodies.clear()
+    server.failures.clear()
+
+
+def compressor(**settings: Any) -> Compressor:
+    config = CompressConfig(**{"scorer": "lexical", "min_tokens": 100, "keep_rate": 0.2, **settings})
+    return Compressor(config, store=MemoryStore())
+
+
+def talk(steps: int) -> list[dict[str, Any]]:
+    recorded: list[dict[str, Any]] = [{"role": "user", "content": "Which job failed?"}]
+    for step in range(steps):
+        call = {"name": "read", "arguments": {"part": step}}
+        recorded.append({"role": "assistant", "content": f"Part {step}.", "tool_calls": [call]})
+        recorded.append({"role": "tool", "content": f"part {step}\n{LOG}"})
+    return recorded
+
+
+def text_of(reply: Any) -> str:
+    return reply.choices[0].message.content
+
+
+def streamed(reply: Any) -> str:
+    return "".join(chunk.choices[0].delta.content or "" for chunk in reply if chunk.choices)
+
+
+async def streamed_async(reply: Any) -> str:
+    return "".join([chunk.choices[0].delta.content or "" async for chunk in reply if chunk.choices])
+
+
+def output_of(reply: Any) -> str:
+    return reply.output[0].content[0].text
+
+
+def chat(server: Upstream, steps: int, **options: Any) -> dict[str, Any]:
+    call = {"model": "openai/gpt-4o", "api_base": f"{server.url}/v1", "api_key": "x", **options}
+    return {**call, "messages": as_sent(talk(steps), "openai")}
+
+
+def items(server: Upstream, steps: int, **options: Any) -> dict[str, Any]:
+    call = {"model": "openai/gpt-4o", "api_base": f"{server.url}/v1", "api_key": "x", **options}
+    return {**call, "input": as_sent(talk(steps), "responses")}
+
+
+def acompletion(**options: Any) -> str:
+    async def call() -> str:
+        reply = await agentcompress.acompletion(**options)
+        return await streamed_async(reply) if options.get("stream") else text_of(reply)
+
+    return asyncio.run(call())
+
+
+def aresponses(**options: Any) -> str:
+    async def call() -> str:
+        reply = await agentcompress.aresponses(**options)
+        if not options.get("stream"):
+            return output_of(reply)
+        return "".join([event.delta async for event in reply if event.type == "response.output_text.delta"])
+
+    return asyncio.run(call())
+
+
+def completion(**options: Any) -> str:
+    reply = agentcompress.completion(**options)
+    return streamed(reply) if options.get("stream") else text_of(reply)
+
+
+def responses(**options: Any) -> str:
+    reply = agentcompress.responses(**options)
+    if not options.get("stream"):
+        return output_of(reply)
+    return "".join(event.delta for event in reply if event.type == "response.output_text.delta")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("ask", [completion, acompletion, responses, aresponses])
+def test_a_loop_of_ten_steps(ask: Callable[..., str], stream: bool, server: Upstream) -> None:
+    mine = compressor()
+    format, field = ("responses", "input") if "responses" in ask.__name__ else ("openai", "messages")  # noqa: A001
+    provider = Provider(format)
+    for steps in range(1, 11):
+        options = (items if field == "input" else chat)(server, steps, stream=stream)
+        before = json.dumps(options[field])
+        assert ask(**options, agentcompress=mine) == "All is well."
+        assert json.dumps(options[field]) == before
+        assert provider.send(server.sent(field), options[field]) is None
+        assert server.bodies[-1][1]["model"] == "gpt-4o"
+    assert len(server.bodies) == 10
+    assert len(json.dumps(server.sent(field))) < 0.5 * len(before)
+
+
+def test_off_for_one_call_and_other_settings_for_another(server: Upstream) -> None:
+    options = chat(server, 2)
+    completion(**options, agentcompress=False)
+    assert server.sent() == options["messages"]
+    mine, sizes = compressor(), []
+    for rate in (0.9, 0.1):
+        choice = {"keep_rate": rate, "namespace": str(rate), "compressor": mine}
+        completion(**options, agentcompress=choice)
+        sizes.append(len(json.dumps(server.sent())))
+        assert choice["compressor"] is mine
+    assert sizes[1] < 0.5 * sizes[0]
+
+
+@pytest.mark.parametrize("choice", [{"keep": 1}, {"keep_rate": 2}, {"deadline_ms": 0}, {"fit": "yes"}, 3, "off"])
+def test_a_setting_that_there_is_not_raises(choice: Any, server: Upstream) -> None:
+    with pytest.raises(agentcompress.InvalidInputError):
+        completion(**chat(server, 1), agentcompress=choice)
+    assert not server.bodies
+
+
+@pytest.mark.parametrize("messages", ["hello", [], [{"role": "user"}], None])
+def test_what_is_no_conversation_is_litellms_business(messages: Any, server: Upstream) -> None:
+    def outcome(call: Callable[..., Any]) -> str:
+        try:
+            call(**{**chat(server, 1), "messages": messages, "max_retries": 0})
+        except Exception as error:  # noqa: BLE001
+            return type(error).__name__
+        return json.dumps(server.sent())
+
+    assert outcome(lambda **options: completion(**options, agentcompress=compressor())) == outcome(litellm.completion)
+
+
+def router(server: Upstream, **settings: Any) -> Any:
+    def deployment(name: str, model: str) -> dict[str, Any]:
+        params = {"model": model, "api_base": f"{server.url}/v1", "api_key": "x", "max_retries": 0}
+        return {"model_name": name, "litellm_params": params}
+
+    models = [deployment("large", "openai/gpt-4o"), deployment("small", "openai/gpt-4")]
+    return litellm.Router(model_list=models, retry_after=0, cooldown_time=0, disable_cooldowns=True, **settings)
+
+
+def ask_router(wrapped: Any, ask: str, **options: Any) -> str:
+    if not ask.startswith("a"):
+        return getattr(wrapped, ask)(**options)
+
+    async def call() -> Any:
+        return await getattr(wrapped, ask)(**options)
+
+    return asyncio.run(call())
+
+
+ROUTES = [("completion", "messages"), ("acompletion", "messages"), ("responses", "input"), ("aresponses", "input")]
+
+
+@pytest.mark.parametrize(("ask", "field"), ROUTES)
+def test_a_router_retries_with_the_same_bytes(ask: str, field: str, server: Upstream) -> None:
+    plain = router(server, num_retries=3)
+    wrapped = agentcompress.wrap_router(plain, compressor())
+    messages = as_sent(talk(2), "responses" if field == "input" else "openai")
+    server.failures[:] = [] if ask == "responses" else [429, 500]  # LiteLLM retries all but these
+    tries = len(server.failures) + 1
+    ask_router(wrapped, ask, model="large", **{field: messages})
+    assert len(server.bodies) == tries
+    assert all(body[field] == server.sent(field) for _, body in server.bodies)
+    assert len(json.dumps(server.sent(field))) < 0.6 * len(json.dumps(messages))
+    ask_router(wrapped, ask, model="large", agentcompress=False, **{field: messages})
+    assert server.sent(field) == messages
+    ask_router(plain, ask, model="large", **{field: messages})
+    assert server.sent(field) == messages
+
+
+@pytest.mark.parametrize("ask", ["completion", "acompletion"])
+def test_a_fallback_with_a_small_window_gets_what_fits(ask: str, server: Upstream) -> None:
+    wrapped = agentcompress.wrap_router(
+        router(server, fallbacks=[{"large": ["small"]}], num_retries=0), compressor(keep_rate=1.0)
+    )
+    messages = as_sent(talk(6), "openai")
+    for _ in range(2):
+        server.bodies.clear()
+        server.failures[:] = [500]
+        ask_router(wrapped, ask, model="large", messages=messages)
+        (_, full), (_, fitted) = server.bodies
+        assert full["model"] == "gpt-4o"
+        assert full["messages"] == messages
+        assert fitted["model"] == "gpt-4"
+        assert len(json.dumps(fitted["messages"])) < 0.4 * len(json.dumps(messages))
+        Provider("openai").send(fitted["messages"], messages)
+
+
+def test_everything_else_of_a_router_is_its_own(server: Upstream) -> None:
+    plain = router(server)
+    wrapped = agentcompress.wrap_router(plain)
+    assert wrapped.model_names == plain.model_names
+    assert wrapped.completion.__doc__ == plain.completion.__doc__
+    with pytest.raises(agentcompress.InvalidInputError):
+        agentcompress.wrap_router(plain, {"rate": 3})
