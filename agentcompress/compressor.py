@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from agentcompress import plugins
+from agentcompress import emitted, plugins
 from agentcompress.config import CompressConfig, KeepRate, checked_count, checked_rate, checked_text
 from agentcompress.deciding import Decider, Ladder, OnError, Rung
 from agentcompress.delimiters import FixedStyle, style_for
@@ -223,7 +223,9 @@ class Compressor:
         return self._counters[target]
 
     def _left_whole(self, block: Plan) -> str | None:
-        """Why a tool's result is not cut, whatever it costs."""
+        """Why a block is not cut, whatever it costs."""
+        if emitted.was_sent(block.text):
+            return "compressed already"
         return left_whole(block.text) if block.kind == "tool" and self.config.segmenter == "auto" else None
 
     def _budget(

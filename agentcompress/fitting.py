@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from agentcompress import emitted
 from agentcompress.config import KeepRate
 from agentcompress.deciding import CLIP, Decided, Decider
 from agentcompress.ledger.cuts import Cut, Cuts
@@ -195,6 +196,7 @@ class Fitting:
         replacements: dict[Address, list[tuple[Span, str]]] = {}
         for block, each in zip(self._blocks, decided, strict=True):
             if each.decision.text is not None:
+                emitted.note(each.decision.text)
                 replacements.setdefault(block.address, []).append((block.span, each.decision.text))
         gone = cut.gone if cut else ()
         messages = self._unbound(replaced(self._messages, replacements), gone)

@@ -6,10 +6,10 @@
 
 Every argument is LiteLLM's, and goes through as it is. `agentcompress=`, beside them: False sends the original; a
 mapping of `keep_rate`, `target_tokens`, `deadline_ms`, `namespace`, `fit` is of this call alone; a `CompressConfig` or
-`Compressor` (also as `compressor` in a mapping) is used instead of the default one. A request that would exceed the target's window is made to fit, unless
-`fit` is False. A block that can't be compressed is sent as it is, now and later, and a warning is logged; should
-anything else fail, the original is sent: the agent gets its answer. A setting that there is not raises, before anything
-is sent.
+`Compressor` (also as `compressor` in a mapping) is used instead of the default one. A request that would exceed the
+target's window is made to fit, unless `fit` is False. A block that can't be compressed is sent as it is, now and later,
+and a warning is logged; should anything else fail, the original is sent: the agent gets its answer. A setting that
+there is not raises, before anything is sent.
 """
 
 from __future__ import annotations

@@ -50,10 +50,14 @@ class Sent:
 
 
 class Sender:
-    """Compresses arguments of LiteLLM calls with one compressor. Never raises, and nothing twice."""
+    """Compresses arguments of LiteLLM calls with one compressor. Never raises, and nothing twice.
 
-    def __init__(self, compressor: Compressor) -> None:
+    targets: facts of models that LiteLLM's map does not hold, as of `target_facts`, by name.
+    """
+
+    def __init__(self, compressor: Compressor, targets: Mapping[str, Mapping[str, float]] | None = None) -> None:
         self.compressor = compressor
+        self._targets = targets or {}
 
     def sent(self, kwargs: Mapping[str, Any], call_type: str, overrides: Overrides | None = None) -> Sent:
         """Return the arguments with a compressed conversation, all else as it was; never mutates them.
@@ -68,7 +72,7 @@ class Sender:
         try:
             return self._sent(original, wire, overrides or Overrides())
         except Exception as error:  # noqa: BLE001 - whatever it is, the agent must get its answer
-            why = f"{type(error).__name__}: {_without_values(error)}"
+            why = f"{type(error).__name__}: {without_values(error)}"
             _log.warning("sending the original messages: %s", why)
             return Sent(original, skipped_because=why)
 
@@ -80,7 +84,7 @@ class Sender:
         target = _target_name(kwargs)
         limit = overrides.target_tokens
         if limit is None and overrides.fit:
-            limit = _window(target)
+            limit = self._window(target, str(kwargs.get("model")))
         result = self.compressor.compress_request(
             {**body, "model": target},
             keep_rate=overrides.keep_rate,
@@ -95,6 +99,13 @@ class Sender:
             _remember(opened(result.body, wire).messages, wire)
         return Sent({**kwargs, **changed}, result.receipt)
 
+    def _window(self, target: str, model: str) -> int | None:
+        try:
+            facts = self._targets.get(target) or self._targets.get(model)
+            return target_facts(target, facts).fitting_tokens()
+        except InvalidInputError:  # a name of the user's own, with no tokenizer to count with
+            return None
+
 
 def _target_name(kwargs: Mapping[str, Any]) -> str:
     """The model with its provider, as far as they are said."""
@@ -102,14 +113,7 @@ def _target_name(kwargs: Mapping[str, Any]) -> str:
     return f"{provider}/{model}" if isinstance(provider, str) and provider and "/" not in model else model
 
 
-def _window(target: str) -> int | None:
-    try:
-        return target_facts(target).fitting_tokens()
-    except InvalidInputError:  # a name of the user's own, with no tokenizer to count with
-        return None
-
-
-def _without_values(error: Exception) -> str:
+def without_values(error: Exception) -> str:
     """An error's message without what the caller sent: logs hold no prompts."""
     return f"{error.field} must be {error.allowed}" if isinstance(error, InvalidInputError) else "see the debug log"
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from agentcompress.errors import InvalidInputError
+from agentcompress.errors import InvalidInputError, UnknownNameError
 from agentcompress.targets import cost_map, token_counter
 
 MARGIN = 0.02
@@ -49,7 +49,10 @@ class TargetFacts:
         """What a request may hold with a margin for what can't be counted exactly; None: no window is known."""
         if self.window_tokens is None:
             return None
-        exact = token_counter(self.name).exact
+        try:
+            exact = token_counter(self.name).exact
+        except UnknownNameError:
+            exact = False
         return int(self.window_tokens * (1 - (MARGIN if exact else INEXACT_MARGIN)))
 
     def _over_input(self, price: float | None) -> float | None:

@@ -1,0 +1,45 @@
+"""Prometheus counters, where its client is installed: the proxy's `/metrics` shows them beside its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agentcompress.receipts import Receipt
+
+
+def _made() -> dict[str, Any] | None:
+    try:
+        from prometheus_client import Counter, Histogram
+    except ImportError:
+        return None
+    return {
+        "requests": Counter("agentcompress_requests", "Requests, by what was done", ["outcome"]),
+        "blocks": Counter("agentcompress_blocks", "Blocks, by decision", ["decision"]),
+        "tokens": Counter("agentcompress_tokens", "Tokens of texts, before and after", ["when"]),
+        "seconds": Histogram("agentcompress_seconds", "Time that compressing took", buckets=_BUCKETS),
+    }
+
+
+_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_counters = _made()
+
+
+def compressed(receipt: Receipt) -> None:
+    """Count a request that went through the compressor."""
+    if _counters is None:
+        return
+    cut = receipt.rewritten_from is not None
+    outcome = "over the limit" if receipt.skipped_because else "cut to fit" if cut else "compressed"
+    _counters["requests"].labels(outcome).inc()
+    for block in receipt.blocks:
+        _counters["blocks"].labels(block.decision).inc()
+    _counters["tokens"].labels("before").inc(receipt.tokens_before)
+    _counters["tokens"].labels("after").inc(receipt.tokens_after)
+    _counters["seconds"].observe(receipt.ms / 1000)
+
+
+def not_compressed(why: str | None) -> None:
+    """Count a request that went out as it came."""
+    if _counters is not None:
+        already = why == "compressed already"
+        _counters["requests"].labels("seen before" if already else "as it came").inc()
