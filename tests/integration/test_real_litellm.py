@@ -219,7 +219,7 @@ def test_a_fallback_with_a_small_window_gets_what_fits(ask: str, server: Upstrea
 def test_everything_else_of_a_router_is_its_own(server: Upstream) -> None:
     plain = router(server)
     wrapped = agentcompress.wrap_router(plain)
-    assert wrapped.model_names == plain.model_names
+    assert wrapped.num_retries == plain.num_retries
     assert wrapped.completion.__doc__ == plain.completion.__doc__
     with pytest.raises(agentcompress.InvalidInputError):
         agentcompress.wrap_router(plain, {"rate": 3})

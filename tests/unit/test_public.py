@@ -115,8 +115,8 @@ class TestCompletion:
         assert len(sent[0]["messages"][3]["content"]) < len(LOG)  # by BM25
         assert "message 3: tests.fakes:BrokenScorer: ScoringError: scorer 'tests.fakes:Brok" in caplog.text
         agentcompress.completion("gpt-4o", "no messages", agentcompress=broken)  # type: ignore[arg-type]
-        assert sent[1]["messages"] == list("no messages")
-        assert "sending the original messages: MessageFormatError: messages must be" in caplog.text
+        assert sent[1]["messages"] == "no messages"
+        assert "sending the original messages: MessageFormatError: body.messages must be" in caplog.text
         with pytest.raises(UnknownNameError):
             agentcompress.completion("gpt-4o", [], agentcompress=CompressConfig(scorer="psychic"))
 
