@@ -7,6 +7,7 @@ fallbacks find the same decisions. No hook ever raises: an exception there would
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import threading
 from collections.abc import Mapping
@@ -165,8 +166,9 @@ def _metadata_name(data: Mapping[str, Any]) -> str:
 
 
 def _tenant(user: Any) -> str | None:
-    """Whose conversation it is: the team's, else the key's."""
-    return getattr(user, "team_id", None) or getattr(user, "api_key", None)
+    """Whose conversation it is: the team's, else the key's, by a hash, since it stands in logs."""
+    whose = getattr(user, "team_id", None) or getattr(user, "api_key", None)
+    return hashlib.sha256(str(whose).encode()).hexdigest()[:16] if whose else None
 
 
 def _models(kwargs: Mapping[str, Any]) -> list[str | None]:

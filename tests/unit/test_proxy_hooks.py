@@ -1,0 +1,167 @@
+"""The callback without a proxy: who may say what, what is noted where, and that nothing escapes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from litellm.types.utils import CallTypes
+from litellm_agentcompress.hooks import AgentCompressHandler
+from litellm_agentcompress.settings import ProxySettings, from_header, overrides_from
+
+from agentcompress.errors import ConfigError, InvalidInputError
+from tests.fakes import conversation
+from tests.unit.test_conversations import LOG
+
+
+def handler(**section: Any) -> AgentCompressHandler:
+    section = {"scorer": "lexical", "min_tokens": 100, "keep_rate": 0.2, "ledger": "memory", **section}
+    return AgentCompressHandler(ProxySettings.from_section(section))
+
+
+def user(**fields: Any) -> Any:
+    return SimpleNamespace(**{"metadata": {}, "team_metadata": {}, "team_id": None, "api_key": "hash", **fields})
+
+
+def resolved(mine: AgentCompressHandler, whose: Any, data: dict[str, Any]) -> dict[str, Any]:
+    out = asyncio.run(mine.async_pre_call_hook(whose, None, data, "completion"))  # type: ignore[arg-type]
+    return out["metadata"]["agentcompress_resolved"]
+
+
+def sent(mine: AgentCompressHandler, **kwargs: Any) -> dict[str, Any] | None:
+    call = {"model": "openai/gpt-4o", "messages": conversation(LOG), **kwargs}
+    return asyncio.run(mine.async_pre_call_deployment_hook(call, CallTypes.acompletion))
+
+
+def test_the_later_word_wins() -> None:
+    team, key = {"agentcompress": {"keep_rate": 0.1, "deadline_ms": 9.0}}, {"agentcompress": {"keep_rate": 0.2}}
+    whose = user(team_metadata=team, metadata=key)
+    assert resolved(handler(), whose, {})["keep_rate"] == 0.2
+    data: dict[str, Any] = {"proxy_server_request": {"headers": {"X-AgentCompress": "keep_rate=0.3"}}}
+    assert resolved(handler(), whose, dict(data))["keep_rate"] == 0.3
+    data["metadata"] = {"agentcompress": {"keep_rate": 0.4}, "user": "kept"}
+    found = handler()
+    out = asyncio.run(found.async_pre_call_hook(whose, None, data, "completion"))  # type: ignore[arg-type]
+    assert out["metadata"]["agentcompress_resolved"] == {
+        "keep_rate": 0.4,
+        "deadline_ms": 9.0,
+        "fit": True,
+        "namespace": out["metadata"]["agentcompress_resolved"]["namespace"],
+    }
+    assert out["metadata"]["user"] == "kept"
+    assert resolved(handler(allow_overrides=False), whose, dict(data))["keep_rate"] == 0.2
+
+
+def test_nobody_can_forge_what_was_resolved() -> None:
+    forged = {"metadata": {"agentcompress_resolved": {"namespace": "another's"}}}
+    assert resolved(handler(), user(), forged)["namespace"] not in ("another's", "hash", None)
+
+
+def test_teams_are_kept_apart_and_keys_of_a_team_are_not() -> None:
+    def namespace(**fields: Any) -> str:
+        return resolved(handler(), user(**fields), {})["namespace"]
+
+    assert namespace(team_id="a") == namespace(team_id="a", api_key="other")
+    assert len({namespace(team_id="a"), namespace(team_id="b"), namespace(), namespace(api_key="other")}) == 4
+
+
+@pytest.mark.parametrize("says", [{"keep": 1}, {"keep_rate": "x"}, 3, {"enabled": 1}, {"namespace": 1}])
+def test_what_can_not_be_read_is_not_compressed(says: Any, caplog: pytest.LogCaptureFixture) -> None:
+    assert resolved(handler(), user(metadata={"agentcompress": says}), {}) == {"enabled": False}
+    assert "can't be read" in caplog.text
+    assert sent(handler(), metadata={"agentcompress_resolved": {"enabled": False}}) is None
+
+
+def test_a_call_is_compressed_and_noted(caplog: pytest.LogCaptureFixture) -> None:
+    metadata: dict[str, Any] = {"user": "kept"}
+    with caplog.at_level(logging.INFO, "agentcompress"):
+        out = sent(handler(), metadata=metadata)
+    assert out is not None
+    assert len(out["messages"][3]["content"]) < 0.4 * len(LOG)
+    assert out["metadata"] is metadata
+    savings = metadata["compression_savings"]
+    assert savings["tokens_before"] - savings["tokens_after"] == savings["tokens_saved"] > 1000
+    record = next(record for record in caplog.records if record.message == "compressed")
+    assert record.agentcompress["receipt"] == metadata["agentcompress_receipt"]
+    assert LOG[:30] not in str(vars(record))
+    headers = asyncio.run(handler().async_post_call_response_headers_hook(out, user(), None))
+    assert headers == {
+        "x-agentcompress-receipt": metadata["agentcompress_receipt"],
+        "x-agentcompress-tokens-saved": str(savings["tokens_saved"]),
+    }
+
+
+def test_outside_of_a_proxy_a_calls_metadata_speaks() -> None:
+    assert sent(handler(), metadata={"agentcompress": False}) is None
+    tight, loose = (sent(handler(), metadata={"agentcompress": {"keep_rate": rate}}) for rate in (0.1, 0.8))
+    assert len(str(tight)) < 0.5 * len(str(loose))
+    assert sent(handler(enabled=False)) is None
+    assert sent(handler(enabled=False), metadata={"agentcompress": True}) is not None
+
+
+@pytest.mark.parametrize("call_type", [CallTypes.aembedding, None])
+def test_what_holds_no_conversation_is_left_alone(call_type: Any) -> None:
+    kwargs = {"model": "openai/gpt-4o", "input": ["x"]}
+    assert asyncio.run(handler().async_pre_call_deployment_hook(kwargs, call_type)) is None
+
+
+@pytest.mark.parametrize("kwargs", [{"messages": None}, {"messages": "x"}, {"model": None}, {"metadata": 3}])
+def test_nothing_escapes(kwargs: dict[str, Any]) -> None:
+    out = sent(handler(), **kwargs)
+    assert out is None or out["messages"]
+
+
+def test_models_may_be_left_out() -> None:
+    assert sent(handler(skip_models=["openai/*"])) is None
+    assert sent(handler(skip_models=["small*"]), metadata={"model_group": "small-one"}) is None
+    assert sent(handler(skip_models=["small*"])) is not None
+
+
+def test_a_window_of_ones_own() -> None:
+    out = sent(handler(keep_rate=1.0, targets={"openai/gpt-4o": {"window_tokens": 2500}}))
+    assert out is not None
+    assert len(str(out["messages"])) < 0.8 * len(str(conversation(LOG)))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (None, None),
+        (" ", None),
+        ("off", False),
+        ("On", True),
+        ("keep_rate=0.3; target_tokens=800", {"keep_rate": 0.3, "target_tokens": 800}),
+        ("keep_rate=auto, fit=false", {"keep_rate": "auto", "fit": False}),
+    ],
+)
+def test_headers(text: str | None, says: Any) -> None:
+    assert from_header(text) == says
+    overrides_from(from_header(text))
+
+
+def test_a_header_that_is_none_says_so() -> None:
+    with pytest.raises(InvalidInputError, match="x-agentcompress must be off, on, or NAME=VALUE"):
+        from_header("rather less")
+
+
+@pytest.mark.parametrize(
+    ("section", "error"),
+    [
+        (3, "agentcompress_settings must be a mapping"),
+        ({"scorer": ""}, "agentcompress_settings.scorer must be"),
+        (
+            {"fit": "yes"},
+            "agentcompress_settings.fit must be a valid boolean|agentcompress_settings.fit must be boolean",
+        ),
+        (
+            {"targets": {"m": {"window_tokens": -1}}},
+            "agentcompress_settings.target.window_tokens must be a number >= 0",
+        ),
+    ],
+)
+def test_settings_that_there_are_not(section: Any, error: str) -> None:
+    with pytest.raises(ConfigError, match=error):
+        ProxySettings.from_section(section)
