@@ -14,9 +14,8 @@ there is not raises, before anything is sent.
 
 from __future__ import annotations
 
-import asyncio
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from agentcompress.compressor import Compressor
@@ -24,7 +23,7 @@ from agentcompress.config import CompressConfig
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.ledger.opening import open_store
 from agentcompress.overrides import Overrides, checked_overrides
-from agentcompress.sending import Sender
+from agentcompress.sending import Sender, in_background
 from agentcompress.targets import EMBEDDED
 
 if TYPE_CHECKING:
@@ -37,36 +36,42 @@ _senders: dict[str, Sender] = {}
 _decisions = MemoryStore()
 
 
-def completion(*args: Any, agentcompress: Choice = None, **options: Any) -> Any:
-    """Call `litellm.completion(model, messages, ...)` with compressed messages, streaming or not."""
+def completion(model: str, messages: Sequence[Any] = (), *, agentcompress: Choice = None, **options: Any) -> Any:
+    """Call `litellm.completion` with compressed messages, streaming or not."""
     import litellm
 
-    kwargs = _named(args, options, ("model", "messages"))
+    kwargs = {"model": model, "messages": messages, **options}
     return litellm.completion(**sent(kwargs, "completion", agentcompress))
 
 
-async def acompletion(*args: Any, agentcompress: Choice = None, **options: Any) -> Any:
-    """Await `litellm.acompletion(model, messages, ...)` with compressed messages, streaming or not."""
+async def acompletion(model: str, messages: Sequence[Any] = (), *, agentcompress: Choice = None, **options: Any) -> Any:
+    """Await `litellm.acompletion` with compressed messages, streaming or not."""
     import litellm
 
-    kwargs = _named(args, options, ("model", "messages"))
-    return await litellm.acompletion(**await asyncio.to_thread(sent, kwargs, "acompletion", agentcompress))
+    kwargs = {"model": model, "messages": messages, **options}
+    return await litellm.acompletion(**await in_background(lambda: sent(kwargs, "acompletion", agentcompress)))
 
 
-def responses(*args: Any, agentcompress: Choice = None, **options: Any) -> Any:
-    """Call `litellm.responses(input, model, ...)` with a compressed input, streaming or not."""
+def responses(input: str | Sequence[Any], model: str, *, agentcompress: Choice = None, **options: Any) -> Any:  # noqa: A002
+    """Call `litellm.responses` with a compressed input, streaming or not."""
     import litellm
 
-    kwargs = _named(args, options, ("input", "model"))
+    kwargs = {"input": input, "model": model, **options}
     return litellm.responses(**sent(kwargs, "responses", agentcompress))
 
 
-async def aresponses(*args: Any, agentcompress: Choice = None, **options: Any) -> Any:
-    """Await `litellm.aresponses(input, model, ...)` with a compressed input, streaming or not."""
+async def aresponses(
+    input: str | Sequence[Any],  # noqa: A002
+    model: str,
+    *,
+    agentcompress: Choice = None,
+    **options: Any,
+) -> Any:
+    """Await `litellm.aresponses` with a compressed input, streaming or not."""
     import litellm
 
-    kwargs = _named(args, options, ("input", "model"))
-    return await litellm.aresponses(**await asyncio.to_thread(sent, kwargs, "aresponses", agentcompress))
+    kwargs = {"input": input, "model": model, **options}
+    return await litellm.aresponses(**await in_background(lambda: sent(kwargs, "aresponses", agentcompress)))
 
 
 def wrap_router(router: Any, agentcompress: Choice = None) -> CompressingRouter:
@@ -112,13 +117,3 @@ def shared_sender(config: CompressConfig) -> Sender:
             compressor = Compressor(config, store=_decisions if isinstance(store, MemoryStore) else store)
             _senders[key] = Sender(compressor)
         return _senders[key]
-
-
-def _named(args: tuple[Any, ...], options: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    """All arguments by name. Raises `TypeError` as Python does."""
-    if len(args) > len(names):
-        raise TypeError(f"only {' and '.join(names)} may be given without their names")
-    for name in names[: len(args)]:
-        if name in options:
-            raise TypeError(f"got multiple values for argument {name!r}")
-    return {**dict(zip(names, args, strict=False)), **options}

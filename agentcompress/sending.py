@@ -5,11 +5,15 @@ The one catch of the LiteLLM integrations is here: whatever fails, the call goes
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 import logging
+import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from cachetools import LRUCache
 
@@ -24,6 +28,7 @@ from agentcompress.receipts import Receipt
 from agentcompress.target_facts import target_facts
 
 _log = logging.getLogger("agentcompress")
+_T = TypeVar("_T")
 
 FORMATS: Mapping[str, WireName] = {
     "completion": "openai",
@@ -107,6 +112,15 @@ class Sender:
             return None
 
 
+async def in_background(work: Callable[[], _T]) -> _T:
+    """Do something in one of our threads: a slow draft must not take all of an event loop's own."""
+    global _pool
+    with _lock:
+        if _pool is None or _pool[0] != os.getpid():
+            _pool = os.getpid(), ThreadPoolExecutor(_THREADS, "agentcompress")
+    return await asyncio.get_running_loop().run_in_executor(_pool[1], contextvars.copy_context().run, work)
+
+
 def _target_name(kwargs: Mapping[str, Any]) -> str:
     """The model with its provider, as far as they are said."""
     model, provider = str(kwargs.get("model") or ""), kwargs.get("custom_llm_provider")
@@ -118,6 +132,8 @@ def without_values(error: Exception) -> str:
     return f"{error.field} must be {error.allowed}" if isinstance(error, InvalidInputError) else "see the debug log"
 
 
+_THREADS = 32
+_pool: tuple[int, ThreadPoolExecutor] | None = None
 _ours: LRUCache[str, bool] = LRUCache(20_000)
 _lock = threading.Lock()
 

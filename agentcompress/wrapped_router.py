@@ -6,7 +6,6 @@ choosing a deployment and calling it is followed by ours, on this one router and
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from litellm.integrations.custom_logger import CustomLogger
 
 from agentcompress.overrides import Overrides
 from agentcompress.routing import Choice, chosen
-from agentcompress.sending import Sender
+from agentcompress.sending import Sender, in_background
 
 _SYNC = {"completion": "completion", "responses": "responses"}
 _ASYNC = frozenset(("acompletion", "aresponses", "anthropic_messages", "aanthropic_messages"))
@@ -82,7 +81,7 @@ class _DeploymentHook(CustomLogger):
         if active is None or call_type is None or _sync_call.get() is not None:
             return None
         sender, overrides = active
-        return (await asyncio.to_thread(sender.sent, kwargs, call_type.value, overrides)).kwargs
+        return (await in_background(lambda: sender.sent(kwargs, call_type.value, overrides))).kwargs
 
 
 _hook = _DeploymentHook()

@@ -89,6 +89,9 @@ def config(upstream_url: str, settings: dict[str, Any] | None, **more: Any) -> d
     return made
 
 
+EXAMPLE = Path(__file__).parent.parent / "examples" / "litellm_proxy" / "config.yaml"
+
+
 @contextlib.contextmanager
 def proxy(folder: Path, made: dict[str, Any], **options: Any) -> Iterator[Proxy]:
     """A proxy for as long as this context lasts."""

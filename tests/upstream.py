@@ -22,12 +22,13 @@ from starlette.routing import Route
 
 
 class Upstream:
-    """A server in a thread. bodies: what it was asked, with the path. failures: statuses of the next answers."""
+    """A server in a thread. bodies: what it was asked, with the path, if `keep`. failures: statuses to come."""
 
     def __init__(self) -> None:
         self.bodies: list[tuple[str, dict[str, Any]]] = []
         self.failures: list[int] = []
         self.delay_s = 0.0
+        self.keep = True
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -57,7 +58,8 @@ class Upstream:
     def _answering(self, answer: Any) -> Any:
         async def endpoint(request: Request) -> Response:
             body = await request.json()
-            self.bodies.append((request.url.path, body))
+            if self.keep:
+                self.bodies.append((request.url.path, body))
             await asyncio.sleep(self.delay_s)
             if self.failures:
                 status = self.failures.pop(0)

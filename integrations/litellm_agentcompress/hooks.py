@@ -6,7 +6,6 @@ fallbacks find the same decisions. No hook ever raises: an exception there would
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import logging
 import threading
@@ -17,7 +16,7 @@ from litellm.integrations.custom_logger import CustomLogger
 
 from agentcompress.overrides import Overrides
 from agentcompress.receipts import Receipt
-from agentcompress.sending import Sender, Sent, without_values
+from agentcompress.sending import FORMATS, Sender, in_background, without_values
 from litellm_agentcompress import metrics
 from litellm_agentcompress.settings import (
     HEADER,
@@ -60,8 +59,8 @@ class AgentCompressHandler(CustomLogger):
         self, user_api_key_dict: UserAPIKeyAuth, cache: DualCache, data: dict[str, Any], call_type: str
     ) -> dict[str, Any]:
         """Note in the request's metadata what its key, its team, its headers and itself want."""
+        name = _metadata_name(data, call_type)
         try:
-            name = _metadata_name(data)
             metadata = dict(data.get(name) or {})
             enabled, overrides = overrides_from(*self._says(user_api_key_dict, data, metadata))
             if overrides.namespace is None:
@@ -71,7 +70,7 @@ class AgentCompressHandler(CustomLogger):
         except Exception as error:  # noqa: BLE001 - see above
             _log.warning("a request's settings can't be read, it is not compressed: %s", without_values(error))
             resolved = {"enabled": False}
-            name, metadata = _metadata_name(data), dict(data.get(_metadata_name(data)) or {})
+            metadata = dict(data[name]) if isinstance(data.get(name), Mapping) else {}
         metadata.pop(METADATA, None)
         data[name] = {**metadata, _RESOLVED: resolved}
         return data
@@ -86,11 +85,11 @@ class AgentCompressHandler(CustomLogger):
             enabled, overrides = self._resolved(kwargs)
             if not enabled or self.settings.skips(*_models(kwargs)):
                 return None
-            sent = await asyncio.to_thread(self._sent, kwargs, call_type.value, overrides)
+            sent = await in_background(lambda: self._made().sent(kwargs, call_type.value, overrides))
             if sent.receipt is None:
                 metrics.not_compressed(sent.skipped_because)
                 return None
-            _note(sent.kwargs, sent.receipt)
+            _note(sent.kwargs, sent.receipt, call_type.value)
             metrics.compressed(sent.receipt)
             _log.info("compressed", extra={"agentcompress": _logged(sent.receipt)})
             return sent.kwargs
@@ -135,9 +134,6 @@ class AgentCompressHandler(CustomLogger):
         fit = overrides.fit and self.settings.fit
         return self.settings.enabled if enabled is None else enabled, overrides.model_copy(update={"fit": fit})
 
-    def _sent(self, kwargs: dict[str, Any], call_type: str, overrides: Overrides) -> Sent:
-        return self._made().sent(kwargs, call_type, overrides)
-
     def _made(self) -> Sender:
         """The compressor behind it, made on first use."""
         with self._making:
@@ -160,9 +156,10 @@ def _request_says(data: Mapping[str, Any], metadata: Mapping[str, Any]) -> Any:
     return metadata.get(METADATA) if isinstance(metadata, Mapping) else None
 
 
-def _metadata_name(data: Mapping[str, Any]) -> str:
+def _metadata_name(data: Mapping[str, Any], call_type: str) -> str:
     """`metadata` is the provider's own field on some routes; LiteLLM's is `litellm_metadata` there."""
-    return "litellm_metadata" if isinstance(data.get("litellm_metadata"), Mapping) else "metadata"
+    is_its_own = FORMATS.get(call_type) not in (None, "openai")
+    return "litellm_metadata" if is_its_own or isinstance(data.get("litellm_metadata"), Mapping) else "metadata"
 
 
 def _tenant(user: Any) -> str | None:
@@ -177,11 +174,11 @@ def _models(kwargs: Mapping[str, Any]) -> list[str | None]:
     return [kwargs.get("model"), *named]
 
 
-def _note(kwargs: dict[str, Any], receipt: Receipt) -> None:
+def _note(kwargs: dict[str, Any], receipt: Receipt, call_type: str) -> None:
     """Put the receipt's id and the savings where LiteLLM's logs and headers look: in place, others hold the mapping."""
     before, after = receipt.tokens_before, receipt.tokens_after
     savings = {"tokens_before": before, "tokens_after": after, "tokens_saved": max(0, before - after)}
-    name = _metadata_name(kwargs)
+    name = _metadata_name(kwargs, call_type)
     if not isinstance(kwargs.get(name), dict):
         kwargs[name] = {}
     if _RECEIPT in kwargs[name] and before == after:

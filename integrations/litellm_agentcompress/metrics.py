@@ -12,6 +12,13 @@ def _made() -> dict[str, Any] | None:
         from prometheus_client import Counter, Histogram
     except ImportError:
         return None
+    try:
+        return _registered(Counter, Histogram)
+    except ValueError:  # this module was loaded before, under another name
+        return None
+
+
+def _registered(Counter: Any, Histogram: Any) -> dict[str, Any]:  # noqa: N803 - they are classes
     return {
         "requests": Counter("agentcompress_requests", "Requests, by what was done", ["outcome"]),
         "blocks": Counter("agentcompress_blocks", "Blocks, by decision", ["decision"]),

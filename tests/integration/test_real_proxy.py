@@ -11,12 +11,13 @@ from typing import Any
 import anthropic
 import openai
 import pytest
+import yaml
 
 from agentcompress.evaluation.replay import as_sent
 from tests.integration.test_real_litellm import LOG, talk
 from tests.integration.test_real_redis import Server
 from tests.provider import Provider, with_reasoning
-from tests.proxy import KEY, Proxy, config, proxy
+from tests.proxy import EXAMPLE, KEY, Proxy, config, proxy
 from tests.upstream import Upstream, upstream
 
 pytestmark = [pytest.mark.integration, pytest.mark.sockets]
@@ -264,6 +265,13 @@ def test_retries_and_a_fallback_with_a_small_window(server: Upstream, tmp_path: 
             fitted = json.dumps(asked[3]["messages"])
             assert len(fitted) < 0.4 * len(json.dumps(meant))
             Provider("openai").send(asked[3]["messages"], meant)
+
+
+def test_the_example_starts_and_loads_its_draft(tmp_path: Path) -> None:
+    keys = {"OPENAI_API_KEY": "x", "ANTHROPIC_API_KEY": "x", "AGENTCOMPRESS_LEDGER": str(tmp_path / "ledger.db")}
+    with proxy(tmp_path, yaml.safe_load(EXAMPLE.read_text()), **keys) as started:
+        assert "gpt-4o" in started.get("/v1/models")
+        assert "warm-up" not in started.log.read_text()
 
 
 @pytest.mark.parametrize(

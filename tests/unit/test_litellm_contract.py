@@ -52,6 +52,7 @@ def test_the_step_of_the_router_that_we_follow() -> None:
 def test_leading_arguments_are_litellms(name: str) -> None:
     leading = list(inspect.signature(getattr(litellm, name)).parameters)[:2]
     assert leading == (["input", "model"] if "responses" in name else ["model", "messages"])
+    assert list(inspect.signature(getattr(routing, name)).parameters)[:2] == leading
     assert inspect.iscoroutinefunction(getattr(routing, name)) == name.startswith("a")
 
 

@@ -13,8 +13,10 @@ from litellm_agentcompress.hooks import AgentCompressHandler
 from litellm_agentcompress.settings import ProxySettings, from_header, overrides_from
 
 from agentcompress.errors import ConfigError, InvalidInputError
+from agentcompress.evaluation.replay import as_sent
 from tests.fakes import conversation
 from tests.unit.test_conversations import LOG
+from tests.unit.test_replay import RECORDED
 
 
 def handler(**section: Any) -> AgentCompressHandler:
@@ -92,6 +94,15 @@ def test_a_call_is_compressed_and_noted(caplog: pytest.LogCaptureFixture) -> Non
         "x-agentcompress-receipt": metadata["agentcompress_receipt"],
         "x-agentcompress-tokens-saved": str(savings["tokens_saved"]),
     }
+
+
+def test_a_providers_own_metadata_is_left_alone() -> None:
+    call = {"model": "anthropic/claude-sonnet-4-5", "messages": as_sent(RECORDED[:4], "anthropic")}
+    call["metadata"] = {"user_id": "u"}
+    out = asyncio.run(handler().async_pre_call_deployment_hook(call, CallTypes.anthropic_messages))
+    assert out is not None
+    assert out["metadata"] == {"user_id": "u"}
+    assert out["litellm_metadata"]["compression_savings"]["tokens_saved"] > 0
 
 
 def test_outside_of_a_proxy_a_calls_metadata_speaks() -> None:
