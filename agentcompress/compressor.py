@@ -225,7 +225,7 @@ class Compressor:
     def _left_whole(self, block: Plan) -> str | None:
         """Why a block is not cut, whatever it costs."""
         if emitted.was_sent(block.text):
-            return "compressed already"
+            return emitted.SEEN
         return left_whole(block.text) if block.kind == "tool" and self.config.segmenter == "auto" else None
 
     def _budget(

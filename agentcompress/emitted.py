@@ -9,6 +9,8 @@ import threading
 
 from cachetools import LRUCache
 
+SEEN = "compressed already"
+
 _known: LRUCache[tuple[int, int], bool] = LRUCache(100_000)
 _lock = threading.Lock()
 

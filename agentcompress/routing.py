@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentcompress.compressor import Compressor
 from agentcompress.config import CompressConfig
+from agentcompress.errors import InvalidInputError
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.ledger.opening import open_store
 from agentcompress.overrides import Overrides, checked_overrides
@@ -94,18 +95,30 @@ def sent(kwargs: Mapping[str, Any], call_type: str, choice: Choice) -> dict[str,
     return dict(kwargs) if sender is None else sender.sent(kwargs, call_type, overrides).kwargs
 
 
-def chosen(choice: Choice) -> tuple[Sender | None, Overrides]:
-    """Who compresses, and how this call differs; None for nobody."""
+def chosen(choice: Choice, usual: Choice = None) -> tuple[Sender | None, Overrides]:
+    """Who compresses, and how this call differs; None for nobody. usual: what holds where `choice` says nothing.
+
+    Raises `InvalidInputError` for what is none.
+    """
+    if choice is None:
+        return (None, Overrides()) if usual is False else chosen(True if usual is None else usual)
     if choice is False:
         return None, Overrides()
     if isinstance(choice, Compressor):
         return Sender(choice), Overrides()
-    if choice is None or choice is True or isinstance(choice, CompressConfig):
-        return shared_sender(choice if isinstance(choice, CompressConfig) else CompressConfig()), Overrides()
-    named = dict(choice) if isinstance(choice, Mapping) else choice
-    whose = named.pop("compressor", None) if isinstance(named, dict) else None
-    sender = Sender(whose) if isinstance(whose, Compressor) else shared_sender(CompressConfig())
-    return sender, checked_overrides(named)
+    if isinstance(choice, CompressConfig):
+        return shared_sender(choice), Overrides()
+    before = chosen(usual) if usual not in (None, False, True) else (None, Overrides())
+    if choice is True:
+        return before[0] or shared_sender(CompressConfig()), before[1]
+    if not isinstance(choice, Mapping):
+        raise InvalidInputError("agentcompress", choice, "False, True, a mapping, a CompressConfig or a Compressor")
+    named = dict(choice)
+    whose = named.pop("compressor", True)
+    if not isinstance(whose, Compressor | CompressConfig) and whose is not True:
+        raise InvalidInputError("agentcompress.compressor", whose, "a Compressor or a CompressConfig")
+    sender = chosen(whose)[0] if whose is not True else before[0] or shared_sender(CompressConfig())
+    return sender, checked_overrides({**before[1].model_dump(exclude_unset=True), **named})
 
 
 def shared_sender(config: CompressConfig) -> Sender:

@@ -13,11 +13,13 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeVar
 
 from cachetools import LRUCache
 
 from agentcompress.compressor import Compressor
+from agentcompress.emitted import SEEN
 from agentcompress.errors import InvalidInputError
 from agentcompress.ledger.keys import chain
 from agentcompress.messages.bodies import opened
@@ -43,6 +45,9 @@ _READ = (
     *("model", "messages", "input", "system", "instructions", "tools", "functions", "response_format", "text"),
     *("tool_choice", "thinking", "previous_response_id", "conversation", "prediction", "mcp_servers"),
 )
+
+
+_ANSWER = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +90,11 @@ class Sender:
         body = {name: kwargs[name] for name in _READ if kwargs.get(name) is not None}
         conversation = opened(body, wire)
         if _is_ours(conversation.messages, wire):
-            return Sent(kwargs, skipped_because="compressed already")
+            return Sent(kwargs, skipped_because=SEEN)
         target = _target_name(kwargs)
         limit = overrides.target_tokens
         if limit is None and overrides.fit:
-            limit = self._window(target, str(kwargs.get("model")))
+            limit = self._window(target, kwargs)
         result = self.compressor.compress_request(
             {**body, "model": target},
             keep_rate=overrides.keep_rate,
@@ -104,21 +109,25 @@ class Sender:
             _remember(opened(result.body, wire).messages, wire)
         return Sent({**kwargs, **changed}, result.receipt)
 
-    def _window(self, target: str, model: str) -> int | None:
+    def _window(self, target: str, kwargs: Mapping[str, Any]) -> int | None:
+        """What a request may hold: the target's window, less the answer that it asks for."""
         try:
-            facts = self._targets.get(target) or self._targets.get(model)
-            return target_facts(target, facts).fitting_tokens()
-        except InvalidInputError:  # a name of the user's own, with no tokenizer to count with
+            facts = self._targets.get(target) or self._targets.get(str(kwargs.get("model")))
+            window = target_facts(target, facts).fitting_tokens()
+        except InvalidInputError:
             return None
+        answer = next((kwargs[name] for name in _ANSWER if isinstance(kwargs.get(name), int)), 0)
+        return window if window is None else max(window // 2, window - answer)
 
 
 async def in_background(work: Callable[[], _T]) -> _T:
     """Do something in one of our threads: a slow draft must not take all of an event loop's own."""
-    global _pool
-    with _lock:
-        if _pool is None or _pool[0] != os.getpid():
-            _pool = os.getpid(), ThreadPoolExecutor(_THREADS, "agentcompress")
-    return await asyncio.get_running_loop().run_in_executor(_pool[1], contextvars.copy_context().run, work)
+    return await asyncio.get_running_loop().run_in_executor(_pool(), contextvars.copy_context().run, work)
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_THREADS, "agentcompress")
 
 
 def _target_name(kwargs: Mapping[str, Any]) -> str:
@@ -133,7 +142,6 @@ def without_values(error: Exception) -> str:
 
 
 _THREADS = 32
-_pool: tuple[int, ThreadPoolExecutor] | None = None
 _ours: LRUCache[str, bool] = LRUCache(20_000)
 _lock = threading.Lock()
 
@@ -144,11 +152,25 @@ def _fingerprint(messages: Sequence[Any], wire: WireName) -> str:
 
 
 def _is_ours(messages: Sequence[Any], wire: WireName) -> bool:
+    if not _ours:
+        return False
+    mark = _fingerprint(messages, wire)
     with _lock:
-        return bool(_ours) and _fingerprint(messages, wire) in _ours
+        return mark in _ours
 
 
 def _remember(messages: Sequence[Any], wire: WireName) -> None:
     mark = _fingerprint(messages, wire)
     with _lock:
         _ours[mark] = True
+
+
+def _forked() -> None:
+    """In a child: threads did not come along, and a lock may have been held."""
+    global _lock
+    _lock = threading.Lock()
+    _pool.cache_clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)

@@ -38,13 +38,17 @@ def progress_bar() -> Iterator[None]:
     )
 
     console = Console(file=sys.stderr)
+    if not console.is_terminal:
+        with redirect_stderr(_WithoutBars(sys.stderr)):
+            yield
+        return
 
     class Amount(MofNCompleteColumn):
         def render(self, task: Any) -> Any:
             return DownloadColumn().render(task) if task.description == "download" else super().render(task)
 
     columns = (TextColumn("{task.description}"), BarColumn(), Amount(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=not console.is_terminal, disable=not console.is_terminal) as bar:
+    with Progress(*columns, console=console) as bar:
         tasks: dict[str, Any] = {}
 
         def show(what: str, done: int, total: int) -> None:

@@ -11,6 +11,7 @@ import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
 import litellm
@@ -21,10 +22,32 @@ from agentcompress.routing import Choice, chosen
 from agentcompress.sending import Sender, in_background
 
 _SYNC = {"completion": "completion", "responses": "responses"}
-_ASYNC = frozenset(("acompletion", "aresponses", "anthropic_messages", "aanthropic_messages"))
+_ASYNC = frozenset(
+    (
+        *("acompletion", "aresponses", "anthropic_messages", "aanthropic_messages", "schedule_acompletion"),
+        *("abatch_completion", "abatch_completion_one_model_multiple_requests", "abatch_completion_fastest_response"),
+    )
+)
+_MARK = "_agentcompress_follows"
 
-_active: ContextVar[tuple[Sender, Overrides] | None] = ContextVar("agentcompress_router", default=None)
-_sync_call: ContextVar[str | None] = ContextVar("agentcompress_router_sync", default=None)
+
+@dataclass
+class _Call:
+    """A call through a wrapper, while it lasts. sync_as: LiteLLM's name of it, where it is synchronous."""
+
+    sender: Sender
+    overrides: Overrides
+    sync_as: str | None
+    is_over: bool = False
+
+
+_calls: ContextVar[_Call | None] = ContextVar("agentcompress_router", default=None)
+
+
+def _call() -> _Call | None:
+    """The call that this is part of; tasks that outlive it are not."""
+    call = _calls.get()
+    return None if call is None or call.is_over else call
 
 
 class CompressingRouter:
@@ -35,11 +58,14 @@ class CompressingRouter:
 
     def __init__(self, router: Any, choice: Choice = None) -> None:
         chosen(choice)  # or raise now
-        self.router, self._choice = router, choice
+        self.router = router.router if isinstance(router, CompressingRouter) else router
+        self._choice = choice
         _register()
-        _follow(router)
+        _follow(self.router)
 
     def __getattr__(self, name: str) -> Any:
+        if name in ("router", "_choice") or name.startswith("__"):  # of a copy that is being made
+            raise AttributeError(name)
         method = getattr(self.router, name)
         if name in _SYNC:
             return self._compressing(method, _SYNC[name])
@@ -63,25 +89,27 @@ class CompressingRouter:
         return call
 
     @contextmanager
-    def _activated(self, choice: Choice, sync_call: str | None) -> Iterator[None]:
-        sender, overrides = chosen(self._choice if choice is None else choice)
-        tokens = _active.set(None if sender is None else (sender, overrides)), _sync_call.set(sync_call)
+    def _activated(self, choice: Choice, sync_as: str | None) -> Iterator[None]:
+        sender, overrides = chosen(choice, self._choice)
+        _register()  # whoever sets LiteLLM's callbacks anew has dropped it
+        call = None if sender is None else _Call(sender, overrides, sync_as)
+        token = _calls.set(call)
         try:
             yield
         finally:
-            _active.reset(tokens[0])
-            _sync_call.reset(tokens[1])
+            if call is not None:
+                call.is_over = True
+            _calls.reset(token)
 
 
 class _DeploymentHook(CustomLogger):
     """Acts on calls through a `CompressingRouter` alone."""
 
     async def async_pre_call_deployment_hook(self, kwargs: dict[str, Any], call_type: Any) -> dict[str, Any] | None:
-        active = _active.get()
-        if active is None or call_type is None or _sync_call.get() is not None:
+        call = _call()
+        if call is None or call_type is None or call.sync_as is not None:
             return None
-        sender, overrides = active
-        return (await in_background(lambda: sender.sent(kwargs, call_type.value, overrides))).kwargs
+        return (await in_background(lambda: call.sender.sent(kwargs, call_type.value, call.overrides))).kwargs
 
 
 _hook = _DeploymentHook()
@@ -94,18 +122,18 @@ def _register() -> None:
 
 def _follow(router: Any) -> None:
     """Have a router compress what it sends synchronously, once it knows to whom."""
-    if hasattr(router._update_kwargs_with_deployment, "__wrapped__"):
+    if hasattr(router._update_kwargs_with_deployment, _MARK):
         return
     chosen_deployment = router._update_kwargs_with_deployment
 
     @functools.wraps(chosen_deployment)
     def follow(deployment: Any, kwargs: dict[str, Any], *args: Any, **more: Any) -> None:
         chosen_deployment(deployment, kwargs, *args, **more)
-        active, call_type = _active.get(), _sync_call.get()
-        if active is not None and call_type is not None:
-            sender, overrides = active
+        call = _call()
+        if call is not None and call.sync_as is not None:
             model = deployment["litellm_params"]["model"]
-            sent = sender.sent({**kwargs, "model": model}, call_type, overrides).kwargs
+            sent = call.sender.sent({**kwargs, "model": model}, call.sync_as, call.overrides).kwargs
             kwargs.update({name: sent[name] for name in ("messages", "input", "thinking") if name in sent})
 
+    setattr(follow, _MARK, True)
     router._update_kwargs_with_deployment = follow

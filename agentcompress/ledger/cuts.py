@@ -41,7 +41,7 @@ class Ledger(Protocol):
 
 
 class Cuts:
-    """The cuts of one conversation for one target, by any name of it ("anthropic/x" is "x").
+    """The cuts of one conversation for one target, by its name: other providers of a model may have other windows.
 
     prefixes: hashes of the history up to every message. A record under the first block's key says whether there is any
     cut to look for, which spares nearly all conversations the search.
@@ -49,7 +49,7 @@ class Cuts:
 
     def __init__(self, prefixes: Sequence[str], first_block: str | None, target: str, ledger: Ledger) -> None:
         self._prefixes, self._ledger = prefixes, ledger
-        self._target = target.rpartition("/")[2]
+        self._target = target
         self._any = None if first_block is None else f"{first_block}:{self._target}:cuts"
 
     def newest(self, ends: Sequence[int]) -> Cut | None:

@@ -1,4 +1,4 @@
-"""Compression in a LiteLLM proxy, or in anything that LiteLLM's callbacks reach.
+"""Compression in a LiteLLM proxy, and of asynchronous calls wherever it is one of LiteLLM's callbacks.
 
     litellm_settings:
       callbacks: ["litellm_agentcompress.handler"]

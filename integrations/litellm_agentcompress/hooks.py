@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from litellm.integrations.custom_logger import CustomLogger
 
+from agentcompress.emitted import SEEN
 from agentcompress.overrides import Overrides
 from agentcompress.receipts import Receipt
 from agentcompress.sending import FORMATS, Sender, in_background, without_values
@@ -63,15 +64,17 @@ class AgentCompressHandler(CustomLogger):
         try:
             metadata = dict(data.get(name) or {})
             enabled, overrides = overrides_from(*self._says(user_api_key_dict, data, metadata))
-            if overrides.namespace is None:
-                overrides = overrides.model_copy(update={"namespace": _tenant(user_api_key_dict)})
+            overrides = overrides.model_copy(update={"namespace": self._namespace(user_api_key_dict, overrides)})
             said = {} if enabled is None else {"enabled": enabled}
             resolved = {**said, **overrides.model_dump(exclude_none=True)}
         except Exception as error:  # noqa: BLE001 - see above
             _log.warning("a request's settings can't be read, it is not compressed: %s", without_values(error))
             resolved = {"enabled": False}
             metadata = dict(data[name]) if isinstance(data.get(name), Mapping) else {}
-        metadata.pop(METADATA, None)
+        for mapping in (metadata, data.get("metadata")):
+            if isinstance(mapping, dict):
+                for key in (METADATA, _RESOLVED, _RECEIPT, _SAVINGS):  # what only we may say
+                    mapping.pop(key, None)
         data[name] = {**metadata, _RESOLVED: resolved}
         return data
 
@@ -82,13 +85,16 @@ class AgentCompressHandler(CustomLogger):
         try:
             if call_type is None:
                 return None
-            enabled, overrides = self._resolved(kwargs)
-            if not enabled or self.settings.skips(*_models(kwargs)):
+            enabled, overrides = self._resolved(kwargs, call_type.value)
+            models = _models(kwargs)
+            each_attempt_comes_by_itself = kwargs.get("fallbacks") and len(models) == 1
+            if not enabled or self.settings.skips(*models) or each_attempt_comes_by_itself:
+                _forget(kwargs)
                 return None
             sent = await in_background(lambda: self._made().sent(kwargs, call_type.value, overrides))
-            if sent.receipt is None:
-                metrics.not_compressed(sent.skipped_because)
-                return None
+            if sent.receipt is None or _is_second_pass(sent.receipt):
+                metrics.not_compressed(sent.skipped_because or SEEN)
+                return sent.kwargs if sent.receipt else None
             _note(sent.kwargs, sent.receipt, call_type.value)
             metrics.compressed(sent.receipt)
             _log.info("compressed", extra={"agentcompress": _logged(sent.receipt)})
@@ -109,28 +115,26 @@ class AgentCompressHandler(CustomLogger):
         for name in ("litellm_metadata", "metadata"):
             metadata = data.get(name)
             if isinstance(metadata, Mapping) and _RECEIPT in metadata:
-                saved = metadata.get(_SAVINGS) or {}
-                return {RECEIPT_HEADER: str(metadata[_RECEIPT]), SAVED_HEADER: str(saved.get("tokens_saved", 0))}
+                saved = metadata[_SAVINGS]["tokens_saved"]
+                return {RECEIPT_HEADER: str(metadata[_RECEIPT]), SAVED_HEADER: str(saved)}
         return None
 
     def _says(self, user: Any, data: Mapping[str, Any], metadata: Mapping[str, Any]) -> list[Any]:
         """Team, key, header and request, in this order."""
-        says = [(getattr(user, name, None) or {}).get(METADATA) for name in ("team_metadata", "metadata")]
-        if self.settings.allow_overrides:
-            headers = (data.get("proxy_server_request") or {}).get("headers") or {}
-            lower = {str(name).lower(): value for name, value in headers.items()}
-            says += [from_header(lower.get(HEADER)), _request_says(data, metadata)]
-        return says
+        return [*_admins_say(user), *(_request_says(data, metadata) if self.settings.allow_overrides else ())]
 
-    def _resolved(self, kwargs: Mapping[str, Any]) -> tuple[bool, Overrides]:
+    def _namespace(self, user: Any, overrides: Overrides) -> str | None:
+        """What a team or a key says; what a request says is a part of its tenant's."""
+        _, said = overrides_from(*_admins_say(user))
+        if overrides.namespace is None or said.namespace == overrides.namespace:
+            return overrides.namespace or _tenant(user)
+        return f"{_tenant(user)}:{overrides.namespace}"
+
+    def _resolved(self, kwargs: Mapping[str, Any], call_type: str) -> tuple[bool, Overrides]:
         """Whether and how to compress: as the first hook found, or, outside of a proxy, as the call's metadata says."""
-        for name in ("litellm_metadata", "metadata"):
-            metadata = kwargs.get(name)
-            if isinstance(metadata, Mapping) and isinstance(metadata.get(_RESOLVED), Mapping):
-                enabled, overrides = overrides_from(metadata[_RESOLVED])
-                break
-        else:
-            enabled, overrides = overrides_from(_request_says(kwargs, kwargs.get("metadata") or {}))
+        metadata = kwargs.get(_metadata_name(kwargs, call_type))
+        metadata = metadata if isinstance(metadata, Mapping) else {}
+        enabled, overrides = overrides_from(metadata.get(_RESOLVED, metadata.get(METADATA)))
         fit = overrides.fit and self.settings.fit
         return self.settings.enabled if enabled is None else enabled, overrides.model_copy(update={"fit": fit})
 
@@ -151,9 +155,18 @@ class AgentCompressHandler(CustomLogger):
             _log.warning("warm-up: %s: %s", type(error).__name__, error)
 
 
-def _request_says(data: Mapping[str, Any], metadata: Mapping[str, Any]) -> Any:
-    """What a request says of itself, in its metadata or beside its messages."""
-    return metadata.get(METADATA) if isinstance(metadata, Mapping) else None
+def _admins_say(user: Any) -> list[Any]:
+    """What a team, and what a key says."""
+    return [(getattr(user, name, None) or {}).get(METADATA) for name in ("team_metadata", "metadata")]
+
+
+def _request_says(data: Mapping[str, Any], metadata: Mapping[str, Any]) -> list[Any]:
+    """What a request says of itself: in a header, in its metadata."""
+    headers = (data.get("proxy_server_request") or {}).get("headers") or {}
+    header = next((value for name, value in headers.items() if str(name).lower() == HEADER), None)
+    own = data.get("metadata")  # on Responses the client's, and LiteLLM's is another
+    said = metadata.get(METADATA, own.get(METADATA) if isinstance(own, Mapping) else None)
+    return [from_header(header), said]
 
 
 def _metadata_name(data: Mapping[str, Any], call_type: str) -> str:
@@ -169,9 +182,23 @@ def _tenant(user: Any) -> str | None:
 
 
 def _models(kwargs: Mapping[str, Any]) -> list[str | None]:
-    groups = [(kwargs.get(name) or {}) for name in ("litellm_metadata", "metadata")]
-    named = [group.get("model_group") for group in groups if isinstance(group, Mapping)]
+    """The deployment's model, and the name it was asked for by, where it was routed."""
+    groups = [kwargs.get(name) for name in ("litellm_metadata", "metadata")]
+    named = [group["model_group"] for group in groups if isinstance(group, Mapping) and group.get("model_group")]
     return [kwargs.get("model"), *named]
+
+
+def _is_second_pass(receipt: Receipt) -> bool:
+    """Whether a request came by before: translated for another provider."""
+    return any(block.reason == SEEN for block in receipt.blocks)
+
+
+def _forget(kwargs: Mapping[str, Any]) -> None:
+    """Take back what was noted of an attempt before."""
+    for name in ("litellm_metadata", "metadata"):
+        if isinstance(kwargs.get(name), dict):
+            kwargs[name].pop(_RECEIPT, None)
+            kwargs[name].pop(_SAVINGS, None)
 
 
 def _note(kwargs: dict[str, Any], receipt: Receipt, call_type: str) -> None:
@@ -181,8 +208,6 @@ def _note(kwargs: dict[str, Any], receipt: Receipt, call_type: str) -> None:
     name = _metadata_name(kwargs, call_type)
     if not isinstance(kwargs.get(name), dict):
         kwargs[name] = {}
-    if _RECEIPT in kwargs[name] and before == after:
-        return  # translated for another provider, and seen again
     kwargs[name].update({_SAVINGS: {**savings, "source": "agentcompress"}, _RECEIPT: receipt.id})
 
 

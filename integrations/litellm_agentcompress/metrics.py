@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from agentcompress.emitted import SEEN
 from agentcompress.receipts import Receipt
 
 
@@ -48,5 +49,5 @@ def compressed(receipt: Receipt) -> None:
 def not_compressed(why: str | None) -> None:
     """Count a request that went out as it came."""
     if _counters is not None:
-        already = why == "compressed already"
+        already = why == SEEN
         _counters["requests"].labels("seen before" if already else "as it came").inc()

@@ -117,7 +117,7 @@ def from_header(text: str | None) -> Any:
         name, sign, value = part.partition("=")
         if not sign:
             raise InvalidInputError(HEADER, text, "off, on, or NAME=VALUE, ...")
-        named[name.strip()] = _value(value.strip())
+        named[name.strip()] = value.strip() if name.strip() == "namespace" else _value(value.strip())
     return named
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import gc
 import json
 import warnings
@@ -11,11 +12,13 @@ from typing import Any
 
 import litellm
 import pytest
+from litellm.integrations.custom_logger import CustomLogger
 
 import agentcompress
 from agentcompress import CompressConfig, Compressor
 from agentcompress.evaluation.replay import as_sent
 from agentcompress.ledger.memory import MemoryStore
+from agentcompress.targets import token_counter
 from tests.provider import Provider
 from tests.upstream import Upstream, upstream
 
@@ -214,6 +217,86 @@ def test_a_fallback_with_a_small_window_gets_what_fits(ask: str, server: Upstrea
         assert fitted["model"] == "gpt-4"
         assert len(json.dumps(fitted["messages"])) < 0.4 * len(json.dumps(messages))
         Provider("openai").send(fitted["messages"], messages)
+
+
+@pytest.mark.parametrize("choice", [{"keep_rate": 0.3}, True])
+def test_a_call_builds_on_what_its_router_has(choice: Any, server: Upstream) -> None:
+    agentcompress.routing._senders.clear()
+    wrapped = agentcompress.wrap_router(router(server), compressor())
+    messages = as_sent(talk(2), "openai")
+    wrapped.completion(model="large", messages=messages, agentcompress=choice)
+    assert len(json.dumps(server.sent())) < 0.6 * len(json.dumps(messages))
+    assert not agentcompress.routing._senders  # nobody made another compressor
+    again = agentcompress.wrap_router(wrapped, compressor())
+    again.completion(model="large", messages=messages, agentcompress=False)
+    assert server.sent() == messages
+    assert copy.copy(wrapped).router is wrapped.router
+
+
+def test_callbacks_that_are_set_anew_do_not_switch_it_off(server: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrapped = agentcompress.wrap_router(router(server), compressor())
+    monkeypatch.setattr(litellm, "callbacks", [])
+    messages = as_sent(talk(2), "openai")
+    ask_router(wrapped, "acompletion", model="large", messages=messages)
+    assert len(json.dumps(server.sent())) < 0.6 * len(json.dumps(messages))
+
+
+def test_many_at_once_through_a_router(server: Upstream) -> None:
+    wrapped = agentcompress.wrap_router(router(server), compressor())
+    conversations = [as_sent([{"role": "user", "content": f"{n}?"}, *talk(1)[1:]], "openai") for n in range(4)]
+    ask_router(wrapped, "abatch_completion", models=["large"], messages=conversations)
+    assert len(server.bodies) == 4
+    assert all(len(json.dumps(body["messages"])) < 0.6 * len(json.dumps(conversations[0])) for _, body in server.bodies)
+
+
+def test_a_task_that_outlives_its_call_is_on_its_own(server: Upstream) -> None:
+    wrapped, messages = agentcompress.wrap_router(router(server), compressor()), as_sent(talk(1), "openai")
+    options = chat(server, 1)
+
+    async def both() -> None:
+        late: list[asyncio.Task[Any]] = []
+
+        async def judge() -> None:
+            await asyncio.sleep(0.5)
+            await litellm.acompletion(**options)
+
+        class Judging(CustomLogger):
+            async def async_pre_call_deployment_hook(self, kwargs: Any, call_type: Any) -> None:
+                late.append(asyncio.create_task(judge())) if not late else None
+
+        litellm.callbacks.append(Judging())
+        await wrapped.acompletion(model="large", messages=messages)
+        await late[0]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(litellm, "callbacks", [])
+        asyncio.run(both())
+    assert server.sent() == options["messages"]
+
+
+@pytest.mark.parametrize("answer", [{}, {"max_tokens": 3000}])
+def test_a_window_holds_the_answer_too(answer: dict[str, int], server: Upstream) -> None:
+    options = {**chat(server, 6, **answer), "model": "openai/gpt-4"}
+    completion(**options, agentcompress=compressor(keep_rate=1.0))
+    tokens = token_counter("gpt-4").count("".join(message["content"] or "" for message in server.sent()))
+    assert tokens < 8192 - answer.get("max_tokens", 0)
+
+
+def test_markers_that_litellm_injects_come_after_us(server: Upstream) -> None:
+    points = [{"location": "message", "index": -1}]
+    call = {"model": "anthropic/claude-sonnet-4-5", "api_base": server.url, "api_key": "x", "max_tokens": 99}
+    messages = as_sent(talk(2), "openai")
+    completion(**call, messages=messages, cache_control_injection_points=points, agentcompress=compressor())
+    sent = json.dumps(server.sent())
+    assert sent.count("cache_control") == 1
+    assert len(sent) < 0.6 * len(json.dumps(messages))
+    more = [*messages, {"role": "assistant", "content": "So."}, {"role": "user", "content": "Go on."}]
+    mine = compressor()
+    texts = []
+    for each in (messages, more):
+        completion(**call, messages=each, cache_control_injection_points=points, agentcompress=mine)
+        texts.append(json.dumps(server.sent()).replace(', "cache_control": {"type": "ephemeral"}', ""))
+    assert texts[1].startswith(texts[0][:-2])
 
 
 def test_everything_else_of_a_router_is_its_own(server: Upstream) -> None:

@@ -176,3 +176,63 @@ def test_a_header_that_is_none_says_so() -> None:
 def test_settings_that_there_are_not(section: Any, error: str) -> None:
     with pytest.raises(ConfigError, match=error):
         ProxySettings.from_section(section)
+
+
+def test_what_only_we_may_say_is_not_taken_from_a_client() -> None:
+    forged = {"agentcompress_receipt": "a\r\nSet-Cookie: x=1", "compression_savings": {"tokens_saved": 9}, "user": "u"}
+    data: dict[str, Any] = {"metadata": dict(forged), "litellm_metadata": dict(forged)}
+    out = asyncio.run(handler().async_pre_call_hook(user(), None, data, "aresponses"))  # type: ignore[arg-type]
+    assert out["metadata"] == {"user": "u"}
+    assert set(out["litellm_metadata"]) == {"user", "agentcompress_resolved"}
+
+
+def test_a_request_on_responses_says_it_in_its_own_metadata() -> None:
+    data: dict[str, Any] = {"metadata": {"agentcompress": False, "a": "b"}, "litellm_metadata": {}}
+    out = asyncio.run(handler().async_pre_call_hook(user(), None, data, "aresponses"))  # type: ignore[arg-type]
+    assert out["litellm_metadata"]["agentcompress_resolved"]["enabled"] is False
+    assert out["metadata"] == {"a": "b"}
+
+
+def test_a_namespace_that_a_request_names_is_within_its_tenant() -> None:
+    def namespace(**fields: Any) -> str:
+        header = {"proxy_server_request": {"headers": {"x-agentcompress": "namespace=42"}}}
+        return resolved(handler(), user(**fields), header)["namespace"]
+
+    assert namespace(api_key="a").endswith(":42")
+    assert namespace(api_key="a") != namespace(api_key="b")
+    named = {"metadata": {"agentcompress": {"namespace": "shared"}}}
+    assert resolved(handler(), user(api_key="a", **named), {}) == resolved(handler(), user(api_key="b", **named), {})
+
+
+def test_a_fallback_that_is_not_compressed_for_takes_its_note_back() -> None:
+    mine, metadata = handler(skip_models=["small"]), {"user": "kept"}
+    assert sent(mine, metadata=metadata) is not None
+    assert "compression_savings" in metadata
+    assert sent(mine, metadata=metadata, model="small") is None
+    assert metadata == {"user": "kept"}
+
+
+def test_a_call_with_fallbacks_of_its_own_comes_by_once_an_attempt() -> None:
+    assert sent(handler(), fallbacks=["gpt-4"]) is None
+    assert sent(handler(), fallbacks=["gpt-4"], metadata={"model_group": "large"}) is not None
+
+
+def test_a_second_pass_is_not_counted_again() -> None:
+    mine, metadata = handler(), {}
+    first = sent(mine, metadata=metadata)
+    assert first is not None
+    noted = dict(metadata)
+    translated = [*first["messages"][1:], {"role": "user", "content": "translated"}]
+    sent(mine, metadata=metadata, messages=translated)
+    assert metadata == noted
+
+
+def test_a_long_tool_name_changes_nothing() -> None:
+    messages = conversation(LOG)
+    messages[2]["tool_calls"][0]["function"]["name"] = "mcp__" + "x" * 80
+    out = sent(handler(), messages=messages)
+    assert out is not None
+    assert out["messages"][:3] == messages[:3]
+    shorter = [*messages]
+    shorter[2] = conversation(LOG)[2]
+    assert out["messages"][3]["tool_call_id"] == messages[2]["tool_calls"][0]["id"]
