@@ -22,7 +22,12 @@ from agentcompress.targets import token_counter
 from tests.provider import Provider
 from tests.upstream import Upstream, upstream
 
-pytestmark = [pytest.mark.integration, pytest.mark.sockets]
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.sockets,
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),  # LiteLLM leaves sockets and a loop behind
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 LOG = "\n".join(f"2026-11-02 worker {n % 7} finished job {n} in {n % 90} ms" for n in range(300))
 
@@ -32,7 +37,7 @@ def server() -> Iterator[Upstream]:
     with upstream() as running:
         yield running
     litellm.in_memory_llm_clients_cache.flush_cache()
-    with warnings.catch_warnings():  # LiteLLM leaves sockets and a loop behind
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         gc.collect()
 
