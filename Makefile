@@ -7,14 +7,15 @@
 PYTHON ?= python3
 TORCH_INDEX ?=
 BIN := .venv/bin
+LITELLM_VERSIONS := 1.100.0 1.109.1 # the lowest that pyproject.toml allows, and the newest known
 INSTALLED := .venv/.installed$(if $(TORCH_INDEX),-$(notdir $(TORCH_INDEX)))
 
-.PHONY: demo test unit integration check format draft clean
+.PHONY: demo test unit integration contract check format draft clean
 
 demo: $(INSTALLED) draft
 	$(BIN)/agentcompress demo
 
-test: check draft unit integration
+test: check draft unit integration contract
 
 check: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -26,6 +27,14 @@ unit: $(INSTALLED)
 
 integration: $(INSTALLED) draft
 	$(BIN)/python -m pytest -m integration
+
+contract: $(INSTALLED)
+	for version in $(LITELLM_VERSIONS); do \
+		test -d .venv/litellm-$$version || \
+			$(BIN)/python -m pip install -q --no-deps --target .venv/litellm-$$version litellm==$$version || exit 1; \
+		PYTHONPATH=.venv/litellm-$$version $(BIN)/python -m pytest \
+			tests/unit/test_litellm_contract.py tests/unit/test_proxy_hooks.py || exit 1; \
+	done
 
 draft: $(INSTALLED)
 	$(BIN)/agentcompress draft pull smollm2-135m
