@@ -22,12 +22,15 @@ from starlette.routing import Route
 
 
 class Upstream:
-    """A server in a thread. bodies: what it was asked, with the path, if `keep`. failures: statuses to come."""
+    """A server in a thread.
+
+    bodies: what it was asked, with the path, if `keep`. failures, delays_s: of the answers to come.
+    """
 
     def __init__(self) -> None:
         self.bodies: list[tuple[str, dict[str, Any]]] = []
         self.failures: list[int] = []
-        self.delay_s = 0.0
+        self.delays_s: list[float] = []
         self.keep = True
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -60,7 +63,8 @@ class Upstream:
             body = await request.json()
             if self.keep:
                 self.bodies.append((request.url.path, body))
-            await asyncio.sleep(self.delay_s)
+            if self.delays_s:
+                await asyncio.sleep(self.delays_s.pop(0))
             if self.failures:
                 status = self.failures.pop(0)
                 return JSONResponse({"error": {"message": "told to fail", "type": "x", "code": str(status)}}, status)

@@ -207,6 +207,16 @@ def test_a_router_retries_with_the_same_bytes(ask: str, field: str, server: Upst
 
 
 @pytest.mark.parametrize("ask", ["completion", "acompletion"])
+def test_a_router_asks_again_after_a_timeout(ask: str, server: Upstream) -> None:
+    wrapped = agentcompress.wrap_router(router(server, num_retries=1, timeout=1), compressor())
+    messages = as_sent(talk(2), "openai")
+    server.delays_s[:] = [2.0]
+    ask_router(wrapped, ask, model="large", messages=messages)
+    (_, first), (_, second) = server.bodies
+    assert first["messages"] == second["messages"] != messages
+
+
+@pytest.mark.parametrize("ask", ["completion", "acompletion"])
 def test_a_fallback_with_a_small_window_gets_what_fits(ask: str, server: Upstream) -> None:
     wrapped = agentcompress.wrap_router(
         router(server, fallbacks=[{"large": ["small"]}], num_retries=0), compressor(keep_rate=1.0)
