@@ -13,6 +13,8 @@ from typing import Any
 import litellm
 import pytest
 from litellm.integrations.custom_logger import CustomLogger
+from litellm_agentcompress.hooks import AgentCompressHandler
+from litellm_agentcompress.settings import ProxySettings
 
 import agentcompress
 from agentcompress import CompressConfig, Compressor
@@ -208,9 +210,9 @@ def test_a_router_retries_with_the_same_bytes(ask: str, field: str, server: Upst
 
 @pytest.mark.parametrize("ask", ["completion", "acompletion"])
 def test_a_router_asks_again_after_a_timeout(ask: str, server: Upstream) -> None:
-    wrapped = agentcompress.wrap_router(router(server, num_retries=1, timeout=1), compressor())
+    wrapped = agentcompress.wrap_router(router(server, num_retries=1, timeout=3), compressor())
     messages = as_sent(talk(2), "openai")
-    server.delays_s[:] = [2.0]
+    server.delays_s[:] = [5.0]
     ask_router(wrapped, ask, model="large", messages=messages)
     (_, first), (_, second) = server.bodies
     assert first["messages"] == second["messages"] != messages
@@ -312,6 +314,34 @@ def test_markers_that_litellm_injects_come_after_us(server: Upstream) -> None:
         completion(**call, messages=each, cache_control_injection_points=points, agentcompress=mine)
         texts.append(json.dumps(server.sent()).replace(', "cache_control": {"type": "ephemeral"}', ""))
     assert texts[1].startswith(texts[0][:-2])
+
+
+def test_savings_are_where_litellms_spend_records_look(server: Upstream) -> None:
+    from litellm.proxy.spend_tracking.compression_savings import extract_compression_saved_tokens
+
+    section = {"scorer": "lexical", "min_tokens": 100, "keep_rate": 0.2, "ledger": "memory"}
+    found: list[tuple[str, int]] = []
+
+    class Spending(CustomLogger):
+        async def async_log_success_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
+            metadata = kwargs["litellm_params"]["metadata"]
+            found.append((kwargs["call_type"], extract_compression_saved_tokens(metadata)))
+
+    async def ask() -> None:
+        await litellm.acompletion(**chat(server, 2))
+        await litellm.aresponses(**items(server, 2))
+        call = {"model": "anthropic/claude-sonnet-4-5", "api_base": server.url, "api_key": "x", "max_tokens": 99}
+        await litellm.anthropic.messages.acreate(**call, messages=as_sent(talk(2), "anthropic"))
+        for _ in range(100):
+            await asyncio.sleep(0.05 if len(found) < 3 else 0)
+
+    with pytest.MonkeyPatch.context() as patch:
+        callbacks = [AgentCompressHandler(ProxySettings.from_section(section)), Spending()]
+        patch.setattr(litellm, "callbacks", callbacks)
+        asyncio.run(ask())
+    assert [call_type for call_type, _ in found] == ["acompletion", "aresponses", "anthropic_messages"]
+    assert all(saved > 5000 for _, saved in found)
+    assert all("metadata" not in body for _, body in server.bodies)
 
 
 def test_everything_else_of_a_router_is_its_own(server: Upstream) -> None:
