@@ -320,12 +320,13 @@ def test_savings_are_where_litellms_spend_records_look(server: Upstream) -> None
     from litellm.proxy.spend_tracking.compression_savings import extract_compression_saved_tokens
 
     section = {"scorer": "lexical", "min_tokens": 100, "keep_rate": 0.2, "ledger": "memory"}
-    found: list[tuple[str, int]] = []
+    found: dict[str, int] = {}  # events of earlier tests may come late, and have no savings
 
     class Spending(CustomLogger):
         async def async_log_success_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
             metadata = kwargs["litellm_params"]["metadata"]
-            found.append((kwargs["call_type"], extract_compression_saved_tokens(metadata)))
+            if saved := extract_compression_saved_tokens(metadata):
+                found[kwargs["call_type"]] = saved
 
     async def ask() -> None:
         await litellm.acompletion(**chat(server, 2))
@@ -339,8 +340,8 @@ def test_savings_are_where_litellms_spend_records_look(server: Upstream) -> None
         callbacks = [AgentCompressHandler(ProxySettings.from_section(section)), Spending()]
         patch.setattr(litellm, "callbacks", callbacks)
         asyncio.run(ask())
-    assert [call_type for call_type, _ in found] == ["acompletion", "aresponses", "anthropic_messages"]
-    assert all(saved > 5000 for _, saved in found)
+    assert set(found) == {"acompletion", "aresponses", "anthropic_messages"}
+    assert min(found.values()) > 5000
     assert all("metadata" not in body for _, body in server.bodies)
 
 
