@@ -37,7 +37,8 @@ class Upstream:
             self.port = free.getsockname()[1]
         paths = {"/v1/chat/completions": self._chat, "/v1/responses": self._responses, "/v1/messages": self._messages}
         routes = [Route(path, self._answering(answer), methods=["POST"]) for path, answer in paths.items()]
-        config = uvicorn.Config(Starlette(routes=routes), port=self.port, log_level="error", lifespan="off")
+        options = {"log_level": "error", "lifespan": "off", "timeout_keep_alive": 300}  # clients keep connections, too
+        config = uvicorn.Config(Starlette(routes=routes), port=self.port, **options)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
 
