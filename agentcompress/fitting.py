@@ -78,7 +78,7 @@ class Fitting:
 
     def settled(self, target_tokens: int | None) -> Settled:
         """Decide every block; with target_tokens >= 1, so that the request takes no more than that, if it can."""
-        cut = self._cuts.newest(self._ends())
+        cut = self._cuts.newest(self._ends)
         before = [self._by_cut(block, cut) for block in self._blocks]
         if target_tokens is None:
             return self._rendered(self._decided(before), cut)

@@ -21,7 +21,7 @@ from agentcompress.overrides import Overrides
 from agentcompress.routing import Choice, chosen
 from agentcompress.sending import Sender, in_background
 
-_SYNC = {"completion": "completion", "responses": "responses"}
+_SYNC = frozenset(("completion", "responses"))
 _ASYNC = frozenset(
     (
         *("acompletion", "aresponses", "anthropic_messages", "aanthropic_messages", "schedule_acompletion"),
@@ -68,7 +68,7 @@ class CompressingRouter:
             raise AttributeError(name)
         method = getattr(self.router, name)
         if name in _SYNC:
-            return self._compressing(method, _SYNC[name])
+            return self._compressing(method, name)
         return self._compressing_async(method) if name in _ASYNC else method
 
     def _compressing(self, method: Any, call_type: str) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -52,10 +52,14 @@ class Cuts:
         self._target = target
         self._any = None if first_block is None else f"{first_block}:{self._target}:cuts"
 
-    def newest(self, ends: Sequence[int]) -> Cut | None:
-        """The cut of the longest beginning of this history. ends: indexes of messages that requests ended with."""
+    def newest(self, request_ends: Callable[[], Sequence[int]]) -> Cut | None:
+        """The cut of the longest beginning of this history.
+
+        request_ends: finds the indexes of messages that requests ended with; asked only where there is a cut.
+        """
         if self._any is None or self._ledger.known(self._any) is None:
             return None
+        ends = request_ends()
         found = self._ledger.known_of([self._key(i, 0) for i in ends])
         at = max((i for i, decision in zip(ends, found, strict=True) if _read(decision, i + 1, 0)), default=None)
         cut, number = None, 0
