@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -20,18 +20,19 @@ from agentcompress.ledger.keys import chain
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.ledger.opening import open_store
 from agentcompress.ledger.store import FrontedStore
-from agentcompress.messages import bodies
+from agentcompress.messages import bodies, langchain
 from agentcompress.messages.formats import Format, wire_of
 from agentcompress.messages.sizes import other_tokens
 from agentcompress.planning import Plan, plan
 from agentcompress.protocols import Scorer, Segmenter, Store, TokenCounter
-from agentcompress.rates import auto_rate
+from agentcompress.rates import asked_budget, auto_rate
+from agentcompress.recall import RAW_RECALLED, Originals, is_recalled, named, recalled
 from agentcompress.receipts import Clock, call_receipt
 from agentcompress.schema import CompressedMessages, CompressedRequest, CompressedText, Segment, Span
 from agentcompress.segmenters import kinds
 from agentcompress.segmenters.listings import left_whole
 from agentcompress.segmenters.tiling import tiled
-from agentcompress.selection import Selection, budget_tokens, select, select_share
+from agentcompress.selection import budget_tokens, select, select_share
 from agentcompress.targets import RememberedCounts, token_counter
 
 _log = logging.getLogger("agentcompress")
@@ -66,13 +67,15 @@ class Compressor:
         target_tokens: int | None = None,
         target: str | None = None,
         hint: str | None = None,
+        recall_name: str | None = None,
     ) -> CompressedText:
         """Keep the parts of `text` that matter for `query`, within a budget of the target's tokens.
 
         The budget is `target_tokens` (>= 1), or `ceil(keep_rate * tokens of text)` with keep_rate in (0, 1] or "auto"
         (`rates.py`), by default the config's; it holds for the returned text, delimiters included (unless the config's
         selection is "share"). hint: what is known of where the text comes from (a file's name, a tool's call), which
-        helps to tell what kind of text it is; by default the query. Raises `InvalidInputError` (and its kind) for bad
+        helps to tell what kind of text it is; by default the query. recall_name: what delimiters are to call this text,
+        as `recall.py` does. Raises `InvalidInputError` (and its kind) for bad
         values, `DraftError` and `ScoringError` when the text can't be scored.
         """
         clock = Clock()
@@ -82,19 +85,24 @@ class Compressor:
         with clock.stage("count"):
             counter = token_counter(target)
             tokens_before = counter.count(text)
-        budget, share = self._budget(keep_rate, target_tokens, tokens_before)
+        budget, share = asked_budget(self.config.keep_rate, keep_rate, target_tokens, tokens_before)
         if budget is not None and budget >= tokens_before:
             whole = (Span(0, len(text)),) if text else ()
             return self._result(text, whole, tokens_before, tokens_before, target, clock)
         with clock.stage("segment"):
             segment = self.segment(text, hint)
         with clock.stage("score"):
-            scores = self._score(segment, query)
+            scores = self.score(segment, query)
         with clock.stage("select"):
             if budget is None:
                 share = auto_rate(segment, scores, tokens_before)
                 budget = budget_tokens(share, tokens_before)
-            selection = self._select(segment, scores, budget, share, counter)
+            style = FixedStyle(self.config.delimiter) if self.config.delimiter else style_for(segment)
+            style = named(style, recall_name, text) if recall_name else style
+            if self.config.selection == "share":
+                selection = select_share(segment, scores, share, counter, style)
+            else:
+                selection = select(segment, scores, budget, counter, style)
         rendered = selection.rendered
         return self._result(rendered.text, rendered.spans, tokens_before, selection.tokens, target, clock)
 
@@ -124,32 +132,35 @@ class Compressor:
         they were decided take more, all of them are cut further, and stay so for this target; where even that is too
         much, nothing new is cut and the receipt says so (`fitting.py`).
 
-        format: "openai" (Chat Completions), "responses" or "anthropic"; "auto" looks at the messages. deadline_ms: for
-        all of it, > 0, by default the config's. namespace: whose conversation it is, by default the config's; nobody
-        reads another's decisions. continues: what the messages go on from, where they are not all there is:
-        `previous_response_id`.
+        format: "openai" (Chat Completions), "responses" or "anthropic"; "auto" looks at the messages, and LangChain's
+        need none of these. deadline_ms: for all of it, > 0, by default the config's. namespace: whose conversation it
+        is, by default the config's; nobody reads another's decisions. continues: what the messages go on from, where
+        they are not all there is: `previous_response_id`.
         """
         clock = Clock()
         target = checked_text("target", target if target is not None else self.config.target)
         keep_rate = self.config.keep_rate if keep_rate is None else checked_rate(keep_rate)
         counter = self._counter(target)
-        wire = wire_of(messages, format)
+        chat = langchain.opened(messages)
+        wire = wire_of(chat, format if chat is messages else "openai")
         deadline_ms = self.config.deadline_ms if deadline_ms is None else deadline_ms
-        decider = Decider(
-            self.store, self._ladder, self._rungs(target, keep_rate), self._left_whole, on_error, deadline_ms
-        )
         namespace = self.config.namespace if namespace is None else checked_text("namespace", namespace)
+        originals = Originals(self.store, namespace)
+        rungs = self._rungs(target, keep_rate, originals)
+        decider = Decider(self.store, self._ladder, rungs, self._left_whole, on_error, deadline_ms)
         seed = json.dumps([namespace, checked_text("continues", continues)])
         if target_tokens is not None:
             checked_count("target_tokens", target_tokens)
-        parts, prefixes = wire.text_parts(messages), list(chain(messages, wire, seed))
-        blocks = list(plan(messages, parts, wire, prefixes, self.config.min_tokens, counter))
+        parts, prefixes = wire.text_parts(chat), list(chain(chat, wire, seed))
+        blocks = list(plan(chat, parts, wire, prefixes, self.config.min_tokens, counter))
         tokens = other_tokens(beside or {}, counter) if target_tokens is not None else 0
-        fitting = Fitting(messages, blocks, prefixes, wire, decider, counter, target, keep_rate, tokens)
+        fitting = Fitting(chat, blocks, prefixes, wire, decider, counter, target, keep_rate, tokens)
         settled = fitting.settled(target_tokens)
+        if self.config.recall:
+            originals.touch(block.key for block in blocks)
         before = sum(counter.count(part.text) for part in parts)
         receipt = call_receipt(target, self.config.scorer, before, blocks, settled, counter, clock.total_ms())
-        return CompressedMessages(settled.messages, receipt)
+        return CompressedMessages(langchain.closed(settled.messages), receipt)
 
     def compress_request(
         self,
@@ -194,24 +205,40 @@ class Compressor:
             return self.config.target
         return str(model)
 
-    def _rungs(self, target: str, keep_rate: KeepRate) -> list[Rung]:
+    def recall(self, id: str, page: int = 1, *, namespace: str | None = None) -> str:  # noqa: A002
+        """Answer a call of the tool `recall`: one page of what a delimiter's id names, or why there is none.
+
+        namespace: whose conversation it is, as in `compress`.
+        """
+        namespace = self.config.namespace if namespace is None else checked_text("namespace", namespace)
+        return recalled(Originals(self.store, namespace), id, page)
+
+    def _rungs(self, target: str, keep_rate: KeepRate, originals: Originals) -> list[Rung]:
         """Ways to compress a block, the best first."""
 
         def rung(name: str) -> Rung:
             def compress(block: Plan, tokens: int | None) -> CompressedText:
-                compressor = self if name == self.config.scorer else self._fallback
-                rate = keep_rate if tokens is None else None
-                return compressor.compress_text(
-                    block.text, query=block.query, keep_rate=rate, target_tokens=tokens, target=target, hint=block.hint
+                compressor = self if name == self.config.scorer else self.fallback
+                compress_text = partial(
+                    compressor.compress_text,
+                    block.text,
+                    query=block.query,
+                    keep_rate=keep_rate if tokens is None else None,
+                    target_tokens=tokens,
+                    target=target,
+                    hint=block.hint,
                 )
+                if not self.config.recall:
+                    return compress_text()
+                return originals.kept(block.key, block.text, lambda name: compress_text(recall_name=name))
 
             return Rung(name, compress)
 
         return [rung(name) for name in self._ladder.names]
 
     @cached_property
-    def _fallback(self) -> Compressor:
-        """What needs no draft."""
+    def fallback(self) -> Compressor:
+        """What needs no draft: the same, scored by BM25."""
         segmenter = "auto" if self.config.segmenter == "chunks" else self.config.segmenter
         options = {} if segmenter == "auto" else self.config.segmenter_options
         update = {"scorer": _FALLBACK, "scorer_options": {}, "segmenter": segmenter, "segmenter_options": options}
@@ -226,21 +253,9 @@ class Compressor:
         """Why a block is not cut, whatever it costs."""
         if emitted.was_sent(block.text):
             return emitted.SEEN
+        if is_recalled(block.text):
+            return RAW_RECALLED
         return left_whole(block.text) if block.kind == "tool" and self.config.segmenter == "auto" else None
-
-    def _budget(
-        self, keep_rate: KeepRate | None, target_tokens: int | None, tokens_before: int
-    ) -> tuple[int | None, float]:
-        """The budget in target tokens, and as a share of the text; None where the scores will say it."""
-        if target_tokens is not None:
-            if keep_rate is not None:
-                raise InvalidInputError("target_tokens", target_tokens, "left out when keep_rate is given")
-            budget = checked_count("target_tokens", target_tokens)
-            return budget, min(1.0, budget / max(1, tokens_before))
-        rate = self.config.keep_rate if keep_rate is None else checked_rate(keep_rate)
-        if rate == "auto":
-            return (None if tokens_before else 0), 1.0
-        return budget_tokens(rate, tokens_before), rate
 
     def segment(self, text: str, hint: str = "") -> Segment:
         """Cut a text into units as this config says; `SegmentationError` when they don't tile it.
@@ -261,21 +276,14 @@ class Compressor:
             self._segmenters[name] = plugins.build("segmenters", name, self.config.segmenter_options, self.config)
         return self._segmenters[name]
 
-    def _score(self, segment: Segment, query: str) -> np.ndarray:
+    def score(self, segment: Segment, query: str) -> np.ndarray:
+        """Score every unit, float64 (units,), higher = keep. Raises `DraftError` and `ScoringError`."""
         try:
             return np.asarray(self.scorer.score(segment, query), dtype=np.float64)
         except AgentCompressError:
             raise
         except Exception as error:
             raise ScoringError(f"scorer {self.config.scorer!r} failed: {type(error).__name__}: {error}") from error
-
-    def _select(
-        self, segment: Segment, scores: np.ndarray, budget: int, share: float, counter: TokenCounter
-    ) -> Selection:
-        style = FixedStyle(self.config.delimiter) if self.config.delimiter else style_for(segment)
-        if self.config.selection == "share":
-            return select_share(segment, scores, share, counter, style)
-        return select(segment, scores, budget, counter, style)
 
     def _result(
         self, text: str, spans: tuple[Span, ...], before: int, after: int, target: str, clock: Clock

@@ -65,6 +65,9 @@ class CompressConfig(BaseModel):
     """Where decisions about conversations are kept: "auto" (AGENTCOMPRESS_LEDGER, else an SQLite file in the user's
     state folder), "memory", an SQLite file, or the URL of a Redis."""
 
+    recall: bool = False
+    """Whether delimiters carry ids, by which what they stand for can be read again (`recall.py`)."""
+
     segment_cache_bytes: Annotated[int, Field(ge=0)] = 1 << 30
     """Memory for what the draft has encoded (0: none), shared where draft and cache settings are the same."""
 
@@ -117,6 +120,7 @@ def _config_error(error: ValidationError) -> ConfigError:
         "namespace": "a string",
         "segment_cache_bytes": "a whole number >= 0",
         "segment_cache_folder": "a path or None",
+        "recall": "true or false",
         "selection": '"budget" or "share"',
         "delimiter": "a non-empty string or None",
         "segment_cache_folder_bytes": TOKENS_RANGE,

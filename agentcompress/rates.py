@@ -1,4 +1,4 @@
-"""`keep_rate="auto"`: how much of a text to keep, by how its scores are spread, its kind and its length.
+"""How much of a text to keep; with `keep_rate="auto"` by how its scores are spread, its kind and its length.
 
 Where few units stand out little is enough; where the scores are flat nobody knows, and more is kept. How much that is
 was chosen on what recorded agents took from tool results, and on questions (docs/results.md).
@@ -10,8 +10,10 @@ import math
 
 import numpy as np
 
+from agentcompress.config import KeepRate, checked_count, checked_rate
+from agentcompress.errors import InvalidInputError
 from agentcompress.schema import Segment
-from agentcompress.selection import checked_scores
+from agentcompress.selection import budget_tokens, checked_scores
 
 LEAST = 0.2
 """Never less than this."""
@@ -42,3 +44,21 @@ def auto_rate(segment: Segment, scores: np.ndarray, tokens: int) -> float:
     last = min(int(np.searchsorted(mass, _MASS * mass[-1])), len(mass) - 1)
     share = float(chars[best_first][: last + 1].sum() / chars.sum())
     return max(LEAST, math.sqrt(share * min(1.0, math.sqrt(_LONG_TOKENS / max(1, tokens)))))
+
+
+def asked_budget(
+    usual: KeepRate, keep_rate: KeepRate | None, target_tokens: int | None, tokens_before: int
+) -> tuple[int | None, float]:
+    """The budget that a call asks for, in target tokens, and as a share of the text; None where the scores will say it.
+
+    usual: the rate of a call that says nothing. Raises `InvalidInputError` for a call that says both, or bad values.
+    """
+    if target_tokens is not None:
+        if keep_rate is not None:
+            raise InvalidInputError("target_tokens", target_tokens, "left out when keep_rate is given")
+        budget = checked_count("target_tokens", target_tokens)
+        return budget, min(1.0, budget / max(1, tokens_before))
+    rate = usual if keep_rate is None else checked_rate(keep_rate)
+    if rate == "auto":
+        return (None if tokens_before else 0), 1.0
+    return budget_tokens(rate, tokens_before), rate

@@ -19,7 +19,7 @@ class Rendered:
 
 def render(segment: Segment, kept: Iterable[int], style: DelimiterStyle) -> Rendered:
     """Join the kept units (indexes, ascending), a delimiter in every gap."""
-    return render_spans(segment.text, _trimmed(segment, merged(segment, kept)), style)
+    return render_spans(segment.text, trimmed(segment, merged(segment, kept)), style)
 
 
 def render_spans(text: str, spans: list[Span], style: DelimiterStyle | None) -> Rendered:
@@ -48,7 +48,7 @@ def merged(segment: Segment, kept: Iterable[int]) -> list[Span]:
     return spans
 
 
-def _trimmed(segment: Segment, spans: list[Span]) -> list[Span]:
+def trimmed(segment: Segment, spans: list[Span]) -> list[Span]:
     """In prose and chunks, leave the white space before a gap to the delimiter."""
     if segment.kind not in ("prose", "chunks"):
         return spans

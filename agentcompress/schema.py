@@ -53,6 +53,8 @@ class Segment:
     floor_share: the most of what is kept that floors, and what kept units want, may take up, in [0, 1).
     floor_from: the share of the text that scores alone fill before floors get theirs, in [0, 1).
     divisible: whether part of a unit may be kept where not even the best one fits.
+    breaks: where, behind the start, texts of their own begin, ascending, each at a unit's start: what stands before is
+    not encoded together with them.
     """
 
     text: str
@@ -62,6 +64,7 @@ class Segment:
     floor_share: float = 0.0
     floor_from: float = 0.0
     divisible: bool = True
+    breaks: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

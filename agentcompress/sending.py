@@ -19,14 +19,16 @@ from typing import Any, TypeVar
 from cachetools import LRUCache
 
 from agentcompress.compressor import Compressor
+from agentcompress.deciding import OnError
 from agentcompress.emitted import SEEN
 from agentcompress.errors import InvalidInputError
 from agentcompress.ledger.keys import chain
 from agentcompress.messages.bodies import opened
-from agentcompress.messages.formats import WIRES
+from agentcompress.messages.formats import WIRES, Format
 from agentcompress.messages.view import WireName
 from agentcompress.overrides import Overrides
 from agentcompress.receipts import Receipt
+from agentcompress.schema import CompressedRequest
 from agentcompress.target_facts import target_facts
 
 _log = logging.getLogger("agentcompress")
@@ -91,32 +93,46 @@ class Sender:
         conversation = opened(body, wire)
         if _is_ours(conversation.messages, wire):
             return Sent(kwargs, skipped_because=SEEN)
-        target = _target_name(kwargs)
-        limit = overrides.target_tokens
-        if limit is None and overrides.fit:
-            limit = self._window(target, kwargs)
-        result = self.compressor.compress_request(
-            {**body, "model": target},
-            keep_rate=overrides.keep_rate,
-            target_tokens=limit,
-            on_error="warn",
-            deadline_ms=overrides.deadline_ms,
-            format=wire,
-            namespace=overrides.namespace,
-        )
+        answer = {name: kwargs[name] for name in _ANSWER if name in kwargs}
+        result = self.compressed({**body, **answer, "model": _target_name(kwargs)}, wire, overrides)
         changed = {name: result.body[name] for name in (conversation.field, "thinking") if name in body}
         if changed[conversation.field] != body[conversation.field]:
             _remember(opened(result.body, wire).messages, wire)
         return Sent({**kwargs, **changed}, result.receipt)
 
-    def _window(self, target: str, kwargs: Mapping[str, Any]) -> int | None:
+    def compressed(
+        self,
+        body: Mapping[str, Any],
+        format: Format,  # noqa: A002
+        overrides: Overrides,
+        on_error: OnError = "warn",
+    ) -> CompressedRequest:
+        """Compress a request for its model, by that name; into the model's window, unless told not to.
+
+        Raises as `Compressor.compress_request` does.
+        """
+        limit = overrides.target_tokens
+        if limit is None and overrides.fit:
+            limit = self._window(body)
+        return self.compressor.compress_request(
+            body,
+            keep_rate=overrides.keep_rate,
+            target_tokens=limit,
+            on_error=on_error,
+            deadline_ms=overrides.deadline_ms,
+            format=format,
+            namespace=overrides.namespace,
+        )
+
+    def _window(self, body: Mapping[str, Any]) -> int | None:
         """What a request may hold: the target's window, less the answer that it asks for."""
+        target = str(body.get("model") or "")
         try:
-            facts = self._targets.get(target) or self._targets.get(str(kwargs.get("model")))
+            facts = self._targets.get(target) or self._targets.get(target.partition("/")[2])
             window = target_facts(target, facts).fitting_tokens()
         except InvalidInputError:
             return None
-        answer = next((kwargs[name] for name in _ANSWER if isinstance(kwargs.get(name), int)), 0)
+        answer = next((body[name] for name in _ANSWER if isinstance(body.get(name), int)), 0)
         return window if window is None else max(window // 2, window - answer)
 
 

@@ -99,7 +99,7 @@ class FrontedStore:
         """Return the decision under `key`, or None; `StoreError` when that can't be known."""
         known = self._memory.get(key)
         if known is not None:
-            self._touch(key)
+            self.touch(key)
             return known
         if self._is_down():
             raise StoreError("the ledger is down")
@@ -111,7 +111,7 @@ class FrontedStore:
         self._recovered()
         if found is None:
             return None
-        self._touch(key)
+        self.touch(key)
         return self._memory.put(key, found)
 
     def get_many(self, keys: Sequence[str]) -> dict[str, Decision]:
@@ -127,7 +127,7 @@ class FrontedStore:
             self._fail(error)
             raise error if isinstance(error, StoreError) else StoreError(f"ledger: {error}") from error
         for key in (*found, *behind):
-            self._touch(key)
+            self.touch(key)
         return {**found, **{key: self._memory.put(key, decision) for key, decision in behind.items()}}
 
     def put(self, key: str, decision: Decision) -> Decision:
@@ -146,7 +146,8 @@ class FrontedStore:
             self._owed.setdefault(key, decision)
         return self._memory.put(key, decision)
 
-    def _touch(self, key: str) -> None:
+    def touch(self, key: str) -> None:
+        """Note that what stands under `key` is in use, without reading it."""
         now = time.monotonic()
         touch = getattr(self._behind, "touch", None)
         if touch is None or self._is_down():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from agentcompress.config import CompressConfig
     from agentcompress.drafts.profile import Profile
+    from agentcompress.drafts.tokens import Tokens
     from agentcompress.protocols import Scorer
     from agentcompress.segment_cache import Runtime
 
@@ -129,15 +131,15 @@ class CalibratedScorer:
         from agentcompress.scorers import attention
 
         runtime = self._runtime()
-        tokens = runtime.tokenizer.tokenize(segment.text)
+        ids, ends, starts = tokenized(runtime.tokenizer.tokenize, segment)
         asked = bool(query.strip())
-        if not len(tokens.ids):
-            return np.zeros((1, 0)), tokens.ends
+        if not len(ids):
+            return np.zeros((1, 0)), ends
         probes = [question_ids(runtime.tokenizer, text, self.max_query_tokens) for text in (query, NULL_QUERY)]
-        windows = window_ranges(unit_of_tokens(segment, tokens.ends), self.window_tokens)
+        windows = window_ranges(unit_of_tokens(segment, ends), self.window_tokens, starts)
         means, rests = ([], []), ([], [])  # of the query's probe and of the query-free one, a group an entry
         for group in _groups(windows, self.group_tokens):
-            read = runtime.probe(runtime.encode([tokens.ids[a:b] for a, b in group]), *probes)
+            read = runtime.probe(runtime.encode([ids[a:b] for a, b in group]), *probes)
             for i, found in enumerate(read):
                 means[i].append(found.mean)
                 rests[i].append(found.rest)
@@ -151,7 +153,7 @@ class CalibratedScorer:
             ratio = attention.log_ratio(a, a0)
             apart = ratio.flatten(0, 1) if heads == "all" else _picked(ratio, heads, runtime.band)
             signals.append(torch.cat([ratio.mean((0, 1))[None], apart]))
-        return torch.cat(signals, -1).double().numpy(), tokens.ends
+        return torch.cat(signals, -1).double().numpy(), ends
 
 
 def _picked(ratio: Tensor, heads: Sequence[tuple[int, int]], band: range) -> Tensor:
@@ -163,23 +165,37 @@ def _picked(ratio: Tensor, heads: Sequence[tuple[int, int]], band: range) -> Ten
     return ratio[layers, numbers]
 
 
-def window_ranges(unit_of_token: np.ndarray, size: int) -> list[tuple[int, int]]:
+def tokenized(tokenize: Callable[[str], Tokens], segment: Segment) -> tuple[np.ndarray, np.ndarray, list[int]]:
+    """Draft tokens of a segment, each of its texts for itself: ids and where each ends in the whole, int64 (tokens,).
+
+    Third: the first token of every text.
+    """
+    bounds = [0, *segment.breaks, len(segment.text)]
+    texts = [tokenize(segment.text[a:b]) for a, b in itertools.pairwise(bounds)]
+    starts = np.cumsum([0, *(len(tokens.ids) for tokens in texts[:-1])]).tolist()
+    if len(texts) == 1:
+        return texts[0].ids, texts[0].ends, starts
+    ends = [tokens.ends + offset for tokens, offset in zip(texts, bounds, strict=False)]
+    return np.concatenate([tokens.ids for tokens in texts]), np.concatenate(ends), starts
+
+
+def window_ranges(unit_of_token: np.ndarray, size: int, starts: Sequence[int] = (0,)) -> list[tuple[int, int]]:
     """Token ranges [start, end) of at most `size` tokens that end where a unit ends, or are full.
 
-    A window closes early at a unit's end unless that would leave it less than half full.
+    A window closes early at a unit's end unless that would leave it less than half full, and always before one of
+    `starts`, ascending from 0.
     """
-    total = len(unit_of_token)
     ends = np.flatnonzero(np.diff(unit_of_token)) + 1  # first token of every unit but the first
     ranges: list[tuple[int, int]] = []
-    start = 0
-    while start < total:
-        stop = min(total, start + size)
-        if stop < total:
-            last = int(np.searchsorted(ends, stop, side="right")) - 1
-            if last >= 0 and ends[last] > start + size // 2:
-                stop = int(ends[last])
-        ranges.append((start, stop))
-        start = stop
+    for start, total in itertools.pairwise([*starts, len(unit_of_token)]):
+        while start < total:
+            stop = min(total, start + size)
+            if stop < total:
+                last = int(np.searchsorted(ends, stop, side="right")) - 1
+                if last >= 0 and ends[last] > start + size // 2:
+                    stop = int(ends[last])
+            ranges.append((start, stop))
+            start = stop
     return ranges
 
 

@@ -27,7 +27,7 @@ def in_rows(segment: Segment) -> tuple[Segment, np.ndarray]:
             rows.append(Unit(start, end, unit.parent))
             units.append(i)
             start = end
-    return Segment(segment.text, segment.kind, tuple(rows)), np.array(units, dtype=np.int64)
+    return Segment(segment.text, segment.kind, tuple(rows), breaks=segment.breaks), np.array(units, dtype=np.int64)
 
 
 def best_rows(scores: np.ndarray, unit_of_row: np.ndarray, units: int) -> np.ndarray:

@@ -24,7 +24,8 @@ def segment_digest(segment: Segment) -> str:
         dtype=np.int64,
     )
     names = "\0".join(unit.name for unit in segment.units) if any(unit.name for unit in segment.units) else ""
-    return digest(segment.text, segment.kind, units.tobytes(), names)
+    breaks = ",".join(map(str, segment.breaks))
+    return digest(segment.text, segment.kind, units.tobytes(), names, *([breaks] if breaks else []))
 
 
 def unit_of_tokens(segment: Segment, ends: np.ndarray) -> np.ndarray:

@@ -1,0 +1,199 @@
+"""Several texts under one budget: retrieved documents, the best parts of all of them.
+
+They are read as one segment whose texts are encoded apart, so that a document's encoding is found again in whatever
+company it comes, and all scores are of one scale. What is kept of each is rendered in its own style; a document of
+which nothing is kept costs nothing.
+"""
+
+from __future__ import annotations
+
+import itertools
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from agentcompress.compressor import Compressor
+from agentcompress.config import KeepRate, checked_text
+from agentcompress.delimiters import DelimiterStyle, FixedStyle, style_for
+from agentcompress.errors import InvalidInputError
+from agentcompress.protocols import TokenCounter
+from agentcompress.rates import asked_budget, auto_rate
+from agentcompress.rendering import render_spans, trimmed
+from agentcompress.schema import Segment, Span, Unit
+from agentcompress.selection import budget_tokens, select
+from agentcompress.targets import token_counter
+
+_TRIES = 8
+"""How often a budget is lowered because texts apart take more than in one piece."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompressedDocument:
+    """What is left of one of several texts.
+
+    index: of the text. text: rendered, delimiters included; empty where nothing is kept. spans: the kept ranges of the
+    original. score: that of its best unit, in standard deviations over the units of all texts.
+    """
+
+    index: int
+    text: str
+    spans: tuple[Span, ...]
+    score: float
+    tokens_before: int
+    tokens_after: int
+
+
+def compress_documents(
+    compressor: Compressor,
+    texts: Sequence[str],
+    *,
+    query: str,
+    keep_rate: KeepRate | None = None,
+    target_tokens: int | None = None,
+    target: str | None = None,
+    hints: Sequence[str] = (),
+) -> list[CompressedDocument]:
+    """Keep the parts of all texts that matter for `query`, within one budget of the target's tokens; in their order.
+
+    keep_rate, target_tokens, target: as in `Compressor.compress_text`, of all texts together. hints: of each text, what
+    is known of where it comes from. Raises what `compress_text` raises.
+    """
+    if isinstance(texts, str):
+        raise InvalidInputError("texts", texts, "a list of strings")
+    texts = [checked_text(f"texts[{i}]", text) for i, text in enumerate(texts)]
+    checked_text("query", query)
+    config = compressor.config
+    counter = token_counter(config.target if target is None else checked_text("target", target))
+    before = [counter.count(text) for text in texts]
+    budget, share = asked_budget(config.keep_rate, keep_rate, target_tokens, sum(before))
+    said = [*hints, *[""] * len(texts)]
+    found = [i for i, text in enumerate(texts) if text.strip()]
+    segments = [compressor.segment(texts[i], said[i]) for i in found]
+    whole = [_whole(i, text, before[i]) for i, text in enumerate(texts)]
+    if not segments:
+        return whole
+    joined = _joined(segments)
+    scores = compressor.score(joined, query)
+    if budget is None:
+        share = auto_rate(joined, scores, sum(before))
+        budget = budget_tokens(share, sum(before))
+    best = _best_of_each(segments, scores)
+    if budget >= sum(before):
+        kept = [whole[i] for i in found]
+    else:
+        kept = _kept(segments, joined, scores, budget, counter, config.delimiter)
+    for i, document, score in zip(found, kept, best, strict=True):
+        whole[i] = replace(document, index=i, score=score, tokens_before=before[i])
+    return whole
+
+
+def _whole(index: int, text: str, tokens: int) -> CompressedDocument:
+    return CompressedDocument(index, text, (Span(0, len(text)),) if text else (), 0.0, tokens, tokens)
+
+
+def _joined(segments: Sequence[Segment]) -> Segment:
+    """One segment of all; its kind and floors are those of the kind that most of the text is of."""
+    chars = Counter[str]()
+    units: list[Unit] = []
+    offset = parents = 0
+    for segment in segments:
+        chars[segment.kind] += len(segment.text)
+        first = len(units)
+        units += [_moved(unit, offset, parents, first) for unit in segment.units]
+        parents += max(unit.parent for unit in segment.units) + 1
+        offset += len(segment.text)
+    kind = chars.most_common(1)[0][0]
+    like = next(segment for segment in segments if segment.kind == kind)
+    return Segment(
+        text="".join(segment.text for segment in segments),
+        kind=kind,
+        units=tuple(units),
+        floor_share=like.floor_share,
+        floor_from=like.floor_from,
+        divisible=all(segment.divisible for segment in segments),
+        breaks=tuple(_offsets(segments)[1:-1]),
+    )
+
+
+def _moved(unit: Unit, offset: int, parents: int, first: int) -> Unit:
+    return replace(
+        unit,
+        start=unit.start + offset,
+        end=unit.end + offset,
+        parent=unit.parent + parents,
+        requires=tuple(i + first for i in unit.requires),
+        wants=tuple(i + first for i in unit.wants),
+    )
+
+
+def _offsets(segments: Sequence[Segment]) -> list[int]:
+    return [0, *itertools.accumulate(len(segment.text) for segment in segments)]
+
+
+def _best_of_each(segments: Sequence[Segment], scores: np.ndarray) -> list[float]:
+    standard = (scores - scores.mean()) / (scores.std() or 1.0)
+    ends = itertools.accumulate(len(segment.units) for segment in segments)
+    return [float(each.max()) for each in np.split(standard, list(ends)[:-1])]
+
+
+def _kept(
+    segments: Sequence[Segment],
+    joined: Segment,
+    scores: np.ndarray,
+    budget: int,
+    counter: TokenCounter,
+    delimiter: str | None,
+) -> list[CompressedDocument]:
+    joined = replace(joined, kind="documents")  # white space before a gap is a matter of the text that it stands in
+    styles = [FixedStyle(delimiter) if delimiter else style_for(segment) for segment in segments]
+    style = _Apart(segments, styles, _offsets(segments))
+    allowed, documents = budget, []
+    for _ in range(_TRIES):
+        selection = select(joined, scores, allowed, counter, style)
+        documents = _rendered(segments, styles, selection.rendered.spans, counter)
+        over = sum(document.tokens_after for document in documents) - budget
+        if over <= 0:
+            return documents
+        allowed = max(1, allowed - over)
+    return [replace(document, text="", spans=(), tokens_after=0) for document in documents]
+
+
+def _rendered(
+    segments: Sequence[Segment], styles: Sequence[DelimiterStyle], spans: Sequence[Span], counter: TokenCounter
+) -> list[CompressedDocument]:
+    documents = []
+    for (start, end), segment, style in zip(itertools.pairwise(_offsets(segments)), segments, styles, strict=True):
+        within = [Span(max(a, start) - start, min(b, end) - start) for a, b in spans if a < end and b > start]
+        rendered = render_spans(segment.text, trimmed(segment, within), style)
+        text = rendered.text if within else ""
+        documents.append(CompressedDocument(0, text, rendered.spans, 0.0, 0, counter.count(text) if text else 0))
+    return documents
+
+
+@dataclass(frozen=True)
+class _Apart:
+    """The style of every text within it; of a text that is left out whole, nothing is said."""
+
+    segments: Sequence[Segment]
+    styles: Sequence[DelimiterStyle]
+    offsets: Sequence[int]
+
+    def gap(self, text: str, gap: Span) -> str:
+        """What the styles of the texts say that the gap touches."""
+        said = []
+        at = bisect_right(self.offsets, gap.start) - 1
+        while at < len(self.segments) and self.offsets[at] < gap.end:
+            offset, inner = self.offsets[at], self.segments[at].text
+            within = Span(max(gap.start - offset, 0), min(gap.end - offset, len(inner)))
+            if within != (0, len(inner)):
+                said.append(self.styles[at].gap(inner, within))
+            at += 1
+        return "".join(said)
+
+    def longest(self, text: str) -> str:
+        """The longest of all."""
+        longest = [style.longest(segment.text) for style, segment in zip(self.styles, self.segments, strict=True)]
+        return max(longest, key=len)

@@ -1,0 +1,108 @@
+"""LangChain's messages, read and put back without importing LangChain.
+
+They are no wire format: every LangChain model turns them into its own. For the line they are read as chat messages,
+each of which carries the object that it was made of, and what has changed comes back as a copy of that object with
+another content: ids, names, artifacts, status and metadata stay what they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from agentcompress.errors import MessageFormatError
+from agentcompress.messages.view import THINKING
+
+_ROLES = {
+    "human": "user",
+    "ai": "assistant",
+    "system": "system",
+    "tool": "tool",
+    "function": "function",
+    "chat": "system",  # of a role that the user has made up: not ours to touch
+    "HumanMessageChunk": "user",
+    "AIMessageChunk": "assistant",
+    "SystemMessageChunk": "system",
+    "ToolMessageChunk": "tool",
+    "FunctionMessageChunk": "function",
+    "ChatMessageChunk": "system",
+}
+_SAID_BY = {"user": "user", "human": "user", "assistant": "assistant", "ai": "assistant"}
+_ALLOWED = f"a LangChain message whose type is one of {', '.join(_ROLES)}"
+_ORIGIN = "langchain_message"  # no field of chat messages, so it is neither hashed nor counted
+_REASONING = ("reasoning", "reasoning_content")  # LangChain's own name, and Bedrock's
+
+
+class _Alone(dict[str, str]):
+    """A part that was a bare string; a copy of it, made because the text was cut, is a part like others."""
+
+
+def is_langchain(message: Any) -> bool:
+    """Whether an object is one of LangChain's messages."""
+    return hasattr(message, "additional_kwargs") and hasattr(message, "response_metadata")
+
+
+def opened(messages: Any) -> Any:
+    """The messages with LangChain's as chat messages; the same object where there are none.
+
+    Raises `MessageFormatError` for a LangChain message of a type that no model is sent.
+    """
+    if isinstance(messages, str | Mapping) or not isinstance(messages, Sequence):
+        return messages
+    if not any(is_langchain(message) for message in messages):
+        return messages
+    return [_as_chat(message, i) if is_langchain(message) else message for i, message in enumerate(messages)]
+
+
+def closed(messages: Sequence[Any]) -> list[Any]:
+    """What `opened` has made, after the line: LangChain's messages again."""
+    return [_as_message(message) for message in messages]
+
+
+def _as_chat(message: Any, index: int) -> dict[str, Any]:
+    role = _ROLES.get(message.type)
+    if role is None:
+        raise MessageFormatError(f"messages[{index}]", message, _ALLOWED)
+    chat = {"role": role, "content": _parts(message.content), "name": message.name, _ORIGIN: message}
+    if message.type.startswith(("chat", "Chat")):
+        chat["role"] = _SAID_BY.get(str(message.role).lower(), role)
+        chat["name"] = message.name or message.role
+    if role == "tool":
+        chat["tool_call_id"] = message.tool_call_id
+    elif role == "assistant" and (calls := [*message.tool_calls, *message.invalid_tool_calls]):
+        chat["tool_calls"] = [
+            {"id": call.get("id"), "function": {"name": call["name"], "arguments": call["args"]}} for call in calls
+        ]
+    return chat
+
+
+def _parts(content: Any) -> Any:
+    """A content as chat messages have it: texts alone as parts, and everybody's reasoning by one name."""
+    return [_part(part) for part in content] if isinstance(content, list) else content
+
+
+def _part(part: Any) -> Any:
+    if isinstance(part, str):
+        return _Alone(type="text", text=part)
+    if isinstance(part, Mapping) and part.get("type") in _REASONING:
+        return {"type": THINKING[0], "thinking": part}
+    return part
+
+
+def _as_message(chat: Any) -> Any:
+    if not isinstance(chat, Mapping) or _ORIGIN not in chat:
+        return chat
+    message = chat[_ORIGIN]
+    if isinstance(message.content, str):
+        same = chat["content"] == message.content
+        return message if same else message.model_copy(update={"content": chat["content"]})
+    content = [_original(part) for part in chat["content"] or ()]
+    return message if content == message.content else message.model_copy(update={"content": content})
+
+
+def _original(part: Any) -> Any:
+    """A part in the form that it had, as far as nothing was cut in it."""
+    if isinstance(part, _Alone):
+        return part["text"]
+    inner = part.get("thinking") if isinstance(part, Mapping) else None
+    return inner if isinstance(inner, Mapping) else part
