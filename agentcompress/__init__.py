@@ -19,6 +19,9 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from agentcompress.compressor import Compressor as Compressor
     from agentcompress.config import CompressConfig as CompressConfig
+    from agentcompress.decorator import compressed as compressed
+    from agentcompress.documents import CompressedDocument as CompressedDocument
+    from agentcompress.documents import compress_documents as compress_documents
     from agentcompress.errors import (
         AgentCompressError as AgentCompressError,
     )
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from agentcompress.errors import (
         InvalidInputError as InvalidInputError,
     )
+    from agentcompress.recall import recall_schema as recall_schema
     from agentcompress.receipts import Receipt as Receipt
     from agentcompress.routing import acompletion as acompletion
     from agentcompress.routing import aresponses as aresponses
@@ -50,6 +54,7 @@ if TYPE_CHECKING:
 _HOME = {
     "AgentCompressError": "errors",
     "CompressConfig": "config",
+    "CompressedDocument": "documents",
     "CompressedMessages": "schema",
     "CompressedRequest": "schema",
     "CompressedText": "schema",
@@ -61,6 +66,9 @@ _HOME = {
     "acompletion": "routing",
     "aresponses": "routing",
     "completion": "routing",
+    "compress_documents": "documents",
+    "compressed": "decorator",
+    "recall_schema": "recall",
     "responses": "routing",
     "wrap_router": "routing",
 }

@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 
 from agentcompress.compressor import Compressor
 from agentcompress.config import CompressConfig, KeepRate, checked_text
-from agentcompress.deciding import OnError
+from agentcompress.deciding import OnError, within
+from agentcompress.documents import CompressedDocument, compress_documents
 from agentcompress.errors import AgentCompressError, InvalidInputError
 from agentcompress.overrides import checked_overrides
 from agentcompress.receipts import Receipt
@@ -29,8 +30,9 @@ class Guarded:
     """A compressor with the settings of one place in a program.
 
     config: a `CompressConfig`, its settings as a mapping, or a `Compressor`; by default one for all. target: whose
-    tokens are counted where a call names no model. keep_rate, target_tokens, deadline_ms, namespace, fit: as in
-    `Overrides`. on_receipt: called with the receipt of every call. Raises `InvalidInputError` for bad settings.
+    tokens are counted, by default those of the model that a call names. keep_rate, target_tokens, deadline_ms,
+    namespace, fit: as in `Overrides`. on_receipt: called with the receipt of every call. Raises `InvalidInputError` for
+    bad settings.
     """
 
     def __init__(
@@ -62,6 +64,17 @@ class Guarded:
         self.on_error: OnError = on_error
         self.on_receipt = on_receipt
         self._sender = _sender(config)
+        self._made_of = {**named, "target": target, "on_error": on_error, "on_receipt": on_receipt, "config": config}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies and pickles are made anew of the same settings."""
+        return _made, (self._made_of,)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Guarded) and self._made_of == other._made_of
+
+    def __hash__(self) -> int:
+        return hash(repr(self._made_of))
 
     @property
     def compressor(self) -> Compressor:
@@ -76,7 +89,7 @@ class Guarded:
         overrides = self.overrides
         if namespace is not None:
             overrides = overrides.model_copy(update={"namespace": checked_text("namespace", namespace)})
-        named = {**body, "model": body.get("model") or self.target or self.compressor.config.target}
+        named = {**body, "model": self.target or body.get("model") or self.compressor.config.target}
         result = self._sender.compressed(named, "auto", overrides, self.on_error)
         self._tell(result.receipt)
         changed = {name: result.body[name] for name in ("messages", "input") if name in body}
@@ -103,6 +116,37 @@ class Guarded:
                 _log.warning("going on with the original: %s: %s", type(error).__name__, without_values(error))
             return original
 
+    def documents(self, texts: Sequence[str], query: str, hints: Sequence[str] = ()) -> list[CompressedDocument]:
+        """Compress texts under one budget, by the config's scorer within its deadline, else by BM25.
+
+        Raises what `compress_documents` does; with `on_error="raise"` also where the scorer alone fails.
+        """
+
+        def compressed(compressor: Compressor) -> list[CompressedDocument]:
+            return compress_documents(
+                compressor,
+                texts,
+                query=query,
+                keep_rate=self.overrides.keep_rate,
+                target_tokens=self.overrides.target_tokens,
+                target=self.target,
+                hints=hints,
+            )
+
+        deadline_ms = self.overrides.deadline_ms or self.compressor.config.deadline_ms
+        try:
+            if deadline_ms is None:
+                return compressed(self.compressor)
+            return within(deadline_ms / 1000, lambda: compressed(self.compressor))
+        except InvalidInputError:
+            raise
+        except Exception as error:
+            if self.on_error == "raise":
+                raise
+            if self.on_error == "warn":
+                _log.warning("documents are scored by BM25: %s: %s", type(error).__name__, error)
+            return compressed(self.compressor.fallback)
+
     def messages(
         self, messages: Sequence[Any], beside: Mapping[str, Any] | None = None, namespace: str | None = None
     ) -> Sequence[Any]:
@@ -113,12 +157,37 @@ class Guarded:
         body = {**(beside or {}), "messages": messages}
         return self.guarded(messages, lambda: self.request(body, namespace)["messages"])
 
-    def prompt(self, prompt: str, beside: Mapping[str, Any] | None = None) -> str:
+    def prompt(self, prompt: str) -> str:
         """Compress the context blocks of a prompt, a user's message."""
-        if not prompt:
-            return prompt
-        messages = [{"role": "user", "content": prompt}]
-        return str(self.messages(messages, beside)[0]["content"])
+        return str(self.messages([{"role": "user", "content": prompt}])[0]["content"]) if prompt else prompt
+
+    def shortened(self, value: Any) -> Any:
+        """Compress what an agent hands on to a model; the same object where nothing is changed.
+
+        value: a prompt, a list of messages, a request or a graph's state (`messages` or `input`), a prompt value of
+        LangChain's, an object with `messages`. Anything else comes out as it is.
+        """
+        if isinstance(value, str):
+            return self.prompt(value)
+        if isinstance(value, Mapping):
+            holds = any(isinstance(value.get(name), list | tuple) for name in ("messages", "input"))
+            return self.guarded(value, lambda: self.request(value)) if holds else value
+        if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
+            return self.messages(value) if value else value
+        if hasattr(value, "model_copy"):
+            return self._copied(value)
+        return value
+
+    def _copied(self, value: Any) -> Any:
+        """A copy of a pydantic model with shorter `messages`, or `text`."""
+        messages, text = getattr(value, "messages", None), getattr(value, "text", None)
+        if isinstance(messages, list | tuple) and messages:
+            shorter = self.messages(messages)
+            return value if shorter is messages else value.model_copy(update={"messages": shorter})
+        if isinstance(text, str) and hasattr(value, "to_messages"):  # a string's prompt value
+            shorter = self.prompt(text)
+            return value if shorter == text else value.model_copy(update={"text": shorter})
+        return value
 
 
 def _same(new: Any, old: Any) -> bool:
@@ -128,11 +197,31 @@ def _same(new: Any, old: Any) -> bool:
     return len(new) == len(old) and all(a is b for a, b in zip(new, old, strict=True))
 
 
+def _made(settings: Mapping[str, Any]) -> Guarded:
+    return Guarded(**settings)
+
+
+def settings_of(config: Any) -> dict[str, Any]:
+    """What a config, or a mapping of settings, says. Raises `InvalidInputError` for what is neither."""
+    if isinstance(config, CompressConfig):
+        return config.model_dump(exclude_unset=True)
+    if config is not None and not isinstance(config, Mapping):
+        raise InvalidInputError("config", config, "a CompressConfig or a mapping of its settings")
+    return dict(config or {})
+
+
+def with_recall(config: Config) -> CompressConfig | Compressor:
+    """The config with `recall=True`. Raises `InvalidInputError` for a `Compressor` without it."""
+    if not isinstance(config, Compressor):
+        settings = settings_of(config)
+        settings["recall"] = True
+        return CompressConfig(**settings)
+    if not config.config.recall:
+        raise InvalidInputError("config", config, "a Compressor with CompressConfig(recall=True)")
+    return config
+
+
 def _sender(config: Any) -> Sender:
     if isinstance(config, Compressor):
         return Sender(config)
-    if config is None or isinstance(config, Mapping):
-        return shared_sender(CompressConfig(**(config or {})))
-    if not isinstance(config, CompressConfig):
-        raise InvalidInputError("config", config, "a CompressConfig, a mapping of its settings, or a Compressor")
-    return shared_sender(config)
+    return shared_sender(config if isinstance(config, CompressConfig) else CompressConfig(**settings_of(config)))

@@ -1,0 +1,301 @@
+"""`@compressed`: an agent function gets shorter messages, a tool returns a shorter text. The function is not changed.
+
+@compressed
+def agent(messages): ...
+
+@compressed.tool(query_from="pattern")
+def grep(pattern: str, path: str) -> str: ...
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from typing import Any, ParamSpec, TypeVar, overload
+
+from agentcompress.config import KeepRate
+from agentcompress.deciding import OnError
+from agentcompress.errors import InvalidInputError
+from agentcompress.guarded import Config, Guarded, OnReceipt
+from agentcompress.sending import in_background
+
+P = ParamSpec("P")
+R = TypeVar("R")
+QueryFrom = str | Sequence[str] | Callable[[Mapping[str, Any]], str] | None
+
+_NAMES = ("messages", "history", "chat_history", "conversation", "state", "request", "input", "prompt")
+_ANNOTATIONS = ("Message", "PromptValue")
+_BOUND = ("self", "cls")
+
+
+class _Compressed:
+    """The decorator, and `tool`, the one for tools."""
+
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> Callable[P, R]: ...
+
+    @overload
+    def __call__(
+        self,
+        *,
+        arg: str | None = None,
+        config: Config = None,
+        target: str | None = None,
+        keep_rate: KeepRate | None = None,
+        target_tokens: int | None = None,
+        deadline_ms: float | None = None,
+        namespace: str | None = None,
+        fit: bool = True,
+        on_error: OnError = "warn",
+        on_receipt: OnReceipt | None = None,
+    ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+
+    def __call__(
+        self, function: Callable[..., Any] | None = None, /, *, arg: str | None = None, **settings: Any
+    ) -> Any:
+        """Compress what a function is given: sync, async, a generator or an async one, also a method.
+
+        arg: which of its arguments; by default the one named messages, history, chat_history, conversation, state,
+        request, input or prompt, the first there is in this order, else one whose annotation names messages. Its value
+        may be all that `Guarded.shortened` takes. Other settings are those of `Guarded`; whatever fails, the function
+        gets what it was called with.
+
+        Raises `InvalidInputError`, when it decorates, for bad settings and where no argument is found.
+        """
+        guarded = _guarded(settings)
+
+        def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+            _checked_function(function)
+            signature = inspect.signature(function)
+            name = _argument(function, signature, arg)
+
+            def shortened(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+                return _with_argument(signature, name, args, kwargs, guarded.shortened)
+
+            return _wrapped(function, shortened)
+
+        return decorate if function is None else _on(function, decorate)
+
+    @overload
+    def tool(self, function: Callable[P, R], /) -> Callable[P, R]: ...
+
+    @overload
+    def tool(
+        self,
+        *,
+        query_from: QueryFrom = None,
+        config: Config = None,
+        target: str | None = None,
+        keep_rate: KeepRate | None = None,
+        target_tokens: int | None = None,
+        deadline_ms: float | None = None,
+        namespace: str | None = None,
+        on_error: OnError = "warn",
+        on_receipt: OnReceipt | None = None,
+    ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+
+    def tool(
+        self, function: Callable[..., Any] | None = None, /, *, query_from: QueryFrom = None, **settings: Any
+    ) -> Any:
+        """Compress the text that a tool returns, sync or async; what is no text, or a short one, is returned as it is.
+
+        query_from: the argument, or arguments, that say what the result is read for, or a function of all arguments by
+        name that says so; by default all of them do. The same result of the same call is cut the same way, always.
+        Other settings are those of `Guarded`.
+
+        Put it below a framework's own decorator. Raises `InvalidInputError`, when it decorates, for bad settings.
+        """
+        guarded = _guarded({**settings, "fit": False})
+
+        def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+            _checked_function(function)
+            if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+                raise InvalidInputError("function", function, "one that returns a text, not a generator")
+            signature = inspect.signature(function)
+            query = _query(signature, query_from)
+
+            def shortened(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+                if not isinstance(result, str) or not result:
+                    return result
+                messages = guarded.guarded([], lambda: _as_call(function, signature, args, kwargs, query, result))
+                return guarded.messages(messages)[-1]["content"] if messages else result
+
+            return _wrapped_tool(function, shortened)
+
+        return decorate if function is None else _on(function, decorate)
+
+
+compressed = _Compressed()
+"""See `_Compressed.__call__`, and for tools `_Compressed.tool`."""
+
+
+def _guarded(settings: dict[str, Any]) -> Guarded:
+    allowed = inspect.signature(Guarded.__init__).parameters
+    for name, value in settings.items():
+        if name not in allowed:
+            raise InvalidInputError(name, value, f"absent (settings are: {', '.join([*allowed][1:])})")
+    return Guarded(**settings)
+
+
+def _on(function: Any, decorate: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Any:
+    """Decorate what may be a class's or a static method."""
+    if isinstance(function, classmethod | staticmethod):
+        return type(function)(decorate(function.__func__))
+    return decorate(function)
+
+
+def _checked_function(function: Any) -> None:
+    if not callable(function) or inspect.isclass(function):
+        raise InvalidInputError("function", function, "a function or method (put @compressed next to it)")
+
+
+def _argument(function: Callable[..., Any], signature: inspect.Signature, arg: str | None) -> str:
+    """The name of the argument to compress."""
+    parameters = signature.parameters
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    if arg is not None:
+        if not isinstance(arg, str) or (arg not in parameters and not takes_any):
+            raise InvalidInputError("arg", arg, f"one of {', '.join(parameters) or 'none, there are no arguments'}")
+        return arg
+    for name in _NAMES:
+        if name in parameters:
+            return name
+    for name, parameter in parameters.items():
+        if any(word in str(parameter.annotation) for word in _ANNOTATIONS):
+            return name
+    if takes_any:
+        return _NAMES[0]
+    allowed = f"given: {function!r} has no argument named {', '.join(_NAMES)}, nor one annotated as messages"
+    raise InvalidInputError("arg", arg, allowed)
+
+
+def _with_argument(
+    signature: inspect.Signature,
+    name: str,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    shortened: Callable[[Any], Any],
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of a call with one of them shortened; as they are where it is not among them."""
+    if name in kwargs:
+        return args, {**kwargs, name: shortened(kwargs[name])}
+    parameter = signature.parameters.get(name)
+    if parameter is None or parameter.kind not in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+        return args, kwargs
+    at = list(signature.parameters).index(name)
+    if at >= len(args):
+        return args, kwargs
+    return (*args[:at], shortened(args[at]), *args[at + 1 :]), kwargs
+
+
+def _wrapped(function: Callable[..., Any], shortened: Callable[[tuple[Any, ...], dict[str, Any]], Any]) -> Any:
+    """The function with shorter arguments, of the same kind as it is."""
+    if inspect.isasyncgenfunction(function):
+
+        @functools.wraps(function)
+        async def wrapper(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+            args, kwargs = await in_background(lambda: shortened(args, kwargs))
+            inner = function(*args, **kwargs)
+            try:
+                value = await anext(inner)
+                while True:
+                    try:
+                        sent = yield value
+                    except GeneratorExit:
+                        await inner.aclose()
+                        raise
+                    except BaseException as error:  # noqa: BLE001 - thrown in by the caller, for the function
+                        value = await inner.athrow(error)
+                    else:
+                        value = await inner.asend(sent)
+            except StopAsyncIteration:
+                return
+
+    elif inspect.isgeneratorfunction(function):
+
+        @functools.wraps(function)
+        def wrapper(*args: Any, **kwargs: Any) -> Iterator[Any]:
+            args, kwargs = shortened(args, kwargs)
+            return (yield from function(*args, **kwargs))
+
+    elif _is_async(function):
+
+        @functools.wraps(function)
+        async def wrapper(*args: Any, **kwargs: Any) -> Any:
+            args, kwargs = await in_background(lambda: shortened(args, kwargs))
+            return await function(*args, **kwargs)
+
+    else:
+
+        @functools.wraps(function)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            args, kwargs = shortened(args, kwargs)
+            return function(*args, **kwargs)
+
+    return wrapper
+
+
+def _wrapped_tool(function: Callable[..., Any], shortened: Callable[..., Any]) -> Any:
+    """The tool with a shorter result."""
+    if _is_async(function):
+
+        @functools.wraps(function)
+        async def wrapper(*args: Any, **kwargs: Any) -> Any:
+            result = await function(*args, **kwargs)
+            return await in_background(lambda: shortened(result, args, kwargs))
+
+    else:
+
+        @functools.wraps(function)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            return shortened(function(*args, **kwargs), args, kwargs)
+
+    return wrapper
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
+    """Whether calling it gives something to await."""
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
+
+
+def _query(signature: inspect.Signature, query_from: QueryFrom) -> Callable[[Mapping[str, Any]], str]:
+    """What a tool's result is read for, from the arguments of its call."""
+    if callable(query_from):
+        return query_from
+    if query_from is None:
+        return lambda arguments: ""
+    names = [query_from] if isinstance(query_from, str) else list(query_from)
+    parameters = signature.parameters.values()
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+    for name in names:
+        if name not in signature.parameters and not takes_any:
+            raise InvalidInputError("query_from", name, f"one of {', '.join(signature.parameters)}")
+    return lambda arguments: " ".join(str(arguments[name]) for name in names if name in arguments)
+
+
+def _as_call(
+    function: Callable[..., Any],
+    signature: inspect.Signature,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    query: Callable[[Mapping[str, Any]], str],
+    result: str,
+) -> list[dict[str, Any]]:
+    """A tool's call as the conversation that it would be part of."""
+    bound = signature.bind(*args, **kwargs)
+    bound.apply_defaults()
+    said = {name: value for name, value in bound.arguments.items() if name not in _BOUND}
+    plain = {name: value for name, value in said.items() if isinstance(value, str | int | float | list | tuple | dict)}
+    name = getattr(function, "__name__", type(function).__name__)
+    arguments = json.dumps(plain, ensure_ascii=False, default=str)
+    return [
+        {"role": "user", "content": query(said)},
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [{"id": "call", "type": "function", "function": {"name": name, "arguments": arguments}}],
+        },
+        {"role": "tool", "tool_call_id": "call", "content": result},
+    ]

@@ -1,0 +1,97 @@
+"""The middleware of `create_agent`: what goes to the model is compressed, the agent's state keeps the originals."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from langchain.agents.middleware import AgentMiddleware, ModelRequest, ModelResponse
+from langchain_core.tools import BaseTool
+
+from agentcompress.compressor import Compressor
+from agentcompress.config import KeepRate
+from agentcompress.deciding import OnError
+from agentcompress.errors import InvalidInputError
+from agentcompress.guarded import Config, Guarded, OnReceipt, with_recall
+from agentcompress.sending import in_background
+from langchain_agentcompress.models import answer_tokens, schemas_of, target_of
+from langchain_agentcompress.recall import Namespace, namespace_in, recall_tool
+
+
+class AgentCompressMiddleware(AgentMiddleware):
+    """Compresses tool results and long context blocks in every model call of an agent.
+
+    A block is decided once and repeated byte for byte, whatever retries, resumes and replicas do. Of messages only the
+    content is replaced: ids, names, artifacts, status, metadata and everything that is no text stay what they were.
+    Put it first: what stands behind it in the list, `ContextEditingMiddleware` say, sees what is sent.
+
+    config: a `CompressConfig`, its settings as a mapping, or a `Compressor`. keep_rate, target_tokens, deadline_ms,
+    fit: of every call, as in `Overrides`; target: whose tokens are counted, by default those of the request's model.
+    namespace: whose conversation it is, or a function of the run's context that says so. on_error: "warn" and "ignore"
+    go on with the original messages, "raise" raises an `AgentCompressError`. on_receipt: called with the receipt of
+    every call. recall: whether the agent gets a tool that reads what was omitted: offered in every call, or in none.
+
+    Raises `InvalidInputError` for bad settings.
+    """
+
+    tools: Sequence[BaseTool]
+
+    def __init__(
+        self,
+        config: Config = None,
+        *,
+        target: str | None = None,
+        keep_rate: KeepRate | None = None,
+        target_tokens: int | None = None,
+        deadline_ms: float | None = None,
+        namespace: Namespace = None,
+        fit: bool = True,
+        on_error: OnError = "warn",
+        on_receipt: OnReceipt | None = None,
+        recall: bool = False,
+    ) -> None:
+        super().__init__()
+        if not isinstance(recall, bool):
+            raise InvalidInputError("recall", recall, "true or false")
+        self._guarded = Guarded(
+            with_recall(config) if recall else config,
+            target=target,
+            keep_rate=keep_rate,
+            target_tokens=target_tokens,
+            deadline_ms=deadline_ms,
+            namespace=None if callable(namespace) else namespace,
+            fit=fit,
+            on_error=on_error,
+            on_receipt=on_receipt,
+        )
+        self._namespace = namespace
+        self.tools = [recall_tool(self.compressor, namespace)] if recall else []
+
+    @property
+    def compressor(self) -> Compressor:
+        """What compresses."""
+        return self._guarded.compressor
+
+    def wrap_model_call(self, request: ModelRequest, handler: Callable[[ModelRequest], ModelResponse]) -> ModelResponse:
+        """Hand on the request with compressed messages."""
+        return handler(self._compressed(request))
+
+    async def awrap_model_call(
+        self, request: ModelRequest, handler: Callable[[ModelRequest], Awaitable[ModelResponse]]
+    ) -> ModelResponse:
+        """Hand on the request with compressed messages, which a thread has made."""
+        return await handler(await in_background(lambda: self._compressed(request)))
+
+    def _compressed(self, request: ModelRequest) -> ModelRequest:
+        return self._guarded.guarded(request, lambda: self._overridden(request))
+
+    def _overridden(self, request: ModelRequest) -> ModelRequest:
+        body = {
+            "messages": request.messages,
+            "model": target_of(request.model),
+            "max_tokens": answer_tokens(request.model),
+            "system": request.system_prompt,
+            "tools": schemas_of(request.tools or ()),
+        }
+        namespace = namespace_in(self._namespace, request.runtime)
+        messages = self._guarded.request(body, namespace)["messages"]
+        return request if messages is request.messages else request.override(messages=messages)

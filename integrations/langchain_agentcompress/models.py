@@ -1,0 +1,59 @@
+"""What a LangChain model and its tools are to a target: a LiteLLM name, and schemas to be counted."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from cachetools import LRUCache
+from langchain_core.utils.function_calling import convert_to_openai_tool
+
+_PROVIDERS = {
+    "amazon_bedrock": "bedrock",
+    "azure_openai": "azure",
+    "fireworks": "fireworks_ai",
+    "google_genai": "gemini",
+    "google_vertexai": "vertex_ai",
+    "mistralai": "mistral",
+    "together": "together_ai",
+}
+"""LangChain's names of providers that LiteLLM calls otherwise."""
+
+_schemas: LRUCache[int, tuple[Any, Any]] = LRUCache(512)
+_lock = threading.Lock()
+
+
+def target_of(model: Any) -> str | None:
+    """LiteLLM's name of a chat model, as far as LangChain tells; None where it does not.
+
+    Read from what LangChain reports to its tracer, which every chat model has.
+    """
+    params = model._get_ls_params() if hasattr(model, "_get_ls_params") else {}
+    name, provider = params.get("ls_model_name"), params.get("ls_provider")
+    if not isinstance(name, str) or not name:
+        return None
+    return name if "/" in name or not provider else f"{_PROVIDERS.get(provider, provider)}/{name}"
+
+
+def answer_tokens(model: Any) -> int | None:
+    """The longest answer that a model is set to give."""
+    limit = getattr(model, "max_tokens", None)
+    return limit if isinstance(limit, int) and not isinstance(limit, bool) else None
+
+
+def schemas_of(tools: Sequence[Any]) -> list[Any]:
+    """The tools as a provider is told of them. A tool's schema is made once."""
+    return [_schema_of(tool) for tool in tools]
+
+
+def _schema_of(tool: Any) -> Any:
+    if isinstance(tool, dict):
+        return tool
+    with _lock:
+        known = _schemas.get(id(tool))
+    if known is None or known[0] is not tool:
+        known = tool, convert_to_openai_tool(tool)
+        with _lock:
+            _schemas[id(tool)] = known
+    return known[1]
