@@ -13,6 +13,7 @@ import functools
 import inspect
 import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, ParamSpec, TypeVar, overload
 
 from agentcompress.config import KeepRate
@@ -76,7 +77,7 @@ class _Compressed:
 
             return _wrapped(function, shortened)
 
-        return decorate if function is None else _on(function, decorate)
+        return partial(_on, decorate) if function is None else _on(decorate, function)
 
     @overload
     def tool(self, function: Callable[P, R], /) -> Callable[P, R]: ...
@@ -124,7 +125,7 @@ class _Compressed:
 
             return _wrapped_tool(function, shortened)
 
-        return decorate if function is None else _on(function, decorate)
+        return partial(_on, decorate) if function is None else _on(decorate, function)
 
 
 compressed = _Compressed()
@@ -139,7 +140,7 @@ def _guarded(settings: dict[str, Any]) -> Guarded:
     return Guarded(**settings)
 
 
-def _on(function: Any, decorate: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Any:
+def _on(decorate: Callable[[Callable[..., Any]], Callable[..., Any]], function: Any) -> Any:
     """Decorate what may be a class's or a static method."""
     if isinstance(function, classmethod | staticmethod):
         return type(function)(decorate(function.__func__))
@@ -148,7 +149,7 @@ def _on(function: Any, decorate: Callable[[Callable[..., Any]], Callable[..., An
 
 def _checked_function(function: Any) -> None:
     if not callable(function) or inspect.isclass(function):
-        raise InvalidInputError("function", function, "a function or method (put @compressed next to it)")
+        raise InvalidInputError("function", function, "a function or method")
 
 
 def _argument(function: Callable[..., Any], signature: inspect.Signature, arg: str | None) -> str:

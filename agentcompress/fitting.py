@@ -74,6 +74,7 @@ class Fitting:
         self._decider, self._counter, self._beside = decider, counter, beside_tokens
         self._expected_rate = EXPECTED if keep_rate == "auto" else keep_rate
         self._last_reply = last_reply(messages, wire)
+        self._sizes: dict[int, tuple[Any, int]] = {}
         self._cuts = Cuts(prefixes, blocks[0].key if blocks else None, target, decider)
 
     def settled(self, target_tokens: int | None) -> Settled:
@@ -187,7 +188,14 @@ class Fitting:
         return self._tokens(self._unbound(self._messages, cut.gone if cut else ())) - saved
 
     def _tokens(self, messages: Sequence[Any]) -> int:
-        return self._beside + request_tokens(messages, self._wire, self._counter)
+        return self._beside + sum(map(self._tokens_of, messages))
+
+    def _tokens_of(self, message: Any) -> int:
+        """Counted once a message: most are the very same objects before and after."""
+        known = self._sizes.get(id(message))
+        if known is None or known[0] is not message:
+            known = self._sizes[id(message)] = message, request_tokens([message], self._wire, self._counter)
+        return known[1]
 
     def _sized(self, settled: Settled) -> Settled:
         return replace(settled, tokens=self._tokens(settled.messages))

@@ -110,14 +110,14 @@ class Provider:
                 raise BadRequestError("messages: something other than the text of a result was changed")
 
 
-def reasoning(identity: str, format: str) -> dict[str, Any]:  # noqa: A002
+def reasoning(identity: str, format: str) -> dict[str, Any]:
     """A part, or item, of reasoning with an id."""
     if format == "responses":
         return {"type": "reasoning", "id": identity, "summary": [], "encrypted_content": f"gAAAA{identity}"}
     return {"type": "thinking", "thinking": "Hm.", "signature": identity}
 
 
-def with_reasoning(messages: Sequence[Mapping[str, Any]], identity: str, format: str) -> list[dict[str, Any]]:  # noqa: A002
+def with_reasoning(messages: Sequence[Mapping[str, Any]], identity: str, format: str) -> list[dict[str, Any]]:
     """An assistant's messages as they come back when it has reasoned first."""
     first, *rest = copy.deepcopy(list(messages))
     part = reasoning(identity, format)
@@ -131,7 +131,7 @@ def with_reasoning(messages: Sequence[Mapping[str, Any]], identity: str, format:
     return [{**first, "content": [part, *content]}, *rest]
 
 
-def _reasoning_ids(message: Mapping[str, Any], format: str) -> list[str]:  # noqa: A002
+def _reasoning_ids(message: Mapping[str, Any], format: str) -> list[str]:
     if format == "responses":
         return [message["id"]] if message.get("type") == "reasoning" else []
     content = message.get("content")
@@ -139,7 +139,7 @@ def _reasoning_ids(message: Mapping[str, Any], format: str) -> list[str]:  # noq
     return [part["signature"] for part in parts if part.get("type") in _THINKING]
 
 
-def _ids(message: Mapping[str, Any], format: str) -> tuple[set[str], set[str]]:  # noqa: A002
+def _ids(message: Mapping[str, Any], format: str) -> tuple[set[str], set[str]]:
     if format == "openai":
         made = {call["id"] for call in message.get("tool_calls") or ()}
         return made, {message["tool_call_id"]} if message["role"] == "tool" else set()
@@ -151,7 +151,7 @@ def _ids(message: Mapping[str, Any], format: str) -> tuple[set[str], set[str]]: 
     return made, {part["tool_use_id"] for part in parts if part.get("type") == "tool_result"}
 
 
-def _result_holders(messages: Sequence[Any], format: str) -> Iterator[tuple[dict[str, Any], str]]:  # noqa: A002
+def _result_holders(messages: Sequence[Any], format: str) -> Iterator[tuple[dict[str, Any], str]]:
     """Where texts of tool results stand: what holds them, and under what name."""
     for message in messages:
         if format == "openai" and message["role"] == "tool":
@@ -171,11 +171,11 @@ def _texts(holder: dict[str, Any], name: str) -> Iterator[tuple[dict[str, Any], 
         yield holder, name
 
 
-def _result_texts(messages: Sequence[Any], format: str) -> list[Any]:  # noqa: A002
+def _result_texts(messages: Sequence[Any], format: str) -> list[Any]:
     return [holder[name] for holder, name in _result_holders(messages, format)]
 
 
-def _skeleton(messages: Sequence[Mapping[str, Any]], format: str, reasoning_kept: set[str] | None = None) -> str:  # noqa: A002
+def _skeleton(messages: Sequence[Mapping[str, Any]], format: str, reasoning_kept: set[str] | None = None) -> str:
     """The messages without the texts of results; with only the reasoning of these ids, and no ids of servers."""
     bare = json.loads(json.dumps(messages))
     for holder, name in _result_holders(bare, format):

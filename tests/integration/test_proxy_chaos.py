@@ -60,7 +60,7 @@ def post(running: Proxy, path: str, body: bytes) -> tuple[int, Any]:
         return error.code, None
 
 
-def body_of(format: str, steps: int = 2, *, short: bool = False) -> dict[str, Any]:  # noqa: A002
+def body_of(format: str, steps: int = 2, *, short: bool = False) -> dict[str, Any]:
     recorded = [{**message, "content": message["content"][:200]} for message in talk(steps)] if short else talk(steps)
     conversation = as_sent(recorded, format)
     if format == "responses":
@@ -85,7 +85,7 @@ def test_the_agent_gets_its_answer(
     settings = {"ledger": str(folder / "ledger.db"), **FAULTS[fault]}
     compressed_all_the_same = "draft" in fault  # by BM25
     with proxy(folder, config(server.url, settings), PYTHONPATH=".") as started:
-        for format, path in PATHS.items():  # noqa: A001
+        for format, path in PATHS.items():
             body = json.dumps(body_of(format)).encode()
             with_us, without = seen(server, started, path, body), seen(server, plain, path, body)
             assert with_us[0] == without[0] == 200
@@ -125,7 +125,7 @@ def _places(value: Any) -> Iterator[tuple[Any, Any]]:
 
 
 @pytest.mark.parametrize("format", PATHS)
-def test_malformed_bodies_are_litellms_business(format: str, server: Upstream, plain: Proxy, ours: Proxy) -> None:  # noqa: A002
+def test_malformed_bodies_are_litellms_business(format: str, server: Upstream, plain: Proxy, ours: Proxy) -> None:
     """Where nothing is large enough to be compressed, what arrives is the same to the byte; else it arrives or fails
     just as it would have."""
     rng = random.Random(format)

@@ -124,7 +124,7 @@ def responses(**options: Any) -> str:
 @pytest.mark.parametrize("ask", [completion, acompletion, responses, aresponses])
 def test_a_loop_of_ten_steps(ask: Callable[..., str], stream: bool, server: Upstream) -> None:
     mine = compressor()
-    format, field = ("responses", "input") if "responses" in ask.__name__ else ("openai", "messages")  # noqa: A001
+    format, field = ("responses", "input") if "responses" in ask.__name__ else ("openai", "messages")
     provider = Provider(format)
     for steps in range(1, 11):
         options = (items if field == "input" else chat)(server, steps, stream=stream)

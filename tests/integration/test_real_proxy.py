@@ -114,7 +114,7 @@ ROUTES: list[tuple[Callable[..., str], str]] = [
 ]
 
 
-def field_of(format: str) -> str:  # noqa: A002
+def field_of(format: str) -> str:
     return "input" if format == "responses" else "messages"
 
 
@@ -122,7 +122,7 @@ def field_of(format: str) -> str:  # noqa: A002
 @pytest.mark.parametrize(("ask", "format"), ROUTES)
 def test_a_tool_loop_of_ten_steps(
     ask: Callable[..., str],
-    format: str,  # noqa: A002
+    format: str,
     stream: bool,
     running: Proxy,
     server: Upstream,

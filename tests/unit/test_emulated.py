@@ -96,7 +96,7 @@ class Agent(RuleBasedStateMachine):
     """A conversation as it grows, sent after every change of it."""
 
     @initialize(format=st.sampled_from(["openai", "anthropic", "responses"]))
-    def begin(self, format: str) -> None:  # noqa: A002
+    def begin(self, format: str) -> None:
         self.folder = Path(tempfile.mkdtemp())
         self.provider = Provider(format)
         self.recorded: list[dict[str, Any]] = [{"role": "user", "content": "Find what is wrong."}]
@@ -187,7 +187,7 @@ class Agent(RuleBasedStateMachine):
 
     def _messages(self) -> list[dict[str, Any]]:
         """What the agent sends: its reasoning comes back with what was put out with it."""
-        format = self.provider.format  # noqa: A001
+        format = self.provider.format
         made = as_sent(self.recorded, format)
         bounds = [len(as_sent(self.recorded[:i], format)) for i in range(len(self.recorded) + 1)]
         messages: list[dict[str, Any]] = []
@@ -223,7 +223,7 @@ class TestProvider:
             Provider("anthropic").send(other, messages)
 
     @pytest.mark.parametrize("format", ["openai", "anthropic", "responses"])
-    def test_what_reasoning_is_bound_to(self, format: str) -> None:  # noqa: A002
+    def test_what_reasoning_is_bound_to(self, format: str) -> None:
         recorded: list[dict[str, Any]] = [
             {"role": "user", "content": "x"},
             {"role": "assistant", "tool_calls": [{"name": "a", "arguments": {}}]},

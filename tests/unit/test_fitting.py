@@ -42,13 +42,13 @@ def compressor(store: Store | None = None, **settings: Any) -> Compressor:
     return Compressor(config, store=store or MemoryStore())
 
 
-def tokens_of(messages: list[Any], format: str) -> int:  # noqa: A002
+def tokens_of(messages: list[Any], format: str) -> int:
     mine = compressor()
     return request_tokens(messages, WIRES[format], mine._counter("gpt-4o"))
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_a_long_history_fits_a_small_window(format: Any) -> None:  # noqa: A002
+def test_a_long_history_fits_a_small_window(format: Any) -> None:
     messages = as_sent(recorded(20), format)
     before = json.dumps(messages)
     assert tokens_of(messages, format) > 30_000
@@ -71,7 +71,7 @@ def test_what_fits_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_a_cut_lasts_for_turns_and_outlives_the_process_and_the_setting(format: Any, tmp_path: Path) -> None:  # noqa: A002
+def test_a_cut_lasts_for_turns_and_outlives_the_process_and_the_setting(format: Any, tmp_path: Path) -> None:
     provider = Provider(format)
     rewritten = []
     for steps in range(1, 26):
@@ -121,7 +121,7 @@ def test_short_blocks_are_cut_last() -> None:
     assert result.messages[2]["content"] == talk[2]["content"]
 
 
-def _reasoned(steps: int, format: str) -> list[dict[str, Any]]:  # noqa: A002
+def _reasoned(steps: int, format: str) -> list[dict[str, Any]]:
     """Every answer begins with reasoning, the n-th with that of id `rs_n`."""
     talk, out = recorded(steps), as_sent(recorded(0), format)
     for step in range(steps):
@@ -132,7 +132,7 @@ def _reasoned(steps: int, format: str) -> list[dict[str, Any]]:  # noqa: A002
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_reasoning_bound_to_what_was_cut_goes(format: Any) -> None:  # noqa: A002
+def test_reasoning_bound_to_what_was_cut_goes(format: Any) -> None:
     provider, mine, dropped = Provider(format), compressor(), []
     for steps in range(12):
         messages = _reasoned(steps, format)

@@ -1,0 +1,238 @@
+"""Recall: what delimiters name comes back byte for byte, to those it belongs to, and dead ids say so."""
+
+from __future__ import annotations
+
+import configparser
+import itertools
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agentcompress import CompressConfig, Compressor, recall, recall_schema
+from agentcompress.errors import InvalidInputError, StoreError
+from agentcompress.ledger.decision import Decision
+from agentcompress.ledger.memory import MemoryStore
+from agentcompress.recall import PAGE_CHARS, RAW_RECALLED, Originals, is_recalled
+from agentcompress.schema import CompressedText
+from agentcompress.targets import token_counter
+from tests.fakes import conversation
+
+ID = re.compile(r"recall ([0-9a-z]{6}[:@]\d+-\d+)")
+SOURCE = Path(configparser.__file__).read_text(encoding="utf-8")
+LOG = "".join(f"12:00:{i % 60:02d} worker {i} did {i * 7919 % 1000} jobs\n" for i in range(300))
+PROSE = " ".join(f"The {i}th keeper of the house wrote {i * 31 % 97} letters. None was sent." for i in range(200))
+RECORDS = json.dumps([{"id": i, "name": f"user {i}", "jobs": i * 7919 % 1000} for i in range(200)], indent=1)
+TEXTS = {
+    "source": SOURCE,
+    "log": LOG,
+    "prose": PROSE,
+    "json": RECORDS,
+    "mixed": f"# Notes\n\n{PROSE}\n\n```\n{LOG}```\n",
+}
+
+
+def compressor(store: Any = None, **settings: Any) -> Compressor:
+    named = {"scorer": "lexical", "ledger": "memory", "keep_rate": 0.3, "recall": True, **settings}
+    return Compressor(CompressConfig(**named), store=store)
+
+
+def compressed(shared: Compressor, text: str, **options: Any) -> str:
+    return shared.compress(conversation(text), **options).messages[3]["content"]
+
+
+def pages(shared: Compressor, id: str, **options: Any) -> str:
+    """All pages of an id, without their first lines."""
+    texts, page = [], 1
+    while True:
+        head, _, text = shared.recall(id, page, **options).partition("\n")
+        texts.append(text)
+        if "the next with page=" not in head:
+            return "".join(texts)
+        page += 1
+
+
+def named(shared: Compressor, text: str, keep_rate: float) -> CompressedText:
+    """A text compressed under a name by which it is kept."""
+    shared.store.put(Originals(shared.store, "")._key("abc123"), Decision(text, None, 0, 0, None))
+    return shared.compress_text(text, query="keeper", keep_rate=keep_rate, recall_name="abc123")
+
+
+def gaps(text: str, result: CompressedText) -> list[str]:
+    ends = [(0, 0), *result.spans, (len(text), len(text))]
+    return [text[a:b] for (_, a), (b, _) in itertools.pairwise(ends) if b > a]
+
+
+@pytest.mark.parametrize("kind", TEXTS)
+def test_kept_and_recalled_are_the_original(kind: str) -> None:
+    shared = compressor()
+    result = named(shared, TEXTS[kind], 0.3)
+    assert [pages(shared, id) for id in ID.findall(result.text)] == gaps(TEXTS[kind], result)
+
+
+@pytest.mark.parametrize("kind", TEXTS)
+def test_all_ids_of_a_block_have_one_name(kind: str) -> None:
+    shared = compressor()
+    ids = ID.findall(compressed(shared, TEXTS[kind]))
+    assert len({id[:6] for id in ids}) == 1
+    assert all(pages(shared, id) in TEXTS[kind] for id in ids)
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8"), max_size=40), min_size=3, max_size=40), st.floats(0.05, 0.9))
+def test_every_gap_comes_back_exactly(lines: list[str], keep_rate: float) -> None:
+    shared, text = compressor(segmenter="lines"), "\n".join(lines)
+    result = named(shared, text, keep_rate)
+    found = [pages(shared, id) for id in ID.findall(result.text)]
+    assert found in (gaps(text, result), [])  # a budget too small for any delimiter has none
+    assert found or len(result.spans) <= 1
+
+
+@pytest.mark.parametrize("kind", TEXTS)
+@pytest.mark.parametrize("keep_rate", [0.1, 0.5])
+def test_the_budget_holds_with_ids(kind: str, keep_rate: float) -> None:
+    result = compressor().compress_text(TEXTS[kind], query="keeper", keep_rate=keep_rate, recall_name="abc123")
+    assert result.tokens_after <= -(-keep_rate * result.tokens_before // 1)
+    assert result.tokens_after == token_counter("gpt-4o").count(result.text)
+    if kind == "json":
+        json.loads(result.text)
+
+
+def test_without_recall_no_delimiter_names_anything() -> None:
+    shared = compressor(recall=False)
+    sent = compressed(shared, LOG)
+    assert "omitted]" in sent
+    assert "recall" not in sent
+    assert "kept under" in shared.recall("abc123:1-2")
+
+
+def test_another_process_finds_it_in_the_ledger(tmp_path: Path) -> None:
+    ledger = str(tmp_path / "ledger.db")
+    id = ID.findall(compressed(compressor(ledger=ledger), LOG))[0]
+    code = Compressor(CompressConfig(scorer="lexical", ledger=ledger))
+    assert pages(code, id) in LOG
+
+
+def test_other_tenants_get_what_dead_ids_get() -> None:
+    shared = compressor()
+    id = ID.findall(compressed(shared, LOG, namespace="a"))[0]
+    assert pages(shared, id, namespace="a") in LOG
+    others = [shared.recall(id, namespace="b"), shared.recall(id)]
+    dead = compressor().recall(id)
+    assert others == [dead, dead]
+    assert "can't be brought back" in dead
+    assert "Don't ask for it again" in dead
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer"),
+    [
+        ("", "That is no id"),
+        ("the first gap", "That is no id"),
+        ("{name}:0-3", "has lines 1 to 300; 0-3 is outside of it"),
+        ("{name}:5-3", "has lines 1 to 300; 5-3 is outside of it"),
+        ("{name}:301-302", "has lines 1 to 300; 301-302 is outside of it"),
+        ("{name}@99999-100000", "has characters 0 to"),
+        ("zzzzzz:1-2", "Nothing is kept under zzzzzz"),
+    ],
+)
+def test_bad_ids_say_what_to_do(asked: str, answer: str) -> None:
+    shared = compressor()
+    name = ID.findall(compressed(shared, LOG))[0][:6]
+    assert answer in shared.recall(asked.format(name=name))
+
+
+@pytest.mark.parametrize("page", [0, -1, 99, "two", None])
+def test_bad_pages_say_which_there_are(page: Any) -> None:
+    shared = compressor()
+    name = ID.findall(compressed(shared, LOG))[0][:6]
+    assert shared.recall(f"{name}:1-300", page).endswith("has pages 1 to 2.")
+
+
+def test_ids_are_found_in_what_models_make_of_them() -> None:
+    shared = compressor()
+    name = ID.findall(compressed(shared, LOG))[0][:6]
+    line = LOG.splitlines(keepends=True)[1]
+    for asked in (f"{name}:2", f"{name}:2-2", f"recall {name}:2-2", f"[... 1 line omitted, recall {name}:2-2]"):
+        assert pages(shared, asked) == line
+    assert pages(shared, f"{name}@3-9") == LOG[3:9]
+    assert pages(shared, f"{name}:299-999") == "".join(LOG.splitlines(keepends=True)[298:])
+
+
+def test_pages_end_at_lines_and_long_lines_are_cut() -> None:
+    shared = compressor(min_tokens=1)
+    text = f"{LOG}{'x' * 3 * PAGE_CHARS}\n{LOG}"
+    name = ID.findall(compressed(shared, text))[0][:6]
+    first = shared.recall(f"{name}@0-{len(text)}")
+    head, _, page = first.partition("\n")
+    assert head.startswith(f"[recalled {name}@0-{len(text)}, page 1 of ")
+    assert head.endswith("; the next with page=2]")
+    assert page.endswith("jobs\n")
+    assert len(page) <= PAGE_CHARS
+    assert pages(shared, f"{name}@0-{len(text)}") == text
+
+
+def test_what_was_recalled_is_not_compressed_again() -> None:
+    shared = compressor(keep_rate=0.1)
+    name = ID.findall(compressed(shared, LOG))[0][:6]
+    answer = shared.recall(f"{name}:1-200")
+    assert is_recalled(answer)
+    result = shared.compress(conversation(answer))
+    assert result.messages[3]["content"] == answer
+    assert result.receipt.blocks[-1].reason == RAW_RECALLED
+    assert not is_recalled("[recalled by hand]")
+
+
+def test_two_blocks_never_have_one_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recall, "_name", lambda key, attempt: f"aaaaa{attempt}")
+    shared = compressor()
+    ids = [ID.findall(compressed(shared, text))[0] for text in (LOG, PROSE)]
+    assert [id[:6] for id in ids] == ["aaaaa0", "aaaaa1"]
+    assert pages(shared, ids[0]) in LOG
+    assert pages(shared, ids[1]) in PROSE
+
+
+def test_a_ledger_that_is_down_is_an_answer_too() -> None:
+    class Down:
+        def get(self, key: str) -> Decision | None:
+            raise StoreError("no disk")
+
+        def put(self, key: str, decision: Decision) -> Decision:
+            raise StoreError("no disk")
+
+    assert "can't be looked up right now" in compressor(store=Down()).recall("abc123:1-2")
+
+
+def test_a_block_in_use_keeps_its_original(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pruning goes by when something was last seen: delimiters are seen whenever their block is."""
+    import time
+
+    from agentcompress.ledger.opening import lasting_store
+
+    ledger = str(tmp_path / "ledger.db")
+    id = ID.findall(compressed(compressor(ledger=ledger), LOG))[0]
+    store = lasting_store(ledger)
+    assert store is not None
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 40 * 86400)
+    fresh = compressor(store=lasting_store(ledger))
+    compressed(fresh, LOG)
+    assert store.prune(older_than_s=30 * 86400, max_bytes=None, keep_s=60) == 0
+    assert pages(fresh, id) in LOG
+
+
+def test_schemas() -> None:
+    openai, responses, anthropic = (recall_schema(form) for form in ("openai", "responses", "anthropic"))
+    assert openai["function"]["name"] == responses["name"] == anthropic["name"] == "recall"
+    assert openai["function"]["parameters"] == responses["parameters"] == anthropic["input_schema"]
+    with pytest.raises(InvalidInputError, match="format must be one of openai, responses, anthropic"):
+        recall_schema("gemini")  # pyrefly: ignore
+
+
+def test_recall_is_a_setting() -> None:
+    with pytest.raises(InvalidInputError, match="recall must be true or false"):
+        CompressConfig(recall="yes")  # pyrefly: ignore
+    assert isinstance(compressor().store, MemoryStore)
