@@ -29,7 +29,7 @@ def recall_tool(compressor: Compressor, namespace: Namespace = None) -> BaseTool
     def recall(id: _Id, page: _Page = 1) -> str:  # noqa: A002 - the argument's name in the schema
         return compressor.recall(id, page, namespace=namespace if isinstance(namespace, str) else None)
 
-    def recall_of_tenant(id: _Id, runtime: ToolRuntime, page: _Page = 1) -> str:  # noqa: A002
+    def recall_of_tenant(id: _Id, runtime: ToolRuntime[Any, Any], page: _Page = 1) -> str:  # noqa: A002
         return compressor.recall(id, page, namespace=namespace_in(namespace, runtime))
 
     function = recall_of_tenant if callable(namespace) else recall

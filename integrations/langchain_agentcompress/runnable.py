@@ -43,11 +43,11 @@ class CompressPrompt(RunnableSerializable[Prompt, Any]):
     _guarded: Guarded = PrivateAttr()
 
     def __init__(self, config: CompressConfig | Mapping[str, Any] | None = None, **settings: Any) -> None:
-        unknown = [name for name in settings if name not in type(self).model_fields]
-        if unknown:
-            raise InvalidInputError(unknown[0], settings[unknown[0]], f"absent ({', '.join(type(self).model_fields)})")
+        for name, value in settings.items():
+            if name not in type(self).model_fields:
+                raise InvalidInputError(name, value, f"absent ({', '.join(type(self).model_fields)})")
         named = settings_of(config)
-        guarded = Guarded(named, **settings)
+        guarded = Guarded(named, **{key: value for key, value in settings.items() if key != "name"})  # LangChain's own
         super().__init__(config=named, **settings)
         self._guarded = guarded
 
@@ -76,7 +76,7 @@ class CompressPrompt(RunnableSerializable[Prompt, Any]):
     def _compressed(self, prompt: Prompt) -> Any:
         if isinstance(prompt, str | PromptValue):
             return self._guarded.shortened(prompt)
-        if not isinstance(prompt, Sequence):
+        if not isinstance(prompt, Sequence) or isinstance(prompt, bytes | bytearray):
             raise InvalidInputError("input", prompt, "a string, a prompt value or a list of messages")
         named = all(isinstance(message, BaseMessage | Mapping) for message in prompt)
         return self._guarded.shortened(prompt if named else convert_to_messages(prompt))
