@@ -8,6 +8,10 @@ PYTHON ?= python3
 TORCH_INDEX ?=
 BIN := .venv/bin
 LITELLM_VERSIONS := 1.100.0 1.109.1 # the lowest that pyproject.toml allows, and the newest known
+LANGCHAIN_LOWEST := langchain==1.0.0 langchain-core==1.0.0 langgraph==1.0.0 langgraph-prebuilt==1.0.0 \
+	langgraph-checkpoint==2.1.0 langgraph-sdk==0.2.2
+LANGCHAIN_NEWEST := langchain==1.5.0 langchain-core==1.8.2
+LANGCHAIN_TESTS := tests/unit/test_langchain.py tests/unit/test_langchain_messages.py tests/unit/test_decorator.py
 INSTALLED := .venv/.installed$(if $(TORCH_INDEX),-$(notdir $(TORCH_INDEX)))
 
 .PHONY: demo test unit integration contract check format draft clean
@@ -35,6 +39,12 @@ contract: $(INSTALLED)
 		PYTHONPATH=.venv/litellm-$$version $(BIN)/python -m pytest \
 			tests/unit/test_litellm_contract.py tests/unit/test_proxy_hooks.py || exit 1; \
 	done
+	test -d .venv/langchain-newest || \
+		$(BIN)/python -m pip install -q --no-deps --target .venv/langchain-newest $(LANGCHAIN_NEWEST)
+	PYTHONPATH=.venv/langchain-newest $(BIN)/python -m pytest $(LANGCHAIN_TESTS)
+	test -d .venv/langchain-lowest || \
+		$(BIN)/python -m pip install -q --no-deps --target .venv/langchain-lowest $(LANGCHAIN_LOWEST)
+	PYTHONPATH=.venv/langchain-lowest $(BIN)/python -m pytest -W default $(LANGCHAIN_TESTS) # it warns of itself
 
 draft: $(INSTALLED)
 	$(BIN)/agentcompress draft pull smollm2-135m

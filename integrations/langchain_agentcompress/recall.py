@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any
 
+from langchain.tools import ToolRuntime
 from langchain_core.tools import BaseTool, StructuredTool
-from langgraph.prebuilt import ToolRuntime
 from pydantic import Field
 
 from agentcompress.compressor import Compressor
