@@ -153,15 +153,23 @@ def _claude_counter() -> TokenizerCounter:
     return TokenizerCounter("anthropic", count, exact=False)
 
 
+def is_mapped(target: str) -> bool:
+    """Whether LiteLLM's bundled map holds a model, or its provider; never imports LiteLLM."""
+    provider, slash, model = target.partition("/")
+    return target in cost_map() or (bool(slash and model) and provider in _mapped_providers())
+
+
+@cache
+def _mapped_providers() -> frozenset[object]:
+    return frozenset(entry.get("litellm_provider") for entry in cost_map().values())
+
+
 def _is_known(target: str) -> bool:
-    known = cost_map()
-    if target in known:
+    if is_mapped(target):
         return True
     provider, slash, model = target.partition("/")
     if not (slash and model):
         return False
-    if provider in {entry.get("litellm_provider") for entry in known.values()}:
-        return True
     import litellm
 
     custom = {entry["provider"] for entry in litellm.custom_provider_map}

@@ -9,6 +9,8 @@ from typing import Any
 from cachetools import LRUCache
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
+from agentcompress.targets import is_mapped
+
 _PROVIDERS = {
     "amazon_bedrock": "bedrock",
     "azure_openai": "azure",
@@ -25,7 +27,7 @@ _lock = threading.Lock()
 
 
 def target_of(model: Any) -> str | None:
-    """LiteLLM's name of a chat model, as far as LangChain tells; None where it does not.
+    """LiteLLM's name of a chat model; None for one that its map does not hold.
 
     Read from what LangChain reports to its tracer, which every chat model has.
     """
@@ -33,7 +35,7 @@ def target_of(model: Any) -> str | None:
     name, provider = params.get("ls_model_name"), params.get("ls_provider")
     if not isinstance(name, str) or not name:
         return None
-    return name if "/" in name or not provider else f"{_PROVIDERS.get(provider, provider)}/{name}"
+    return next((each for each in (f"{_PROVIDERS.get(provider, provider)}/{name}", name) if is_mapped(each)), None)
 
 
 def answer_tokens(model: Any) -> int | None:

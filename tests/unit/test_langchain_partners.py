@@ -31,6 +31,8 @@ def test_targets_of_models() -> None:
     assert target_of(anthropic) == "anthropic/claude-sonnet-4-5"
     assert target_of(azure) == "azure/gpt-4o"
     assert target_of(scripted(model_name="groq/llama")) == "groq/llama"
+    assert target_of(scripted(model_name="gpt-4o")) == "gpt-4o"
+    assert target_of(scripted(model_name="nobody-knows-it")) is None
     assert target_of(object()) is None
     assert answer_tokens(openai) == 99
     assert answer_tokens(object()) is None
