@@ -24,13 +24,15 @@ from starlette.routing import Route
 class Upstream:
     """A server in a thread.
 
-    bodies: what it was asked, with the path, if `keep`. failures, delays_s: of the answers to come.
+    bodies: what it was asked, with the path, if `keep`. failures, delays_s: of the answers to come. calls: of tools, by
+    name and arguments, that it makes before it says anything, on Chat Completions and, after thinking, on Messages.
     """
 
     def __init__(self) -> None:
         self.bodies: list[tuple[str, dict[str, Any]]] = []
         self.failures: list[int] = []
         self.delays_s: list[float] = []
+        self.calls: list[tuple[str, dict[str, Any]]] = []
         self.keep = True
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -81,7 +83,12 @@ class Upstream:
     def _chat(self, body: dict[str, Any]) -> tuple[list[Any], Any]:
         base = {"id": "chatcmpl-1", "created": 1, "model": body["model"]}
         usage = {"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 12}
-        message = {"role": "assistant", "content": "All is well."}
+        message: dict[str, Any] = {"role": "assistant", "content": "All is well."}
+        if self.calls:
+            name, arguments = self.calls.pop(0)
+            function = {"name": name, "arguments": json.dumps(arguments)}
+            call = {"id": f"call_{len(self.calls)}", "type": "function", "function": function}
+            message = {"role": "assistant", "content": None, "tool_calls": [call]}
         whole = {**base, "object": "chat.completion", "usage": usage}
         whole["choices"] = [{"index": 0, "finish_reason": "stop", "message": message}]
         deltas = [{"role": "assistant", "content": "All is"}, {"content": " well."}]
@@ -131,6 +138,15 @@ class Upstream:
             "stop_sequence": None,
             "content": [{"type": "text", "text": "All is well."}],
         }
+        if self.calls:
+            name, arguments = self.calls.pop(0)
+            number = len(self.calls)
+            thought = {"type": "thinking", "thinking": f"Next is {name}.", "signature": f"signed_{number}"}
+            whole["content"] = [
+                thought,
+                {"type": "tool_use", "id": f"toolu_{number}", "name": name, "input": arguments},
+            ]
+            whole["stop_reason"] = "tool_use"
         events = [
             {"type": "message_start", "message": {**whole, "content": [], "stop_reason": None}},
             {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
