@@ -20,7 +20,7 @@ import torch
 from agentcompress import progress
 from agentcompress.config import checked_count
 from agentcompress.errors import InvalidInputError
-from agentcompress.evaluation import bench_conversation, bench_structure
+from agentcompress.evaluation import bench_conversation, bench_doors, bench_structure
 from agentcompress.evaluation.passages import passage
 from agentcompress.evaluation.rivals import GemmCeiling, SpeculativePass, at_once
 from agentcompress.schema import Segment
@@ -103,6 +103,7 @@ class Bench:
             ("speculative prefill", self._measure_baseline),
             ("segmentation", lambda: self._report.keys.update(bench_structure.measure())),
             ("conversations", lambda: self._report.keys.update(bench_conversation.measure())),
+            ("doors", lambda: self._report.keys.update(bench_doors.measure())),
         ]
         for i, (name, step) in enumerate(steps):
             progress.report(name, i, len(steps))

@@ -28,7 +28,7 @@ def measure() -> dict[str, float]:
     The histories are parsed anew every time, as a server's are: nothing of one call is known to the next but through
     the ledger and the counts of texts.
     """
-    found = [_measured(json.dumps(list(_history(name))), name) for name in WIRES]
+    found = [_measured(json.dumps(list(history(name))), name) for name in WIRES]
     return {
         "replay_ms": max(replayed for replayed, _ in found),
         "replay_over_sha256": max(replayed / hashed for replayed, hashed in found),
@@ -58,13 +58,13 @@ def _ms(call: Callable[[Sequence[Any]], None], messages: Sequence[Any]) -> float
     return (time.perf_counter() - started) * 1000
 
 
-def _history(format: str) -> Iterator[dict[str, Any]]:  # noqa: A002
+def history(format: str, messages: int = MESSAGES) -> Iterator[dict[str, Any]]:  # noqa: A002
     """A request, calls and their results: code, logs and JSON in turn."""
     from agentcompress.evaluation.replay import as_sent
 
     pieces = [made() for made in TEXTS.values()]
     recorded: list[dict[str, Any]] = [{"role": "user", "content": "Find out why the nightly job fails."}]
-    while len(recorded) < MESSAGES:
+    while len(recorded) < messages:
         result = ""
         while len(result) < RESULT_CHARS:
             result += next(pieces[len(recorded) // 2 % len(pieces)])
@@ -72,4 +72,4 @@ def _history(format: str) -> Iterator[dict[str, Any]]:  # noqa: A002
         said = f"Step {len(recorded)}: the part before it says nothing of the failure, so I look at the next one."
         recorded.append({"role": "assistant", "content": said, "tool_calls": [call]})
         recorded.append({"role": "tool", "content": result[:RESULT_CHARS]})
-    yield from as_sent(recorded[:MESSAGES], format)
+    yield from as_sent(recorded[:messages], format)

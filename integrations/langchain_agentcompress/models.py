@@ -32,9 +32,7 @@ def target_of(model: Any) -> str | None:
     Read from what LangChain reports to its tracer, which every chat model has.
     """
     params = model._get_ls_params() if hasattr(model, "_get_ls_params") else {}
-    name, provider = params.get("ls_model_name"), params.get("ls_provider")
-    if not isinstance(name, str) or not name:
-        return None
+    name, provider = str(params.get("ls_model_name") or ""), str(params.get("ls_provider") or "")
     return next((each for each in (f"{_PROVIDERS.get(provider, provider)}/{name}", name) if is_mapped(each)), None)
 
 

@@ -29,6 +29,7 @@ KEYS = [
     *(f"segment_{kind}_{figure}" for kind in ("code", "log", "json") for figure in ("s_per_mb", "growth")),
     "replay_ms",
     "replay_over_sha256",
+    *(f"{door}_{what}_ms" for door in ("decorator", "runnable") for what in ("idle", "100")),
 ]
 
 
