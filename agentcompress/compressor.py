@@ -157,7 +157,8 @@ class Compressor:
         fitting = Fitting(chat, blocks, prefixes, wire, decider, counter, target, keep_rate, tokens)
         settled = fitting.settled(target_tokens)
         if self.config.recall:
-            originals.touch(block.key for block in blocks)
+            cut = zip(blocks, settled.decisions, strict=True)
+            originals.touch(block.key for block, each in cut if each.decision.text is not None)
         before = sum(counter.count(part.text) for part in parts)
         receipt = call_receipt(target, self.config.scorer, before, blocks, settled, counter, clock.total_ms())
         return CompressedMessages(langchain.closed(settled.messages), receipt)

@@ -16,8 +16,10 @@ from typing import Literal, TypeVar
 
 from agentcompress import deadlines
 from agentcompress.deadlines import Deadline
+from agentcompress.emitted import SEEN
 from agentcompress.errors import AgentCompressError, DeadlineError, DraftError, InvalidInputError, ScoringError
 from agentcompress.ledger.decision import Decision
+from agentcompress.ledger.keys import sent_key
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.ledger.store import FrontedStore
 from agentcompress.planning import RAW_WHOLE, Plan
@@ -121,11 +123,18 @@ class Decider:
             return known, False
         why = self.raw_because(block)
         decision = Decision.raw(why, block.tokens) if why else self._compressed(block)
-        return self.kept(block.key, decision), True
+        return self._sent(self.kept(block.key, decision)), True
 
     def raw_because(self, block: Plan) -> str | None:
         """Why a block is left as it is, if it is, before anything was tried."""
-        return block.raw_because or self._left_whole(block)
+        why = block.raw_because or self._left_whole(block)
+        return SEEN if why is None and self.known(sent_key(block.text)) is not None else why
+
+    def _sent(self, decision: Decision) -> Decision:
+        """Note that its text is ours: it may come back as a block of another history, in another process."""
+        if decision.text is not None:
+            self.kept(sent_key(decision.text), Decision.raw(SEEN, 0))
+        return decision
 
     def known(self, key: str) -> Decision | None:
         """What stands under a key, None also where that can't be known now."""
@@ -155,9 +164,9 @@ class Decider:
         """A decision of at most so many tokens, whatever happens: by a rung of the ladder, else with the middle cut."""
         found = self._compressed(block, tokens)
         if found.text is not None and 0 < counter.count(found.text) <= tokens:
-            return found
+            return self._sent(found)
         text = clipped(block.text, tokens, counter)
-        return Decision(text, found.reason, block.tokens, counter.count(text), CLIPPED)
+        return self._sent(Decision(text, found.reason, block.tokens, counter.count(text), CLIPPED))
 
     def _compressed(self, block: Plan, tokens: int | None = None) -> Decision:
         reasons = []

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-import json
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from typing import Any, ParamSpec, TypeVar, overload
 
@@ -21,14 +20,13 @@ from agentcompress.deciding import OnError
 from agentcompress.errors import InvalidInputError
 from agentcompress.guarded import Config, Guarded, OnReceipt
 from agentcompress.sending import in_background
+from agentcompress.tool_calls import QueryFrom, as_call, query_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
-QueryFrom = str | Sequence[str] | Callable[[Mapping[str, Any]], str] | None
-
 _NAMES = ("messages", "history", "chat_history", "conversation", "state", "request", "input", "prompt")
 _ANNOTATIONS = ("Message", "PromptValue")
-_BOUND = ("self", "cls")
+_VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 class _Compressed:
@@ -68,8 +66,7 @@ class _Compressed:
         guarded = _guarded(settings)
 
         def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-            _checked_function(function)
-            signature = inspect.signature(function)
+            signature = _signature(function)
             name = _argument(function, signature, arg)
 
             def shortened(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -111,16 +108,15 @@ class _Compressed:
         guarded = _guarded({**settings, "fit": False})
 
         def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-            _checked_function(function)
+            signature = _signature(function)
             if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
                 raise InvalidInputError("function", function, "one that returns a text, not a generator")
-            signature = inspect.signature(function)
-            query = _query(signature, query_from)
+            query = query_of(signature, query_from)
 
             def shortened(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
                 if not isinstance(result, str) or not result:
                     return result
-                messages = guarded.guarded([], lambda: _as_call(function, signature, args, kwargs, query, result))
+                messages = guarded.guarded([], lambda: as_call(function, signature, args, kwargs, query, result))
                 return guarded.messages(messages)[-1]["content"] if messages else result
 
             return _wrapped_tool(function, shortened)
@@ -147,29 +143,30 @@ def _on(decorate: Callable[[Callable[..., Any]], Callable[..., Any]], function: 
     return decorate(function)
 
 
-def _checked_function(function: Any) -> None:
+def _signature(function: Any) -> inspect.Signature:
     if not callable(function) or inspect.isclass(function):
         raise InvalidInputError("function", function, "a function or method")
+    try:
+        return inspect.signature(function)
+    except ValueError as error:
+        raise InvalidInputError("function", function, "one whose signature can be read") from error
 
 
 def _argument(function: Callable[..., Any], signature: inspect.Signature, arg: str | None) -> str:
     """The name of the argument to compress."""
-    parameters = signature.parameters
-    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    parameters = {name: each for name, each in signature.parameters.items() if each.kind not in _VARIABLE}
+    takes_any = any(each.kind is each.VAR_KEYWORD for each in signature.parameters.values())
     if arg is not None:
-        if not isinstance(arg, str) or (arg not in parameters and not takes_any):
-            raise InvalidInputError("arg", arg, f"one of {', '.join(parameters) or 'none, there are no arguments'}")
+        if not isinstance(arg, str) or (arg not in parameters and not (takes_any and arg not in signature.parameters)):
+            raise InvalidInputError("arg", arg, f"one of {', '.join(parameters) or 'none, it has no arguments'}")
         return arg
-    for name in _NAMES:
-        if name in parameters:
-            return name
-    for name, parameter in parameters.items():
-        if any(word in str(parameter.annotation) for word in _ANNOTATIONS):
-            return name
-    if takes_any:
-        return _NAMES[0]
-    allowed = f"given: {function!r} has no argument named {', '.join(_NAMES)}, nor one annotated as messages"
-    raise InvalidInputError("arg", arg, allowed)
+    named = next((name for name in _NAMES if name in parameters), None)
+    annotated = (n for n, each in parameters.items() if any(word in str(each.annotation) for word in _ANNOTATIONS))
+    found = named or next(annotated, _NAMES[0] if takes_any else None)
+    if found is None:
+        allowed = f"given: {function!r} has no argument named {', '.join(_NAMES)}, nor one annotated as messages"
+        raise InvalidInputError("arg", arg, allowed)
+    return found
 
 
 def _with_argument(
@@ -180,13 +177,11 @@ def _with_argument(
     shortened: Callable[[Any], Any],
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The arguments of a call with one of them shortened; as they are where it is not among them."""
-    if name in kwargs:
-        return args, {**kwargs, name: shortened(kwargs[name])}
     parameter = signature.parameters.get(name)
-    if parameter is None or parameter.kind not in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
-        return args, kwargs
-    at = list(signature.parameters).index(name)
-    if at >= len(args):
+    if name in kwargs and (parameter is None or parameter.kind is not parameter.POSITIONAL_ONLY):
+        return args, {**kwargs, name: shortened(kwargs[name])}
+    at = list(signature.parameters).index(name) if parameter is not None else len(args)
+    if at >= len(args) or parameter is None or parameter.kind is parameter.KEYWORD_ONLY:
         return args, kwargs
     return (*args[:at], shortened(args[at]), *args[at + 1 :]), kwargs
 
@@ -240,18 +235,23 @@ def _wrapped(function: Callable[..., Any], shortened: Callable[[tuple[Any, ...],
 
 def _wrapped_tool(function: Callable[..., Any], shortened: Callable[..., Any]) -> Any:
     """The tool with a shorter result."""
+
+    async def awaited(pending: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        result = await pending
+        return await in_background(lambda: shortened(result, args, kwargs))
+
     if _is_async(function):
 
         @functools.wraps(function)
         async def wrapper(*args: Any, **kwargs: Any) -> Any:
-            result = await function(*args, **kwargs)
-            return await in_background(lambda: shortened(result, args, kwargs))
+            return await awaited(function(*args, **kwargs), args, kwargs)
 
     else:
 
         @functools.wraps(function)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
-            return shortened(function(*args, **kwargs), args, kwargs)
+            result = function(*args, **kwargs)
+            return awaited(result, args, kwargs) if inspect.isawaitable(result) else shortened(result, args, kwargs)
 
     return wrapper
 
@@ -259,44 +259,3 @@ def _wrapped_tool(function: Callable[..., Any], shortened: Callable[..., Any]) -
 def _is_async(function: Callable[..., Any]) -> bool:
     """Whether calling it gives something to await."""
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
-
-
-def _query(signature: inspect.Signature, query_from: QueryFrom) -> Callable[[Mapping[str, Any]], str]:
-    """What a tool's result is read for, from the arguments of its call."""
-    if callable(query_from):
-        return query_from
-    if query_from is None:
-        return lambda arguments: ""
-    names = [query_from] if isinstance(query_from, str) else list(query_from)
-    parameters = signature.parameters.values()
-    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
-    for name in names:
-        if name not in signature.parameters and not takes_any:
-            raise InvalidInputError("query_from", name, f"one of {', '.join(signature.parameters)}")
-    return lambda arguments: " ".join(str(arguments[name]) for name in names if name in arguments)
-
-
-def _as_call(
-    function: Callable[..., Any],
-    signature: inspect.Signature,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    query: Callable[[Mapping[str, Any]], str],
-    result: str,
-) -> list[dict[str, Any]]:
-    """A tool's call as the conversation that it would be part of."""
-    bound = signature.bind(*args, **kwargs)
-    bound.apply_defaults()
-    said = {name: value for name, value in bound.arguments.items() if name not in _BOUND}
-    plain = {name: value for name, value in said.items() if isinstance(value, str | int | float | list | tuple | dict)}
-    name = getattr(function, "__name__", type(function).__name__)
-    arguments = json.dumps(plain, ensure_ascii=False, default=str)
-    return [
-        {"role": "user", "content": query(said)},
-        {
-            "role": "assistant",
-            "content": None,
-            "tool_calls": [{"id": "call", "type": "function", "function": {"name": name, "arguments": arguments}}],
-        },
-        {"role": "tool", "tool_call_id": "call", "content": result},
-    ]

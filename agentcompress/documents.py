@@ -23,7 +23,7 @@ from agentcompress.protocols import TokenCounter
 from agentcompress.rates import asked_budget, auto_rate
 from agentcompress.rendering import render_spans, trimmed
 from agentcompress.schema import Segment, Span, Unit
-from agentcompress.selection import budget_tokens, select
+from agentcompress.selection import budget_tokens, checked_scores, select
 from agentcompress.targets import token_counter
 
 _TRIES = 8
@@ -76,7 +76,7 @@ def compress_documents(
     if not segments:
         return whole
     joined = _joined(segments)
-    scores = compressor.score(joined, query)
+    scores = checked_scores(joined, compressor.score(joined, query))
     if budget is None:
         share = auto_rate(joined, scores, sum(before))
         budget = budget_tokens(share, sum(before))
@@ -84,6 +84,7 @@ def compress_documents(
     if budget >= sum(before):
         kept = [whole[i] for i in found]
     else:
+        whole = [replace(each, text="", spans=(), tokens_after=0) for each in whole]
         kept = _kept(segments, joined, scores, budget, counter, config.delimiter)
     for i, document, score in zip(found, kept, best, strict=True):
         whole[i] = replace(document, index=i, score=score, tokens_before=before[i])

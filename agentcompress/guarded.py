@@ -18,6 +18,7 @@ from agentcompress.overrides import checked_overrides
 from agentcompress.receipts import Receipt
 from agentcompress.routing import shared_sender
 from agentcompress.sending import Sender, without_values
+from agentcompress.targets import checked_target
 
 _log = logging.getLogger("agentcompress")
 _T = TypeVar("_T")
@@ -60,21 +61,24 @@ class Guarded:
             "fit": fit,
         }
         self.overrides = checked_overrides({name: value for name, value in named.items() if value is not None})
-        self.target = None if target is None else checked_text("target", target)
+        self.target = None if target is None else checked_target(target)
         self.on_error: OnError = on_error
         self.on_receipt = on_receipt
         self._sender = _sender(config)
         self._made_of = {**named, "target": target, "on_error": on_error, "on_receipt": on_receipt, "config": config}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Copies and pickles are made anew of the same settings."""
+        """A pickle is made anew of the same settings; one around a `Compressor` can't be made."""
         return _made, (self._made_of,)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Guarded) and self._made_of == other._made_of
 
-    def __hash__(self) -> int:
-        return hash(repr(self._made_of))
+    __hash__ = None  # pyrefly: ignore
+
+    def __deepcopy__(self, memo: object) -> Guarded:
+        """Itself: it never changes, and a compressor can't be copied."""
+        return self
 
     @property
     def compressor(self) -> Compressor:
@@ -114,6 +118,7 @@ class Guarded:
                 raise AgentCompressError(f"{type(error).__name__}: {error}") from error
             if self.on_error == "warn":
                 _log.warning("going on with the original: %s: %s", type(error).__name__, without_values(error))
+            _log.debug("going on with the original", exc_info=error)
             return original
 
     def documents(self, texts: Sequence[str], query: str, hints: Sequence[str] = ()) -> list[CompressedDocument]:
@@ -144,7 +149,8 @@ class Guarded:
             if self.on_error == "raise":
                 raise
             if self.on_error == "warn":
-                _log.warning("documents are scored by BM25: %s: %s", type(error).__name__, error)
+                _log.warning("documents are scored by BM25: %s: %s", type(error).__name__, without_values(error))
+            _log.debug("documents are scored by BM25", exc_info=error)
             return compressed(self.compressor.fallback)
 
     def messages(
@@ -162,21 +168,31 @@ class Guarded:
         return str(self.messages([{"role": "user", "content": prompt}])[0]["content"]) if prompt else prompt
 
     def shortened(self, value: Any) -> Any:
-        """Compress what an agent hands on to a model; the same object where nothing is changed.
+        """Compress what an agent hands on to a model; the same object where nothing is changed, or where that fails.
 
         value: a prompt, a list of messages, a request or a graph's state (`messages` or `input`), a prompt value of
         LangChain's, an object with `messages`. Anything else comes out as it is.
         """
+        return self.guarded(value, lambda: self._shortened(value))
+
+    def _shortened(self, value: Any) -> Any:
         if isinstance(value, str):
             return self.prompt(value)
         if isinstance(value, Mapping):
-            holds = any(isinstance(value.get(name), list | tuple) for name in ("messages", "input"))
-            return self.guarded(value, lambda: self.request(value)) if holds else value
+            return self._with_messages(value)
         if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
-            return self.messages(value) if value else value
-        if hasattr(value, "model_copy"):
-            return self._copied(value)
-        return value
+            shorter = self.messages(value) if value else value
+            return tuple(shorter) if type(value) is tuple and shorter is not value else shorter
+        return self._copied(value) if hasattr(value, "model_copy") else value
+
+    def _with_messages(self, value: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A request, or a state; what a state holds beside its messages is nobody's system prompt or tools."""
+        name = next((name for name in ("messages", "input") if isinstance(value.get(name), list | tuple)), None)
+        if name is None:
+            return value
+        body = value if "model" in value else {name: value[name]}
+        shorter = self.request(body)
+        return value if shorter is body else {**value, name: shorter[name]}
 
     def _copied(self, value: Any) -> Any:
         """A copy of a pydantic model with shorter `messages`, or `text`."""

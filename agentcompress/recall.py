@@ -16,6 +16,7 @@ from typing import Any, Literal
 from agentcompress.delimiters import DelimiterStyle, whole_rows
 from agentcompress.errors import InvalidInputError, StoreError
 from agentcompress.ledger.decision import Decision
+from agentcompress.ledger.keys import ORIGINAL
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.ledger.store import FrontedStore
 from agentcompress.schema import CompressedText, Span
@@ -31,6 +32,7 @@ DESCRIPTION = (
     "read by changing the numbers of lines (`k7f2q9:100-140`) or, after `@`, of characters (`k7f2q9@0-500`). Long "
     "texts come in pages."
 )
+DOWN = "{id} can't be looked up right now. Go on without it, or run the tool again that it came from."
 _PARAMETERS = {
     "type": "object",
     "properties": {
@@ -108,10 +110,8 @@ class Originals:
             attempt += 1
 
     def touch(self, block_keys: Iterable[str]) -> None:
-        """Note that blocks are in use: what their delimiters name is not to be pruned before them."""
-        if isinstance(self._store, FrontedStore):
-            for key in block_keys:
-                self._store.touch(self._key(_name(key, 0)))
+        """Note that blocks are in use: what their delimiters name is not to be forgotten before them."""
+        self._store.touch([self._key(_name(key, 0)) for key in block_keys])
 
     def text(self, name: str) -> str | None:
         """A block's text, None for a name that nothing is kept by. Raises `StoreError` when that can't be known."""
@@ -119,7 +119,7 @@ class Originals:
         return None if found is None else found.text
 
     def _key(self, name: str) -> str:
-        return f"recall:{self._tenant}:{name}"
+        return f"{ORIGINAL}{self._tenant}:{name}"
 
 
 def _name(block_key: str, attempt: int) -> str:
@@ -146,7 +146,7 @@ def recalled(originals: Originals, id: str, page: int | str = 1) -> str:  # noqa
     try:
         text = originals.text(name)
     except StoreError:
-        return f"{found[0]} can't be looked up right now. Go on without it, or run the tool again that it came from."
+        return DOWN.format(id=found[0])
     if text is None:
         return (
             f"Nothing is kept under {name}: what was omitted there can't be brought back. Don't ask for it again; "
@@ -166,7 +166,7 @@ def _page(id: str, text: str, page: int | str) -> str:  # noqa: A002
     pages = list(_pages(text))
     try:
         number = int(page)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = 0
     if not 1 <= number <= len(pages):
         return f"{id} has pages 1 to {len(pages)}."

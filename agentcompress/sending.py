@@ -86,6 +86,7 @@ class Sender:
         except Exception as error:  # noqa: BLE001 - whatever it is, the agent must get its answer
             why = f"{type(error).__name__}: {without_values(error)}"
             _log.warning("sending the original messages: %s", why)
+            _log.debug("sending the original messages", exc_info=error)
             return Sent(original, skipped_because=why)
 
     def _sent(self, kwargs: dict[str, Any], wire: WireName, overrides: Overrides) -> Sent:
@@ -137,8 +138,15 @@ class Sender:
 
 
 async def in_background(work: Callable[[], _T]) -> _T:
-    """Do something in one of our threads: a slow draft must not take all of an event loop's own."""
-    return await asyncio.get_running_loop().run_in_executor(_pool(), contextvars.copy_context().run, work)
+    """Do something in one of our threads: a slow draft must not take all of an event loop's own.
+
+    Here, where no thread is to be had: there are too many, or the program ends.
+    """
+    try:
+        done = asyncio.get_running_loop().run_in_executor(_pool(), contextvars.copy_context().run, work)
+    except RuntimeError:
+        return work()
+    return await done
 
 
 @cache

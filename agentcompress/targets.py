@@ -75,6 +75,16 @@ class RememberedCounts:
         return known
 
 
+def checked_target(target: object) -> str:
+    """Return the name of a target that tokens can be counted for; `UnknownNameError` for another."""
+    name = str(target)
+    if isinstance(target, str) and (name.startswith(EMBEDDED) or is_mapped(name) or _tiktoken_name(name)):
+        return name
+    if not isinstance(target, str) or not _is_known(name):
+        raise UnknownNameError("target", target, _ALLOWED)
+    return name
+
+
 @lru_cache(maxsize=64)
 def token_counter(target: str) -> TokenCounter:
     """Return the counter of a target. Raises `UnknownNameError` for a name that LiteLLM could not route.

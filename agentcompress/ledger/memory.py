@@ -33,6 +33,10 @@ class MemoryStore:
         """Return the decisions there are under these keys."""
         return {key: decision for key in keys if (decision := self.get(key)) is not None}
 
+    def touch(self, keys: Sequence[str]) -> None:
+        """Note that what stands under these keys is in use."""
+        self.get_many(keys)
+
     def put(self, key: str, decision: Decision) -> Decision:
         """Write unless taken; return what stands there now."""
         with self._lock:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from agentcompress.config import checked_count
 from agentcompress.errors import PluginError, StoreError
 from agentcompress.ledger.decision import Decision
+from agentcompress.ledger.keys import is_note
 from agentcompress.ledger.store import Entry, Stats
 
 _T = TypeVar("_T")
@@ -80,16 +81,17 @@ class RedisStore:
 
     def entries(self, limit: int) -> Iterator[Entry]:
         """Some of the decisions, those seen last first."""
-        found = sorted(self._all(), key=lambda entry: -entry.seen)
+        found = sorted((entry for entry in self._all() if not is_note(entry.key)), key=lambda entry: -entry.seen)
         yield from found[:limit]
 
     def stats(self) -> Stats:
         """How many decisions there are, and what they take and save."""
         entries = list(self._all())
+        of_blocks = [entry for entry in entries if not is_note(entry.key)]
         texts = [entry.decision.text for entry in entries if entry.decision.text is not None]
         return Stats(
-            decisions=len(entries),
-            compressed=len(texts),
+            decisions=len(of_blocks),
+            compressed=sum(entry.decision.text is not None for entry in of_blocks),
             bytes=sum(len(text.encode("utf-8", "surrogatepass")) for text in texts),
             tokens_before=sum(entry.decision.tokens_before for entry in entries),
             tokens_after=sum(entry.decision.tokens_after for entry in entries),

@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from agentcompress.errors import StoreError
 from agentcompress.ledger.decision import Decision
+from agentcompress.ledger.keys import ORIGINAL, SENT
 from agentcompress.ledger.store import Entry, Stats
 
 _log = logging.getLogger("agentcompress")
@@ -37,6 +38,7 @@ _MIGRATIONS: Sequence[str] = (
 )
 """The schema, a step a version; a file of an older one is brought up to date when it is opened."""
 
+_OF_BLOCKS = " AND ".join(f"key NOT LIKE '{prefix}%'" for prefix in (SENT, ORIGINAL))
 _COLUMNS = "text, reason, tokens_before, tokens_after, scorer"
 _BUSY_S = 2.0
 _KEYS_AT_ONCE = 500
@@ -117,7 +119,8 @@ class SQLiteStore:
         """The decisions seen last, newest first."""
         rows = self._done(
             lambda c: c.execute(
-                f"SELECT key, {_COLUMNS}, made, seen FROM decisions ORDER BY seen DESC, key LIMIT ?", (limit,)
+                f"SELECT key, {_COLUMNS}, made, seen FROM decisions WHERE {_OF_BLOCKS} ORDER BY seen DESC, key LIMIT ?",
+                (limit,),
             ).fetchall()
         )
         for key, *fields, made, seen in rows:
@@ -127,7 +130,8 @@ class SQLiteStore:
         """How many decisions there are, and what they take and save."""
         row = self._done(
             lambda c: c.execute(
-                "SELECT COUNT(*), COUNT(text), COALESCE(SUM(LENGTH(text)), 0), COALESCE(SUM(tokens_before), 0),"
+                f"SELECT COALESCE(SUM({_OF_BLOCKS}), 0), COALESCE(SUM({_OF_BLOCKS} AND text IS NOT NULL), 0),"
+                " COALESCE(SUM(LENGTH(text)), 0), COALESCE(SUM(tokens_before), 0),"
                 " COALESCE(SUM(tokens_after), 0), MIN(made), MAX(seen) FROM decisions"
             ).fetchone()
         )

@@ -99,7 +99,7 @@ class FrontedStore:
         """Return the decision under `key`, or None; `StoreError` when that can't be known."""
         known = self._memory.get(key)
         if known is not None:
-            self.touch(key)
+            self.touch([key])
             return known
         if self._is_down():
             raise StoreError("the ledger is down")
@@ -111,7 +111,7 @@ class FrontedStore:
         self._recovered()
         if found is None:
             return None
-        self.touch(key)
+        self.touch([key])
         return self._memory.put(key, found)
 
     def get_many(self, keys: Sequence[str]) -> dict[str, Decision]:
@@ -126,8 +126,7 @@ class FrontedStore:
         except Exception as error:
             self._fail(error)
             raise error if isinstance(error, StoreError) else StoreError(f"ledger: {error}") from error
-        for key in (*found, *behind):
-            self.touch(key)
+        self.touch([*found, *behind])
         return {**found, **{key: self._memory.put(key, decision) for key, decision in behind.items()}}
 
     def put(self, key: str, decision: Decision) -> Decision:
@@ -146,18 +145,19 @@ class FrontedStore:
             self._owed.setdefault(key, decision)
         return self._memory.put(key, decision)
 
-    def touch(self, key: str) -> None:
-        """Note that what stands under `key` is in use, without reading it."""
+    def touch(self, keys: Sequence[str]) -> None:
+        """Note that what stands under these keys is in use, without reading it."""
         now = time.monotonic()
         touch = getattr(self._behind, "touch", None)
         if touch is None or self._is_down():
             return
         with self._lock:
-            if now - self._touched.get(key, -math.inf) < _TOUCH_S:
-                return
-            self._touched[key] = now
+            due = [key for key in keys if now - self._touched.get(key, -math.inf) >= _TOUCH_S]
+            self._touched.update(dict.fromkeys(due, now))
+        if not due:
+            return
         try:
-            touch([key])
+            touch(due)
         except Exception as error:  # noqa: BLE001 - a store may be anybody's
             self._fail(error)
 

@@ -30,11 +30,16 @@ _ROLES = {
 _SAID_BY = {"user": "user", "human": "user", "assistant": "assistant", "ai": "assistant"}
 _ALLOWED = f"a LangChain message whose type is one of {', '.join(_ROLES)}"
 _ORIGIN = "langchain_message"  # no field of chat messages, so it is neither hashed nor counted
+_CARRIES_ID = ("text", "output_text", "refusal", "function_call")  # an id of the server's, as of Responses
 _REASONING = ("reasoning", "reasoning_content")  # LangChain's own name, and Bedrock's
 
 
 class _Alone(dict[str, str]):
     """A part that was a bare string; a copy of it, made because the text was cut, is a part like others."""
+
+
+class _Reasoning(dict[str, Any]):
+    """A part that is reasoning under another name, whole under `thinking`."""
 
 
 def is_langchain(message: Any) -> bool:
@@ -85,7 +90,7 @@ def _part(part: Any) -> Any:
     if isinstance(part, str):
         return _Alone(type="text", text=part)
     if isinstance(part, Mapping) and part.get("type") in _REASONING:
-        return {"type": THINKING[0], "thinking": part}
+        return _Reasoning(type=THINKING[0], thinking=part)
     return part
 
 
@@ -97,6 +102,10 @@ def _as_message(chat: Any) -> Any:
         same = chat["content"] == message.content
         return message if same else message.model_copy(update={"content": chat["content"]})
     content = [_original(part) for part in chat["content"] or ()]
+    if _thoughts(content) < _thoughts(message.content):
+        if any(map(_is_hosted, content)):
+            return message
+        content = list(map(_without_id, content))
     return message if content == message.content else message.model_copy(update={"content": content})
 
 
@@ -104,5 +113,26 @@ def _original(part: Any) -> Any:
     """A part in the form that it had, as far as nothing was cut in it."""
     if isinstance(part, _Alone):
         return part["text"]
-    inner = part.get("thinking") if isinstance(part, Mapping) else None
-    return inner if isinstance(inner, Mapping) else part
+    return part["thinking"] if isinstance(part, _Reasoning) else part
+
+
+def _thoughts(content: Any) -> int:
+    return sum(part.get("type") in (*THINKING, *_REASONING) for part in content if isinstance(part, Mapping))
+
+
+def _without_id(part: Any) -> Any:
+    """What came with reasoning that is gone, without the id by which OpenAI would miss that."""
+    if not isinstance(part, Mapping):
+        return part
+    if part.get("type") in _CARRIES_ID:
+        return {name: value for name, value in part.items() if name != "id"}
+    extras = part.get("extras")
+    if isinstance(extras, Mapping) and "item_id" in extras:
+        return {**part, "extras": {name: value for name, value in extras.items() if name != "item_id"}}
+    return part
+
+
+def _is_hosted(part: Any) -> bool:
+    """Whether a part is a call that the server has answered itself: refused without its reasoning."""
+    kind = str(part.get("type")) if isinstance(part, Mapping) else ""
+    return kind.endswith("_call") and kind not in ("function_call", "tool_call", "invalid_tool_call")

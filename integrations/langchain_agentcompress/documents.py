@@ -7,14 +7,12 @@ from typing import Any, Literal
 
 from langchain_core.callbacks import Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
-from pydantic import ConfigDict, Field, PrivateAttr
 
 from agentcompress.config import CompressConfig
-from agentcompress.deciding import OnError
 from agentcompress.documents import CompressedDocument
 from agentcompress.errors import InvalidInputError
-from agentcompress.guarded import Guarded, settings_of
 from agentcompress.sending import in_background
+from langchain_agentcompress.settings import GuardedSettings
 
 METADATA = "agentcompress"
 """Where a document's metadata says what was kept of it: spans, score, tokens_before, tokens_after."""
@@ -22,7 +20,7 @@ METADATA = "agentcompress"
 _HINTS = ("source", "file_path", "path", "title", "language")
 
 
-class DraftDocumentCompressor(BaseDocumentCompressor):
+class DraftDocumentCompressor(GuardedSettings, BaseDocumentCompressor):
     """Keeps, of all documents together, `keep_rate` of the target's tokens, or `target_tokens`.
 
     Metadata and ids are kept, and `metadata["agentcompress"]` is added: `spans`, the characters of the original that
@@ -33,37 +31,21 @@ class DraftDocumentCompressor(BaseDocumentCompressor):
     What the draft has read of a document it finds again, whatever question it is asked and in whatever company.
     """
 
-    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
-
-    config: dict[str, Any] = Field(default_factory=dict)
-    target: str | None = None
-    keep_rate: float | Literal["auto"] | None = None
-    target_tokens: int | None = None
-    deadline_ms: float | None = None
-    on_error: OnError = "warn"
     order: Literal["document", "score"] = "document"
     drop_empty: bool = True
-    _guarded: Guarded = PrivateAttr()
 
     def __init__(self, config: CompressConfig | Mapping[str, Any] | None = None, **settings: Any) -> None:
-        fields = type(self).model_fields
-        for name, value in settings.items():
-            if name not in fields:
-                raise InvalidInputError(name, value, f"absent ({', '.join(fields)})")
         if settings.get("order", "document") not in ("document", "score"):
             raise InvalidInputError("order", settings["order"], '"document" or "score"')
         if not isinstance(settings.get("drop_empty", True), bool):
             raise InvalidInputError("drop_empty", settings["drop_empty"], "true or false")
-        named = settings_of(config)
-        guarded = Guarded(named, **{name: settings[name] for name in settings if name not in ("order", "drop_empty")})
-        super().__init__(config=named, **settings)
-        self._guarded = guarded
+        super().__init__(config, **settings)
 
     def compress_documents(
         self, documents: Sequence[Document], query: str, callbacks: Callbacks | None = None
     ) -> Sequence[Document]:
         """The documents with what matters for the query; as they came where that fails."""
-        return self._guarded.guarded(documents, lambda: self._compressed(documents, query))
+        return self.guarded.guarded(documents, lambda: self._compressed(documents, query))
 
     async def acompress_documents(
         self, documents: Sequence[Document], query: str, callbacks: Callbacks | None = None
@@ -74,7 +56,7 @@ class DraftDocumentCompressor(BaseDocumentCompressor):
     def _compressed(self, documents: Sequence[Document], query: str) -> Sequence[Document]:
         texts = [document.page_content for document in documents]
         hints = [_hint(document) for document in documents]
-        found = self._guarded.documents(texts, query, hints)
+        found = self.guarded.documents(texts, query, hints)
         if self.drop_empty:
             found = [each for each in found if each.text.strip()]
         if self.order == "score":

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 from langchain.agents.middleware import AgentMiddleware, ModelRequest, ModelResponse
 from langchain_core.tools import BaseTool
@@ -15,6 +17,8 @@ from agentcompress.guarded import Config, Guarded, OnReceipt, with_recall
 from agentcompress.sending import in_background
 from langchain_agentcompress.models import answer_tokens, schemas_of, target_of
 from langchain_agentcompress.recall import Namespace, namespace_in, recall_tool
+
+_log = logging.getLogger("agentcompress")
 
 
 class AgentCompressMiddleware(AgentMiddleware):
@@ -87,11 +91,20 @@ class AgentCompressMiddleware(AgentMiddleware):
     def _overridden(self, request: ModelRequest) -> ModelRequest:
         body = {
             "messages": request.messages,
-            "model": target_of(request.model),
-            "max_tokens": answer_tokens(request.model),
+            "model": _as_far_as_known(lambda: target_of(request.model)),
+            "max_tokens": _as_far_as_known(lambda: answer_tokens(request.model)),
             "system": request.system_prompt,
-            "tools": schemas_of(request.tools or ()),
+            "tools": _as_far_as_known(lambda: schemas_of(request.tools or ())),
         }
         namespace = namespace_in(self._namespace, request.runtime)
         messages = self._guarded.request(body, namespace)["messages"]
         return request if messages is request.messages else request.override(messages=messages)
+
+
+def _as_far_as_known(find: Callable[[], Any]) -> Any:
+    """What is found out of a model or its tools; None where that fails, which must not change what is sent."""
+    try:
+        return find()
+    except Exception as error:  # noqa: BLE001
+        _log.debug("a request is compressed without knowing all of it", exc_info=error)
+        return None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
+import contextlib
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
-from cachetools import LRUCache
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from agentcompress.targets import is_mapped
@@ -22,8 +22,7 @@ _PROVIDERS = {
 }
 """LangChain's names of providers that LiteLLM calls otherwise."""
 
-_schemas: LRUCache[int, tuple[Any, Any]] = LRUCache(512)
-_lock = threading.Lock()
+_schemas: dict[int, tuple[weakref.ref[Any], Any]] = {}
 
 
 def target_of(model: Any) -> str | None:
@@ -50,10 +49,11 @@ def schemas_of(tools: Sequence[Any]) -> list[Any]:
 def _schema_of(tool: Any) -> Any:
     if isinstance(tool, dict):
         return tool
-    with _lock:
-        known = _schemas.get(id(tool))
-    if known is None or known[0] is not tool:
-        known = tool, convert_to_openai_tool(tool)
-        with _lock:
-            _schemas[id(tool)] = known
-    return known[1]
+    key = id(tool)
+    known = _schemas.get(key)
+    if known is not None and known[0]() is tool:
+        return known[1]
+    schema = convert_to_openai_tool(tool)
+    with contextlib.suppress(TypeError):  # what can't be referred to weakly is not remembered
+        _schemas[key] = weakref.ref(tool, lambda _: _schemas.pop(key, None)), schema
+    return schema

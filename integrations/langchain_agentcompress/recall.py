@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -11,7 +12,9 @@ from pydantic import Field
 
 from agentcompress.compressor import Compressor
 from agentcompress.config import checked_text
-from agentcompress.recall import DESCRIPTION, TOOL_NAME
+from agentcompress.recall import DESCRIPTION, DOWN, TOOL_NAME
+
+_log = logging.getLogger("agentcompress")
 
 Namespace = str | Callable[[Any], str] | None
 """Whose conversation it is: a name, or a function of a run's context that gives one."""
@@ -30,7 +33,12 @@ def recall_tool(compressor: Compressor, namespace: Namespace = None) -> BaseTool
         return compressor.recall(id, page, namespace=namespace if isinstance(namespace, str) else None)
 
     def recall_of_tenant(id: _Id, runtime: ToolRuntime[Any, Any], page: _Page = 1) -> str:  # noqa: A002
-        return compressor.recall(id, page, namespace=namespace_in(namespace, runtime))
+        try:
+            whose = namespace_in(namespace, runtime)
+        except Exception as error:  # noqa: BLE001 - a tool's failure would be the agent's
+            _log.warning("recall: nobody knows whose it is: %s", type(error).__name__)
+            return DOWN.format(id=id)
+        return compressor.recall(id, page, namespace=whose)
 
     function = recall_of_tenant if callable(namespace) else recall
     return StructuredTool.from_function(function, name=TOOL_NAME, description=DESCRIPTION)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
+import json
 import logging
 import pickle
 import subprocess
@@ -13,9 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from langchain_core.messages import BaseMessage, HumanMessage
 from langchain_core.prompt_values import ChatPromptValue, StringPromptValue
+from pydantic import BaseModel
 
 import agentcompress as package
 from agentcompress import AgentCompressError, CompressConfig, Compressor, InvalidInputError, Receipt, compressed
@@ -171,7 +175,7 @@ class Odd:
 def test_what_an_argument_may_be(value: Any, length: Any) -> None:
     seen = compressed(config=CONFIG)(lambda prompt: prompt)(value)
     assert length(seen) < len(LOG) / 2
-    assert type(seen) is (list if isinstance(value, tuple) else type(value))
+    assert type(seen) is type(value)
     if isinstance(value, dict):
         assert {**seen, "messages": 0, "input": 0} == {**value, "messages": 0, "input": 0}
 
@@ -207,6 +211,51 @@ def test_which_argument() -> None:
     assert size(compressed(arg="extra", config=CONFIG)(any_name)(0, extra=MESSAGES)[3]["extra"]) < len(LOG) / 2
 
 
+def test_a_name_that_is_positional_alone_may_be_another_arguments_too() -> None:
+    def function(messages: Any, /, **more: Any) -> Any:
+        return messages, more
+
+    first, more = compressed(config=CONFIG)(function)(MESSAGES, messages=MESSAGES)
+    assert size(first) < len(LOG) / 2
+    assert more["messages"] is MESSAGES
+
+
+class Strange(dict[str, Any]):
+    """Can't be read."""
+
+    def get(self, *_: Any) -> Any:
+        raise RuntimeError("mine")
+
+
+class Guarded(BaseModel):
+    @property
+    def messages(self) -> Any:
+        raise RuntimeError("mine")
+
+
+@pytest.mark.parametrize("value", [Strange(), Guarded()])
+def test_what_can_not_be_read_goes_on_as_it_is(value: Any, caplog: pytest.LogCaptureFixture) -> None:
+    assert compressed(config=CONFIG)(lambda prompt: prompt)(value) is value
+    assert "going on with the original: RuntimeError: see the debug log" in caplog.text
+    with pytest.raises(AgentCompressError, match="RuntimeError: mine"):
+        compressed(config=CONFIG, on_error="raise")(lambda prompt: prompt)(value)
+
+
+def test_causes_stand_in_the_debug_log(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG, "agentcompress"):
+        compressed(config=CONFIG)(lambda prompt: prompt)(Strange())
+    assert 'raise RuntimeError("mine")' in caplog.text
+
+
+def test_a_states_other_fields_are_no_part_of_the_request() -> None:
+    receipts: list[Receipt] = []
+    limited = compressed(config=CONFIG, target_tokens=6000, on_receipt=receipts.append)(lambda state: state)
+    state = {"messages": MESSAGES, "tools": LOG * 9, "text": LOG * 9}
+    assert {**limited(state), "messages": 0} == {**state, "messages": 0}
+    assert receipts[0].rewritten_from is None
+    assert receipts[0].skipped_because is None
+
+
 def test_a_wrong_call_raises_what_the_function_raises() -> None:
     with pytest.raises(TypeError, match="unexpected keyword argument 'nope'"):
         module_level(MESSAGES, nope=1)  # pyrefly: ignore
@@ -227,6 +276,10 @@ def test_a_wrong_call_raises_what_the_function_raises() -> None:
         (lambda: compressed(config={"draf": "x"}), "draf must be absent"),
         (lambda: compressed(Odd), "function must be a function or method"),
         (lambda: compressed.tool(3), "function must be a function or method"),
+        (lambda: compressed.tool(max), "function must be one whose signature can be read"),
+        (lambda: compressed(star_args), "arg must be given"),
+        (lambda: compressed(arg="messages")(star_args), "arg must be one of none, it has no arguments"),
+        (lambda: compressed(target="no-such-model"), "target must be a model LiteLLM knows"),
         (lambda: compressed.tool(query_from="x")(lambda y: ""), "query_from must be one of y"),
         (lambda: compressed.tool(each_line), "function must be one that returns a text"),
         (lambda: compressed.tool(arg="x"), "arg must be absent"),
@@ -235,6 +288,10 @@ def test_a_wrong_call_raises_what_the_function_raises() -> None:
 def test_bad_settings(decorate: Any, message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         decorate()
+
+
+def star_args(*messages: Any) -> Any:
+    return messages
 
 
 def each_line(path: str) -> Iterator[str]:
@@ -304,6 +361,28 @@ def test_decorated_twice_is_compressed_once() -> None:
     assert twice(MESSAGES) == once(MESSAGES)
 
 
+def test_a_node_that_gives_back_what_it_was_given_does_not_shorten_it_again(tmp_path: Path) -> None:
+    """A graph's state then holds what was sent; in a new process nobody knows that but the ledger."""
+    code = (
+        "import json, sys\n"
+        "from agentcompress import CompressConfig, compressed\n"
+        "config = CompressConfig(scorer='lexical', ledger=sys.argv[1], keep_rate=0.3, min_tokens=50)\n"
+        "@compressed(config=config)\n"
+        "def node(state): return [*state['messages'], {'role': 'assistant', 'content': 'ok'}]\n"
+        "print(json.dumps(node({'messages': json.load(sys.stdin)})))"
+    )
+    messages = MESSAGES
+    sent = []
+    for _ in range(3):
+        command = [sys.executable, "-c", code, str(tmp_path / "ledger.db")]
+        done = subprocess.run(
+            command, input=json.dumps(messages), capture_output=True, text=True, timeout=60, check=True
+        )
+        messages = [*json.loads(done.stdout), {"role": "user", "content": "And now?"}]
+        sent.append(size(messages))
+    assert sent[0] == sent[1] == sent[2] < len(LOG) / 2
+
+
 def test_one_namespace_does_not_read_anothers_decisions() -> None:
     shared = Compressor(CONFIG)
     receipts: list[Receipt] = []
@@ -319,18 +398,22 @@ def test_a_tool() -> None:
     assert module_tool("17") == module_tool(worker="17") == short
 
 
+class Noting:
+    """Scores nothing, and notes what it was asked."""
+
+    def __init__(self, queries: list[str]) -> None:
+        self.queries = queries
+
+    def score(self, segment: Any, query: str) -> np.ndarray:
+        self.queries.append(query)
+        return np.zeros(len(segment.units))
+
+
 def test_a_tools_query_is_what_its_arguments_say() -> None:
     queries: list[str] = []
 
-    class Noting:
-        def score(self, segment: Any, query: str) -> Any:
-            import numpy as np
-
-            queries.append(query)
-            return np.zeros(len(segment.units))
-
     compressor = Compressor(CONFIG)
-    compressor.scorer = Noting()
+    compressor.scorer = Noting(queries)
 
     def grep(pattern: str, path: str = "src", *, deep: bool = True) -> str:
         return LOG + path + pattern
@@ -352,6 +435,37 @@ def test_a_tools_query_is_what_its_arguments_say() -> None:
         'Task: \nLast action: grep {"pattern": "x", "path": "src", "deep": false}',
         'Task: in a method\nLast action: grep {"pattern": "in a method"}',
     ]
+
+
+def test_a_tools_other_arguments() -> None:
+    queries: list[str] = []
+    compressor = Compressor(CONFIG)
+    compressor.scorer = Noting(queries)
+
+    def any_name(**kwargs: Any) -> str:
+        return LOG + str(kwargs)
+
+    def odd_keys(table: Any) -> str:
+        return LOG + str(table)
+
+    compressed.tool(query_from="pattern", config=compressor)(any_name)(pattern="def main")
+    compressed.tool(config=compressor)(odd_keys)({(1, 2): 3})
+    assert queries == [
+        'Task: def main\nLast action: any_name {"pattern": "def main"}',
+        'Task: \nLast action: odd_keys {"table": "{(1, 2): 3}"}',
+    ]
+
+
+def test_a_sync_wrapper_around_an_async_tool() -> None:
+    async def fetch(url: str) -> str:
+        return LOG + url
+
+    @compressed.tool(config=CONFIG)
+    @functools.wraps(fetch)
+    def retried(*args: Any, **kwargs: Any) -> Any:
+        return fetch(*args, **kwargs)
+
+    assert len(asyncio.run(retried("x"))) < len(LOG) / 2
 
 
 def test_an_async_tool_and_results_that_are_no_long_texts() -> None:

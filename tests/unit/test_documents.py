@@ -58,7 +58,7 @@ def test_what_is_kept_is_verbatim_and_fits(texts: list[str], budget: int) -> Non
     assert [each.index for each in found] == list(range(len(texts)))
     total = sum(COUNT(text) for text in texts if text.strip())
     blank = sum(COUNT(text) for text in texts if not text.strip())
-    assert sum(each.tokens_after for each in found) <= max(budget, blank) + blank
+    assert sum(each.tokens_after for each in found) <= budget or not total
     for each, text in zip(found, texts, strict=True):
         at = 0
         for start, end in each.spans:
@@ -103,6 +103,25 @@ def test_a_delimiter_of_the_users_own() -> None:
 def test_bad_input(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         compress_documents(lexical(), **{"texts": TEXTS, "query": "x", **arguments})
+
+
+class OneScorer:
+    """Has a score for one unit alone."""
+
+    def score(self, segment: Segment, query: str) -> np.ndarray:
+        return np.zeros(1)
+
+
+def test_a_scorer_of_too_few_scores_is_an_error() -> None:
+    broken = Compressor(CompressConfig(scorer="tests.unit.test_documents:OneScorer", ledger="memory"))
+    with pytest.raises(ScoringError, match="one finite score for each of"):
+        compress_documents(broken, TEXTS, query="x", target_tokens=50)
+
+
+def test_blank_texts_take_nothing_of_a_budget() -> None:
+    found = compress_documents(lexical(), ["\n \n\t" * 3000, LOG], query="worker", target_tokens=100)
+    assert (found[0].text, found[0].tokens_after) == ("", 0)
+    assert 50 < found[1].tokens_after <= 100
 
 
 def test_a_scorer_that_fails_is_an_error() -> None:

@@ -122,6 +122,68 @@ def test_reasoning_that_a_cut_has_made_worthless_goes_and_the_rest_comes_back_as
     assert all(type(a) is type(b) for a, b in zip(cut.messages, messages, strict=True))
 
 
+def responses_turns(extra: dict[str, Any] | None = None) -> list[BaseMessage]:
+    """Turns as `ChatOpenAI` has them of Responses: reasoning, and what came with it, by ids of the server's."""
+    messages: list[BaseMessage] = [HumanMessage("Which worker crashed?")]
+    for i in range(6):
+        parts: list[Any] = [
+            {"type": "reasoning", "id": f"rs_{i}", "summary": [], "encrypted_content": "x"},
+            {"type": "text", "text": "I look.", "id": f"msg_{i}"},
+            {"type": "function_call", "name": "logs", "arguments": "{}", "call_id": f"c{i}", "id": f"fc_{i}"},
+            *([extra] if extra else []),
+        ]
+        messages += [
+            AIMessage(parts, tool_calls=[{**CALL, "id": f"c{i}"}]),
+            ToolMessage(f"{i}{LOG}", tool_call_id=f"c{i}"),
+        ]
+    return messages
+
+
+def cut_to_fit(messages: list[BaseMessage]) -> list[BaseMessage]:
+    shared = compressor()
+    for end in range(1, len(messages) + 1, 2):
+        shared.compress(messages[:end])
+    return shared.compress(messages, target_tokens=2600).messages
+
+
+def test_what_came_with_reasoning_that_is_gone_has_no_id_to_miss_it_by() -> None:
+    sent = cut_to_fit(responses_turns())
+    changed = [message.content for message in sent[3::2]]
+    assert changed == [
+        [
+            {"type": "text", "text": "I look."},
+            {"type": "function_call", "name": "logs", "arguments": "{}", "call_id": f"c{i}"},
+        ]
+        for i in range(1, 6)
+    ]
+
+
+def test_reasoning_before_a_hosted_call_stays() -> None:
+    messages = responses_turns({"type": "web_search_call", "id": "ws_1", "status": "completed"})
+    assert [m.content for m in cut_to_fit(messages)[1::2]] == [m.content for m in messages[1::2]]
+
+
+def test_parts_of_others_are_not_taken_for_ours() -> None:
+    messages = [
+        *agent_messages()[:3],
+        ToolMessage([{"type": "json", "thinking": {"a": 1}}, LOG], tool_call_id="call_1"),
+    ]
+    content = compressor().compress(messages).messages[3].content
+    assert content[0] is messages[3].content[0]
+    assert len(content[1]["text"]) < len(LOG) / 2
+
+
+def test_bytes_are_no_hindrance() -> None:
+    """Gemini's media parts hold them."""
+    media = {"type": "media", "mime_type": "image/png", "data": b"\x89PNG"}
+    messages = [HumanMessage(["Which worker crashed?", media]), *agent_messages()[2:]]
+    shared = compressor()
+    first = shared.compress(messages)
+    assert first.receipt.blocks[0].decision == "new"
+    messages[0] = HumanMessage(["Which worker crashed?", {**media, "data": b"other"}])
+    assert shared.compress(messages).receipt.blocks[0].decision == "new"
+
+
 def test_decisions_outlive_a_checkpoint() -> None:
     shared = compressor()
     messages = agent_messages()

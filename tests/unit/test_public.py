@@ -44,6 +44,7 @@ def test_public_names() -> None:
     assert sorted(agentcompress.__all__) == [
         "AgentCompressError",
         "CompressConfig",
+        "CompressedDocument",
         "CompressedMessages",
         "CompressedRequest",
         "CompressedText",
@@ -56,6 +57,9 @@ def test_public_names() -> None:
         "acompletion",
         "aresponses",
         "completion",
+        "compress_documents",
+        "compressed",
+        "recall_schema",
         "responses",
         "wrap_router",
     ]

@@ -6,6 +6,7 @@ import configparser
 import itertools
 import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from agentcompress import CompressConfig, Compressor, recall, recall_schema
 from agentcompress.errors import InvalidInputError, StoreError
 from agentcompress.ledger.decision import Decision
 from agentcompress.ledger.memory import MemoryStore
+from agentcompress.ledger.opening import lasting_store
 from agentcompress.recall import PAGE_CHARS, RAW_RECALLED, Originals, is_recalled
 from agentcompress.schema import CompressedText
 from agentcompress.targets import token_counter
@@ -50,6 +52,8 @@ def pages(shared: Compressor, id: str, **options: Any) -> str:
     texts, page = [], 1
     while True:
         head, _, text = shared.recall(id, page, **options).partition("\n")
+        assert head.startswith("[recalled "), head
+        assert text
         texts.append(text)
         if "the next with page=" not in head:
             return "".join(texts)
@@ -145,7 +149,7 @@ def test_bad_ids_say_what_to_do(asked: str, answer: str) -> None:
     assert answer in shared.recall(asked.format(name=name))
 
 
-@pytest.mark.parametrize("page", [0, -1, 99, "two", None])
+@pytest.mark.parametrize("page", [0, -1, 99, "two", None, float("inf"), float("nan")])
 def test_bad_pages_say_which_there_are(page: Any) -> None:
     shared = compressor()
     name = ID.findall(compressed(shared, LOG))[0][:6]
@@ -208,10 +212,6 @@ def test_a_ledger_that_is_down_is_an_answer_too() -> None:
 
 def test_a_block_in_use_keeps_its_original(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pruning goes by when something was last seen: delimiters are seen whenever their block is."""
-    import time
-
-    from agentcompress.ledger.opening import lasting_store
-
     ledger = str(tmp_path / "ledger.db")
     id = ID.findall(compressed(compressor(ledger=ledger), LOG))[0]
     store = lasting_store(ledger)
@@ -220,7 +220,7 @@ def test_a_block_in_use_keeps_its_original(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(time, "time", lambda: now + 40 * 86400)
     fresh = compressor(store=lasting_store(ledger))
     compressed(fresh, LOG)
-    assert store.prune(older_than_s=30 * 86400, max_bytes=None, keep_s=60) == 0
+    assert store.prune(older_than_s=30 * 86400, max_bytes=None, keep_s=60) == 1  # the note that its text was sent
     assert pages(fresh, id) in LOG
 
 
@@ -236,3 +236,25 @@ def test_recall_is_a_setting() -> None:
     with pytest.raises(InvalidInputError, match="recall must be true or false"):
         CompressConfig(recall="yes")  # pyrefly: ignore
     assert isinstance(compressor().store, MemoryStore)
+
+
+def test_originals_in_memory_are_forgotten_with_their_blocks() -> None:
+    shared = compressor(MemoryStore(20))
+    id = ID.findall(compressed(shared, LOG))[0]
+    for i in range(30):
+        compressed(shared, f"{i}{LOG}")
+        assert ID.findall(compressed(shared, LOG))[0] == id
+    assert pages(shared, id) in LOG
+
+
+def test_what_is_kept_beside_decisions_is_not_counted_as_one(tmp_path: Path) -> None:
+    ledger = str(tmp_path / "ledger.db")
+    result = compressor(ledger=ledger).compress(conversation(LOG))
+    store = lasting_store(ledger)
+    assert store is not None
+    stats = store.stats()
+    assert (stats.decisions, stats.compressed) == (1, 1)
+    assert (stats.tokens_before, stats.tokens_after) == tuple(
+        sum(getattr(block, name) for block in result.receipt.blocks) for name in ("tokens_before", "tokens_after")
+    )
+    assert len(list(store.entries(10))) == 1
