@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from agentcompress import emitted, plugins
+from agentcompress.accounts import Accounts, Call
 from agentcompress.config import CompressConfig, KeepRate, checked_count, checked_rate, checked_text
 from agentcompress.deciding import Decider, Ladder, OnError, Rung
 from agentcompress.delimiters import FixedStyle, style_for
@@ -27,7 +28,7 @@ from agentcompress.planning import Plan, plan
 from agentcompress.protocols import Scorer, Segmenter, Store, TokenCounter
 from agentcompress.rates import asked_budget, auto_rate
 from agentcompress.recall import RAW_RECALLED, Originals, is_recalled, named, recalled
-from agentcompress.receipts import Clock, call_receipt
+from agentcompress.receipts import Clock
 from agentcompress.schema import CompressedMessages, CompressedRequest, CompressedText, Segment, Span
 from agentcompress.segmenters import kinds
 from agentcompress.segmenters.listings import left_whole
@@ -54,6 +55,7 @@ class Compressor:
         self.scorer: Scorer = plugins.build("scorers", self.config.scorer, self.config.scorer_options, self.config)
         self._segmenters: dict[str, Segmenter] = {}
         self._counters: dict[str, TokenCounter] = {}
+        self._accounts = Accounts(self.config)
         self._ladder = Ladder(list(dict.fromkeys([self.config.scorer, _FALLBACK])))
         if self.config.segmenter != "auto":
             self._segmenter(self.config.segmenter)
@@ -148,7 +150,8 @@ class Compressor:
         originals = Originals(self.store, namespace)
         rungs = self._rungs(target, keep_rate, originals)
         decider = Decider(self.store, self._ladder, rungs, self._left_whole, on_error, deadline_ms)
-        seed = json.dumps([namespace, checked_text("continues", continues)])
+        shadow = self.config.mode == "shadow"  # what was never sent must not be repeated
+        seed = json.dumps([namespace, checked_text("continues", continues), *(["shadow"] if shadow else [])])
         if target_tokens is not None:
             checked_count("target_tokens", target_tokens)
         parts, prefixes = wire.text_parts(chat), list(chain(chat, wire, seed))
@@ -159,9 +162,9 @@ class Compressor:
         if self.config.recall:
             cut = zip(blocks, settled.decisions, strict=True)
             originals.touch(block.key for block, each in cut if each.decision.text is not None)
-        before = sum(counter.count(part.text) for part in parts)
-        receipt = call_receipt(target, self.config.scorer, before, blocks, settled, counter, clock.total_ms())
-        return CompressedMessages(langchain.closed(settled.messages), receipt)
+        call = Call(target, chat, wire, parts, blocks, prefixes, tokens, settled, clock.total_ms())
+        receipt = self._accounts.receipt(call, counter)
+        return CompressedMessages(list(messages) if shadow else langchain.closed(settled.messages), receipt)
 
     def compress_request(
         self,

@@ -65,6 +65,15 @@ class CompressConfig(BaseModel):
     """Where decisions about conversations are kept: "auto" (AGENTCOMPRESS_LEDGER, else an SQLite file in the user's
     state folder), "memory", an SQLite file, or the URL of a Redis."""
 
+    mode: Literal["live", "shadow"] = "live"
+    """"shadow": the original is sent, and receipts say what would have been sent and saved."""
+
+    receipts: Annotated[str | None, Field(min_length=1)] = None
+    """Where receipts of conversations are written: a file (JSON Lines), or "otel" (OpenTelemetry); None: nowhere."""
+
+    machine_price: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.1
+    """US dollars an hour of the machine that the draft runs on: what receipts take off the savings."""
+
     recall: bool = False
     """Whether delimiters carry ids, by which what they stand for can be read again (`recall.py`)."""
 
@@ -121,6 +130,9 @@ def _config_error(error: ValidationError) -> ConfigError:
         "segment_cache_bytes": "a whole number >= 0",
         "segment_cache_folder": "a path or None",
         "recall": "true or false",
+        "mode": '"live" or "shadow"',
+        "receipts": '"otel", a file, or None',
+        "machine_price": "a number >= 0",
         "selection": '"budget" or "share"',
         "delimiter": "a non-empty string or None",
         "segment_cache_folder_bytes": TOKENS_RANGE,

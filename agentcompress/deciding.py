@@ -10,14 +10,14 @@ import contextvars
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
 from agentcompress import deadlines
 from agentcompress.deadlines import Deadline
 from agentcompress.emitted import SEEN
-from agentcompress.errors import AgentCompressError, DeadlineError, DraftError, InvalidInputError, ScoringError
+from agentcompress.errors import AgentCompressError, DeadlineError, DraftError, InvalidInputError, ScoringError, said
 from agentcompress.ledger.decision import Decision
 from agentcompress.ledger.keys import sent_key
 from agentcompress.ledger.memory import MemoryStore
@@ -65,11 +65,12 @@ class Rung:
 
 @dataclass(frozen=True)
 class Decided:
-    """What stands for a block, whether that is new, and the milliseconds that it took to find out."""
+    """What stands for a block, whether that is new, and the milliseconds that it took to find out, also by stage."""
 
     decision: Decision
     is_new: bool = False
     ms: float = 0.0
+    stages_ms: Mapping[str, float] = field(default_factory=dict)
 
 
 class Ladder:
@@ -106,12 +107,14 @@ class Decider:
         self._on_error, self._deadline_ms = on_error, deadline_ms
         self._deadline = Deadline(deadline_ms)
         self._noted: set[str] = set()
+        self._stages_ms: dict[str, Mapping[str, float]] = {}
 
     def decided(self, block: Plan) -> Decided:
         """The decision that stands for a block: known, or made now."""
         started = time.perf_counter()
         decision, is_new = self._known_or_new(block)
-        return Decided(decision, is_new, (time.perf_counter() - started) * 1000)
+        stages_ms = self._stages_ms.pop(block.key, {})
+        return Decided(decision, is_new, (time.perf_counter() - started) * 1000, stages_ms)
 
     def _known_or_new(self, block: Plan) -> tuple[Decision, bool]:
         try:
@@ -184,11 +187,12 @@ class Decider:
                     raise
                 if number + 1 < len(self._rungs) and self._is_to_blame(error):
                     self._ladder.let_rest(rung.name)
-                reasons.append(f"{rung.name}: {type(error).__name__}: {error}")
+                reasons.append(f"{rung.name}: {type(error).__name__}: {said(error)}")
                 self._note(f"message {block.address.message}: {reasons[-1]}", error)
                 continue
             if not result.text.strip() or result.text == block.text:  # some providers refuse empty texts
                 return Decision.raw(RAW_WHOLE, block.tokens)
+            self._stages_ms[block.key] = result.timings_ms
             why = "; ".join(reasons) or None
             return Decision(result.text, why, result.tokens_before, result.tokens_after, result.scorer)
         if self._on_error == "raise":

@@ -94,6 +94,16 @@ class PluginError(AgentCompressError):
     """An entry point or dotted path names something that can't be loaded."""
 
 
+def without_values(error: Exception) -> str:
+    """An error's message without what the caller sent: logs and receipts hold no prompts."""
+    return f"{error.field} must be {error.allowed}" if isinstance(error, InvalidInputError) else "see the debug log"
+
+
+def said(error: Exception, limit: int = 300) -> str:
+    """An error's message for a receipt: as it is, but for what holds a value of the caller's."""
+    return without_values(error) if isinstance(error, InvalidInputError) else str(error)[:limit]
+
+
 def _short(value: object, limit: int = 80) -> str:
     shown = repr(value)
     return shown if len(shown) <= limit else f"{shown[: limit - 3]}..."

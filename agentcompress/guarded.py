@@ -13,11 +13,11 @@ from agentcompress.compressor import Compressor
 from agentcompress.config import CompressConfig, KeepRate, checked_text
 from agentcompress.deciding import OnError, within
 from agentcompress.documents import CompressedDocument, compress_documents
-from agentcompress.errors import AgentCompressError, InvalidInputError
+from agentcompress.errors import AgentCompressError, InvalidInputError, without_values
 from agentcompress.overrides import checked_overrides
 from agentcompress.receipts import Receipt
 from agentcompress.routing import shared_sender
-from agentcompress.sending import Sender, without_values
+from agentcompress.sending import Sender
 from agentcompress.targets import checked_target
 
 _log = logging.getLogger("agentcompress")

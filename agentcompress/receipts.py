@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ class BlockReceipt:
 
     message: index in the list. kind: "tool" or "context". tool: the tool's name, where known.
     decision: "new" (compressed now), "replayed" (compressed in an earlier call), "raw" (as it is, for `reason`).
+    scorer: that has decided it. stages_ms: what compressing it now took, by stage.
     """
 
     message: int
@@ -32,11 +33,48 @@ class BlockReceipt:
     tokens_before: int
     tokens_after: int
     ms: float
+    scorer: str | None = None
+    stages_ms: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """US dollars of one request's texts, without us and with us. The answer costs the same.
+
+    list_before, list_after: every token at the input price. before, after: as the provider bills it, what was sent
+    before read from its prompt cache, where that is `warm`. draft: of the machine, for the time that compressing took.
+    """
+
+    list_before: float
+    list_after: float
+    before: float
+    after: float
+    draft: float
+    warm: bool
+
+    @property
+    def saved(self) -> float:
+        """What is left of it all: below zero where it did not pay."""
+        return self.before - self.after - self.draft
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a provider has billed. drift: of what the receipt says from that, as a share; None where it can't say."""
+
+    input_tokens: int
+    cached_tokens: int
+    drift: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """One call of `compress`: tokens of all text in the messages, before and after; images and schemas not counted.
+
+    Holds no text of the conversation. mode: "shadow" where the original was sent, and all else is what would have been.
+    conversation: a hash of its beginning. at: seconds since the epoch. money: None where no price is known. used: how
+    many strings the model's last reply took from blocks that are cut, used_kept: how many of them it had been sent;
+    None where nobody asked (no `receipts`, not in shadow mode).
 
     Where a call had `target_tokens`: request_tokens, what the request takes with everything counted or estimated;
     rewritten_from, the first message that was sent differently before, where history had to be cut to fit;
@@ -53,11 +91,63 @@ class Receipt:
     rewritten_from: int | None = None
     reasoning_dropped: int = 0
     skipped_because: str | None = None
+    mode: str = "live"
+    conversation: str = ""
+    at: float = 0.0
+    money: Money | None = None
+    used: int | None = None
+    used_kept: int | None = None
+    usage: Usage | None = None
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
-        return asdict(self)
+        out = asdict(self)
+        if self.money is not None:
+            out["money"]["saved"] = self.money.saved
+        return out
+
+    def reconciled(self, usage: Any) -> Receipt:
+        """The receipt with what the provider has billed: the `usage` of its response, of any of the three formats.
+
+        Unchanged for what is no usage. The drift is of `request_tokens`, which counts all of a request: there is none
+        without them, nor in shadow mode, where something else was sent.
+        """
+        found = _usage(usage)
+        if found is None:
+            return self
+        known = self.request_tokens if self.mode == "live" else None
+        drift = None if known is None or not found[0] else known / found[0] - 1
+        return replace(self, usage=Usage(*found, drift))
+
+    def by_kind(self) -> dict[str, dict[str, int]]:
+        """Blocks and their tokens, by kind: "context", or a tool's name."""
+        found: dict[str, dict[str, int]] = {}
+        for block in self.blocks:
+            kind = block.tool or block.kind
+            row = found.setdefault(kind, dict.fromkeys(("blocks", "cut", "tokens_before", "tokens_after"), 0))
+            row["blocks"] += 1
+            row["cut"] += block.decision != "raw"
+            row["tokens_before"] += block.tokens_before
+            row["tokens_after"] += block.tokens_after
+        return found
+
+
+def _usage(usage: Any) -> tuple[int, int] | None:
+    """Input tokens and those of them that were read from a cache, from a provider's or LiteLLM's usage."""
+    fields = usage if isinstance(usage, Mapping) else usage.model_dump() if hasattr(usage, "model_dump") else {}
+    whole = fields.get("prompt_tokens")
+    if whole is not None:  # OpenAI chat, and LiteLLM for all: cached tokens are among them
+        details = fields.get("prompt_tokens_details") or {}
+        return int(whole), int(details.get("cached_tokens") or fields.get("cache_read_input_tokens") or 0)
+    whole = fields.get("input_tokens")
+    if whole is None:
+        return None
+    details = fields.get("input_tokens_details")
+    if details is not None:  # OpenAI Responses
+        return int(whole), int(details.get("cached_tokens") or 0)
+    read = int(fields.get("cache_read_input_tokens") or 0)  # Anthropic: cached tokens come on top
+    return int(whole) + read + int(fields.get("cache_creation_input_tokens") or 0), read
 
 
 def call_receipt(
@@ -96,6 +186,8 @@ def _block(block: Plan, decided: Decided, counter: TokenCounter) -> BlockReceipt
         tokens_before=block.tokens,
         tokens_after=block.tokens if decision.text is None else counter.count(decision.text),
         ms=decided.ms,
+        scorer=decision.scorer,
+        stages_ms=decided.stages_ms,
     )
 
 

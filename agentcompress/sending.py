@@ -21,7 +21,7 @@ from cachetools import LRUCache
 from agentcompress.compressor import Compressor
 from agentcompress.deciding import OnError
 from agentcompress.emitted import SEEN
-from agentcompress.errors import InvalidInputError
+from agentcompress.errors import InvalidInputError, without_values
 from agentcompress.ledger.keys import chain
 from agentcompress.messages.bodies import opened
 from agentcompress.messages.formats import WIRES, Format
@@ -158,11 +158,6 @@ def _target_name(kwargs: Mapping[str, Any]) -> str:
     """The model with its provider, as far as they are said."""
     model, provider = str(kwargs.get("model") or ""), kwargs.get("custom_llm_provider")
     return f"{provider}/{model}" if isinstance(provider, str) and provider and "/" not in model else model
-
-
-def without_values(error: Exception) -> str:
-    """An error's message without what the caller sent: logs hold no prompts."""
-    return f"{error.field} must be {error.allowed}" if isinstance(error, InvalidInputError) else "see the debug log"
 
 
 _THREADS = 32

@@ -1,27 +1,21 @@
 """What later steps of a recorded agent really took from a tool result: its references.
 
-A reference stands in the result and nowhere before it, and one of the next six assistant messages puts it to use: in a
-tool call's arguments, a code fence or backticks, not in prose, where an agent may merely repeat a word. It is specific:
-a name with an inner mark or capital, a number of three digits and more, or a whole line of a multi-line argument (what
-an edit has to match letter by letter).
+A reference stands in the result and nowhere before it, and one of the next six assistant messages puts it to use
+(`agentcompress.used`).
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from agentcompress.evaluation.tasks import EvalItem, Evidence
 from agentcompress.planning import next_action_query
+from agentcompress.used import used_in_arguments, used_in_words
 
 _LEAST_CHARS = 1500
 _HORIZON = 6
-_LEAST_LINE_CHARS = 12
-_STRING = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:[./:\-][A-Za-z0-9_]+)*|\d{3,}")
-_SPECIFIC = re.compile(r"[_./:]|[a-z][A-Z]|[A-Za-z]\d")
-_QUOTED = re.compile(r"```.*?```|`[^`\n]+`", re.DOTALL)
 
 
 def is_trajectory(row: Any) -> bool:
@@ -63,24 +57,6 @@ def _said(message: Mapping[str, Any]) -> str:
 
 
 def _used(message: Mapping[str, Any]) -> Iterator[str]:
-    texts = [quoted.strip("`") for quoted in _QUOTED.findall(message.get("content") or "")]
+    yield from used_in_words(message.get("content") or "")
     for call in message.get("tool_calls") or ():
-        texts.extend(_strings(call.get("arguments")))
-    for text in texts:
-        yield from filter(_is_specific, _STRING.findall(text))
-        if "\n" in text:
-            yield from (line.strip() for line in text.splitlines() if len(line.strip()) >= _LEAST_LINE_CHARS)
-
-
-def _is_specific(string: str) -> bool:
-    return string.isdigit() or (len(string) >= 4 and not string.endswith(".") and bool(_SPECIFIC.search(string)))
-
-
-def _strings(value: Any) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        value = list(value.values())
-    if isinstance(value, list):
-        for inner in value:
-            yield from _strings(inner)
-    elif value is not None:
-        yield value.strip('"') if isinstance(value, str) else str(value)
+        yield from used_in_arguments(call.get("arguments"))

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 from litellm.integrations.custom_logger import CustomLogger
 
 from agentcompress.emitted import SEEN
+from agentcompress.errors import without_values
 from agentcompress.overrides import Overrides
 from agentcompress.receipts import Receipt
-from agentcompress.sending import FORMATS, Sender, in_background, without_values
+from agentcompress.sending import FORMATS, Sender, in_background
 from litellm_agentcompress import metrics
 from litellm_agentcompress.settings import (
     HEADER,

@@ -1,0 +1,161 @@
+"""The receipt of a call: what was decided, and what it saved against the same conversation without us.
+
+History, everything before the model's last reply, was sent in the request before this one, and is read from the
+provider's cache where that is still there. That request's time is remembered in this process; where it is not known,
+the cache is taken to be warm, which is what saves least.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+from cachetools import LRUCache
+
+from agentcompress.config import CompressConfig
+from agentcompress.fitting import Settled
+from agentcompress.messages.view import TextPart, Wire, as_mapping, last_reply
+from agentcompress.money import CacheRules, billed, cache_rules
+from agentcompress.planning import Plan
+from agentcompress.protocols import TokenCounter
+from agentcompress.receipts import Money, Receipt, call_receipt
+from agentcompress.sinks import sink_of
+from agentcompress.target_facts import TargetFacts, target_facts
+from agentcompress.used import used_in_arguments, used_in_words
+
+_HOUR_MS = 3_600_000.0
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a call was about, and what came of it. prefixes: the hash of the history up to every message."""
+
+    target: str
+    messages: Sequence[Any]
+    wire: Wire
+    parts: Sequence[TextPart]
+    blocks: Sequence[Plan]
+    prefixes: Sequence[str]
+    beside_tokens: int
+    settled: Settled
+    ms: float
+
+
+class Accounts:
+    """Makes receipts, and hands them to the config's sink. Raises `ConfigError` and `PluginError` for a bad sink."""
+
+    def __init__(self, config: CompressConfig) -> None:
+        self._config = config
+        self._sink = sink_of(config.receipts) if config.receipts else None
+        self._sent: LRUCache[str, float] = LRUCache(10_000)
+        self._lock = threading.Lock()
+
+    def receipt(self, call: Call, counter: TokenCounter) -> Receipt:
+        """The receipt of a call."""
+        tokens = [counter.count(part.text) for part in call.parts]
+        made = call_receipt(call.target, self._config.scorer, sum(tokens), call.blocks, call.settled, counter, call.ms)
+        history = _history(call)
+        asked = next((part.address.message for part in call.parts if part.role == "user"), 0)
+        conversation = call.prefixes[asked][:16] if call.prefixes else ""
+        receipt = replace(made, mode=self._config.mode, conversation=conversation, at=time.time())
+        receipt = replace(receipt, money=self._money(call, receipt, tokens, history))
+        if self._sink is not None or self._config.mode == "shadow":
+            used, kept = _references(call, history)
+            receipt = replace(receipt, used=used, used_kept=kept)
+        if self._sink is not None:
+            self._sink.write({"type": "receipt", **receipt.to_dict()})
+        return receipt
+
+    def _money(self, call: Call, receipt: Receipt, tokens: Sequence[int], history: int) -> Money | None:
+        facts, rules = _prices(call.target)
+        if facts.input_price is None:
+            return None
+        warm = self._is_warm(call, history, rules)
+        sent = sum(n for part, n in zip(call.parts, tokens, strict=True) if part.address.message < history)
+        saved = {block.message: 0 for block in receipt.blocks}
+        for block in receipt.blocks:
+            saved[block.message] += block.tokens_before - block.tokens_after
+        unchanged = history if receipt.rewritten_from is None else min(history, receipt.rewritten_from)
+        before, after = receipt.tokens_before + call.beside_tokens, receipt.tokens_after + call.beside_tokens
+        in_cache = sent + call.beside_tokens if warm and history else 0
+        kept = sum(n for part, n in zip(call.parts, tokens, strict=True) if part.address.message < unchanged)
+        kept -= sum(n for message, n in saved.items() if message < unchanged)
+        in_cache_after = kept + call.beside_tokens if warm and history else 0
+        price = facts.input_price
+        return Money(
+            list_before=before * price,
+            list_after=after * price,
+            before=billed(rules, before, in_cache).dollars(facts) or 0.0,
+            after=billed(rules, after, in_cache_after).dollars(facts) or 0.0,
+            draft=call.ms / _HOUR_MS * self._config.machine_price,
+            warm=warm and history > 0,
+        )
+
+    def _is_warm(self, call: Call, history: int, rules: CacheRules | None) -> bool:
+        """Whether the request before this one is still in the provider's cache, as far as is known."""
+        if rules is None or not call.prefixes:
+            return False
+        now = time.monotonic()
+        with self._lock:
+            last = self._sent.get(call.prefixes[history - 1]) if history else None
+            self._sent[call.prefixes[-1]] = now
+        return last is None or now - last <= rules.ttl_s
+
+
+@lru_cache(maxsize=256)
+def _prices(target: str) -> tuple[TargetFacts, CacheRules | None]:
+    facts = target_facts(target)
+    return facts, cache_rules(facts)
+
+
+def _history(call: Call) -> int:
+    """How many messages the request before this one held: those before the model's last reply."""
+    at = last_reply(call.messages, call.wire)
+    while at > 0 and call.wire.is_reply(as_mapping(call.messages[at - 1], at - 1, "a mapping")):
+        at -= 1
+    return max(at, 0)
+
+
+def _references(call: Call, history: int) -> tuple[int, int]:
+    """Strings that the last reply took from blocks that are cut, and how many of them it was sent."""
+    cut = {
+        (block.address, block.span.start): (block.text, each.decision.text)
+        for block, each in zip(call.blocks, call.settled.decisions, strict=True)
+        if each.decision.text is not None and block.address.message < history
+    }
+    if not cut:
+        return 0, 0
+    used = kept = 0
+    for string in set(_used(call, history)):
+        part = next((part for part in call.parts if string in part.text), None)
+        if part is None or part.address.message >= history:
+            continue
+        texts = [sent for (address, _), (text, sent) in cut.items() if address == part.address and string in text]
+        if texts:
+            used += 1
+            kept += any(string in sent for sent in texts if sent is not None)
+    return used, kept
+
+
+def _used(call: Call, history: int) -> Iterator[str]:
+    seen: set[str] = set()
+    for part in call.parts:
+        if part.address.message < history:
+            continue
+        if part.role == "assistant":
+            yield from used_in_words(part.text)
+        elif part.arguments and part.arguments not in seen:
+            seen.add(part.arguments)
+            yield from used_in_arguments(_parsed(part.arguments))
+
+
+def _parsed(arguments: str) -> Any:
+    try:
+        return json.loads(arguments)
+    except ValueError:
+        return arguments
