@@ -8,10 +8,11 @@ the cache is taken to be warm, which is what saves least.
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -27,6 +28,11 @@ from agentcompress.receipts import Money, Receipt, call_receipt
 from agentcompress.sinks import sink_of
 from agentcompress.target_facts import TargetFacts, target_facts
 from agentcompress.used import used_in_arguments, used_in_words
+
+_log = logging.getLogger("agentcompress")
+
+DRIFT = 0.02
+"""Of what was counted from what was billed; more is reported."""
 
 _HOUR_MS = 3_600_000.0
 
@@ -53,6 +59,7 @@ class Accounts:
         self._config = config
         self._sink = sink_of(config.receipts) if config.receipts else None
         self._sent: LRUCache[str, float] = LRUCache(10_000)
+        self._drifting: set[str] = set()
         self._lock = threading.Lock()
 
     def receipt(self, call: Call, counter: TokenCounter) -> Receipt:
@@ -68,8 +75,21 @@ class Accounts:
             used, kept = _references(call, history)
             receipt = replace(receipt, used=used, used_kept=kept)
         if self._sink is not None:
-            self._sink.write({"type": "receipt", **receipt.to_dict()})
+            self._sink.write(receipt.record())
         return receipt
+
+    def reconciled(self, receipt: Receipt, usage: Any) -> Receipt:
+        """The receipt with what was billed, told to the sink; a drift over 2 % is logged, once a target."""
+        found = receipt.reconciled(usage)
+        if found.usage is None:
+            return found
+        if self._sink is not None:
+            self._sink.write({"type": "usage", "id": receipt.id, "target": receipt.target, **asdict(found.usage)})
+        drift = found.usage.drift
+        if drift is not None and abs(drift) > DRIFT and receipt.target not in self._drifting:
+            self._drifting.add(receipt.target)
+            _log.warning("%s bills other tokens than are counted here: %+.1f %%", receipt.target, -100 * drift)
+        return found
 
     def _money(self, call: Call, receipt: Receipt, tokens: Sequence[int], history: int) -> Money | None:
         facts, rules = _prices(call.target)

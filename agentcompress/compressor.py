@@ -28,7 +28,7 @@ from agentcompress.planning import Plan, plan
 from agentcompress.protocols import Scorer, Segmenter, Store, TokenCounter
 from agentcompress.rates import asked_budget, auto_rate
 from agentcompress.recall import RAW_RECALLED, Originals, is_recalled, named, recalled
-from agentcompress.receipts import Clock
+from agentcompress.receipts import Clock, Receipt
 from agentcompress.schema import CompressedMessages, CompressedRequest, CompressedText, Segment, Span
 from agentcompress.segmenters import kinds
 from agentcompress.segmenters.listings import left_whole
@@ -199,6 +199,10 @@ class Compressor:
             beside=opened.beside,
         )
         return CompressedRequest(opened.closed(result), result.receipt)
+
+    def reconciled(self, receipt: Receipt, usage: Any) -> Receipt:
+        """The receipt with what the provider has billed: the `usage` of its response, in any of the three formats."""
+        return self._accounts.reconciled(receipt, usage)
 
     def _target_of(self, body: Mapping[str, Any]) -> str:
         model = body.get("model")

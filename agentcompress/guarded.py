@@ -85,8 +85,8 @@ class Guarded:
         """What compresses."""
         return self._sender.compressor
 
-    def request(self, body: Mapping[str, Any], namespace: str | None = None) -> Mapping[str, Any]:
-        """Compress the conversation of a request; the same object where nothing is changed.
+    def request(self, body: Mapping[str, Any], namespace: str | None = None) -> tuple[Mapping[str, Any], Receipt]:
+        """Compress the conversation of a request; the same object where nothing is changed. Raises what goes wrong.
 
         body: `messages` or `input`, and what is known of all else, `model` included. namespace: of this call.
         """
@@ -97,7 +97,12 @@ class Guarded:
         result = self._sender.compressed(named, "auto", overrides, self.on_error)
         self._tell(result.receipt)
         changed = {name: result.body[name] for name in ("messages", "input") if name in body}
-        return body if all(_same(new, body[name]) for name, new in changed.items()) else {**body, **changed}
+        same = all(_same(new, body[name]) for name, new in changed.items())
+        return body if same else {**body, **changed}, result.receipt
+
+    def billed(self, receipt: Receipt | None, usage: Any) -> None:
+        """Hold what a provider has billed against a receipt. Never raises."""
+        self._sender.billed(receipt, usage)
 
     def _tell(self, receipt: Receipt) -> None:
         """What is decided stays decided, whatever a listener does."""
@@ -161,7 +166,7 @@ class Guarded:
         beside: what else is known of the request, as in a body: model, system, tools.
         """
         body = {**(beside or {}), "messages": messages}
-        return self.guarded(messages, lambda: self.request(body, namespace)["messages"])
+        return self.guarded(messages, lambda: self.request(body, namespace)[0]["messages"])
 
     def prompt(self, prompt: str) -> str:
         """Compress the context blocks of a prompt, a user's message."""
@@ -191,7 +196,7 @@ class Guarded:
         if name is None:
             return value
         body = value if "model" in value else {name: value[name]}
-        shorter = self.request(body)
+        shorter, _ = self.request(body)
         return value if shorter is body else {**value, name: shorter[name]}
 
     def _copied(self, value: Any) -> Any:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -106,6 +107,15 @@ class Receipt:
         if self.money is not None:
             out["money"]["saved"] = self.money.saved
         return out
+
+    def record(self) -> dict[str, Any]:
+        """What a log keeps: figures, the blocks that were compressed now, all blocks by kind, and why some are raw."""
+        figures = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "blocks"}
+        figures["money"] = None if self.money is None else {**asdict(self.money), "saved": self.money.saved}
+        figures["usage"] = None if self.usage is None else asdict(self.usage)
+        raw = Counter(block.reason for block in self.blocks if block.decision == "raw")
+        new = [asdict(block) for block in self.blocks if block.decision == "new"]
+        return {"type": "receipt", **figures, "blocks": new, "kinds": self.by_kind(), "raw": dict(raw)}
 
     def reconciled(self, usage: Any) -> Receipt:
         """The receipt with what the provider has billed: the `usage` of its response, of any of the three formats.

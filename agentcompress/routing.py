@@ -24,7 +24,7 @@ from agentcompress.errors import InvalidInputError
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.ledger.opening import open_store
 from agentcompress.overrides import Overrides, checked_overrides
-from agentcompress.sending import Sender, in_background
+from agentcompress.sending import Sender, Sent, in_background
 from agentcompress.targets import EMBEDDED
 
 if TYPE_CHECKING:
@@ -42,7 +42,8 @@ def completion(model: str, messages: Sequence[Any] = (), *, agentcompress: Choic
     import litellm
 
     kwargs = {"model": model, "messages": messages, **options}
-    return litellm.completion(**sent(kwargs, "completion", agentcompress))
+    prepared = _Prepared(kwargs, "completion", agentcompress)
+    return prepared.billed(litellm.completion(**prepared.kwargs))
 
 
 async def acompletion(model: str, messages: Sequence[Any] = (), *, agentcompress: Choice = None, **options: Any) -> Any:
@@ -50,7 +51,8 @@ async def acompletion(model: str, messages: Sequence[Any] = (), *, agentcompress
     import litellm
 
     kwargs = {"model": model, "messages": messages, **options}
-    return await litellm.acompletion(**await in_background(lambda: sent(kwargs, "acompletion", agentcompress)))
+    prepared = await in_background(lambda: _Prepared(kwargs, "acompletion", agentcompress))
+    return prepared.billed(await litellm.acompletion(**prepared.kwargs))
 
 
 def responses(input: str | Sequence[Any], model: str, *, agentcompress: Choice = None, **options: Any) -> Any:  # noqa: A002
@@ -58,7 +60,8 @@ def responses(input: str | Sequence[Any], model: str, *, agentcompress: Choice =
     import litellm
 
     kwargs = {"input": input, "model": model, **options}
-    return litellm.responses(**sent(kwargs, "responses", agentcompress))
+    prepared = _Prepared(kwargs, "responses", agentcompress)
+    return prepared.billed(litellm.responses(**prepared.kwargs))
 
 
 async def aresponses(
@@ -72,7 +75,8 @@ async def aresponses(
     import litellm
 
     kwargs = {"input": input, "model": model, **options}
-    return await litellm.aresponses(**await in_background(lambda: sent(kwargs, "aresponses", agentcompress)))
+    prepared = await in_background(lambda: _Prepared(kwargs, "aresponses", agentcompress))
+    return prepared.billed(await litellm.aresponses(**prepared.kwargs))
 
 
 def wrap_router(router: Any, agentcompress: Choice = None) -> CompressingRouter:
@@ -85,14 +89,23 @@ def wrap_router(router: Any, agentcompress: Choice = None) -> CompressingRouter:
     return CompressingRouter(router, agentcompress)
 
 
-def sent(kwargs: Mapping[str, Any], call_type: str, choice: Choice) -> dict[str, Any]:
-    """The arguments of a call as they are to be sent. Raises for a choice that is none."""
-    if str(kwargs.get("model", "")).startswith(EMBEDDED):
-        from agentcompress import embedded
+class _Prepared:
+    """The arguments of a call as they are to be sent, and who made them. Raises for a choice that is none."""
 
-        embedded.register()
-    sender, overrides = chosen(choice)
-    return dict(kwargs) if sender is None else sender.sent(kwargs, call_type, overrides).kwargs
+    def __init__(self, kwargs: Mapping[str, Any], call_type: str, choice: Choice) -> None:
+        if str(kwargs.get("model", "")).startswith(EMBEDDED):
+            from agentcompress import embedded
+
+            embedded.register()
+        self._sender, overrides = chosen(choice)
+        self._sent = Sent(dict(kwargs)) if self._sender is None else self._sender.sent(kwargs, call_type, overrides)
+        self.kwargs = self._sent.kwargs
+
+    def billed(self, response: Any) -> Any:
+        """The response, after its usage was looked at; a stream's comes too late."""
+        if self._sender is not None:
+            self._sender.billed(self._sent.receipt, getattr(response, "usage", None))
+        return response
 
 
 def chosen(choice: Choice, usual: Choice = None) -> tuple[Sender | None, Overrides]:

@@ -101,6 +101,15 @@ class Sender:
             _remember(opened(result.body, wire).messages, wire)
         return Sent({**kwargs, **changed}, result.receipt)
 
+    def billed(self, receipt: Receipt | None, usage: Any) -> None:
+        """Hold a response's usage against the receipt of what was sent for it. Never raises."""
+        if receipt is None or usage is None:
+            return
+        try:
+            self.compressor.reconciled(receipt, usage)
+        except Exception as error:  # noqa: BLE001 - the answer is there
+            _log.debug("usage", exc_info=error)
+
     def compressed(
         self,
         body: Mapping[str, Any],

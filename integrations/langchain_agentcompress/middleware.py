@@ -14,6 +14,7 @@ from agentcompress.config import KeepRate
 from agentcompress.deciding import OnError
 from agentcompress.errors import InvalidInputError
 from agentcompress.guarded import Config, Guarded, OnReceipt, with_recall
+from agentcompress.receipts import Receipt
 from agentcompress.sending import in_background
 from langchain_agentcompress.models import answer_tokens, schemas_of, target_of
 from langchain_agentcompress.recall import Namespace, namespace_in, recall_tool
@@ -77,18 +78,30 @@ class AgentCompressMiddleware(AgentMiddleware):
 
     def wrap_model_call(self, request: ModelRequest, handler: Callable[[ModelRequest], ModelResponse]) -> ModelResponse:
         """Hand on the request with compressed messages."""
-        return handler(self._compressed(request))
+        shorter, receipt = self._compressed(request)
+        return self._billed(handler(shorter), receipt)
 
     async def awrap_model_call(
         self, request: ModelRequest, handler: Callable[[ModelRequest], Awaitable[ModelResponse]]
     ) -> ModelResponse:
         """Hand on the request with compressed messages, which a thread has made."""
-        return await handler(await in_background(lambda: self._compressed(request)))
+        shorter, receipt = await in_background(lambda: self._compressed(request))
+        return self._billed(await handler(shorter), receipt)
 
-    def _compressed(self, request: ModelRequest) -> ModelRequest:
-        return self._guarded.guarded(request, lambda: self._overridden(request))
+    def _compressed(self, request: ModelRequest) -> tuple[ModelRequest, Receipt | None]:
+        return self._guarded.guarded((request, None), lambda: self._overridden(request))
 
-    def _overridden(self, request: ModelRequest) -> ModelRequest:
+    def _billed(self, response: ModelResponse, receipt: Receipt | None) -> ModelResponse:
+        """The response, after its usage was looked at."""
+        for message in getattr(response, "result", None) or ():
+            usage = getattr(message, "usage_metadata", None)
+            if usage:
+                cached = (usage.get("input_token_details") or {}).get("cache_read")
+                named = {"prompt_tokens": usage["input_tokens"], "prompt_tokens_details": {"cached_tokens": cached}}
+                self._guarded.billed(receipt, named)
+        return response
+
+    def _overridden(self, request: ModelRequest) -> tuple[ModelRequest, Receipt | None]:
         body = {
             "messages": request.messages,
             "model": _as_far_as_known(lambda: target_of(request.model)),
@@ -97,8 +110,9 @@ class AgentCompressMiddleware(AgentMiddleware):
             "tools": _as_far_as_known(lambda: schemas_of(request.tools or ())),
         }
         namespace = namespace_in(self._namespace, request.runtime)
-        messages = self._guarded.request(body, namespace)["messages"]
-        return request if messages is request.messages else request.override(messages=messages)
+        shorter, receipt = self._guarded.request(body, namespace)
+        messages = shorter["messages"]
+        return request if messages is request.messages else request.override(messages=messages), receipt
 
 
 def _as_far_as_known(find: Callable[[], Any]) -> Any:

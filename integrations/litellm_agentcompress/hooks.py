@@ -12,6 +12,7 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from cachetools import LRUCache
 from litellm.integrations.custom_logger import CustomLogger
 
 from agentcompress.emitted import SEEN
@@ -54,6 +55,7 @@ class AgentCompressHandler(CustomLogger):
         self.settings = settings or proxy_settings()
         self._sender: Sender | None = None
         self._making = threading.Lock()
+        self._receipts: LRUCache[str, Receipt] = LRUCache(1000)  # of calls that are not answered yet
         if self.settings.warmup:
             threading.Thread(target=self._warm_up, name="agentcompress-warmup", daemon=True).start()
 
@@ -97,6 +99,7 @@ class AgentCompressHandler(CustomLogger):
                 metrics.not_compressed(sent.skipped_because or SEEN)
                 return sent.kwargs if sent.receipt else None
             _note(sent.kwargs, sent.receipt, call_type.value)
+            self._receipts[sent.receipt.id] = sent.receipt
             metrics.compressed(sent.receipt)
             _log.info("compressed", extra={"agentcompress": _logged(sent.receipt)})
             return sent.kwargs
@@ -119,6 +122,15 @@ class AgentCompressHandler(CustomLogger):
                 saved = metadata[_SAVINGS]["tokens_saved"]
                 return {RECEIPT_HEADER: str(metadata[_RECEIPT]), SAVED_HEADER: str(saved)}
         return None
+
+    async def async_log_success_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
+        """Hold what was billed against the receipt; of a stream, this comes after its end."""
+        params = kwargs.get("litellm_params") or {}
+        groups = (params.get("metadata"), params.get("litellm_metadata"))
+        ids = [group[_RECEIPT] for group in groups if isinstance(group, Mapping) and group.get(_RECEIPT)]
+        receipt = self._receipts.pop(ids[0], None) if ids else None
+        if receipt is not None and self._sender is not None:
+            self._sender.billed(receipt, getattr(response_obj, "usage", None))
 
     def _says(self, user: Any, data: Mapping[str, Any], metadata: Mapping[str, Any]) -> list[Any]:
         """Team, key, header and request, in this order."""
