@@ -8,6 +8,7 @@ import gc
 import json
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import litellm
@@ -343,6 +344,20 @@ def test_savings_are_where_litellms_spend_records_look(server: Upstream) -> None
     assert set(found) == {"acompletion", "aresponses", "anthropic_messages"}
     assert min(found.values()) > 5000
     assert all("metadata" not in body for _, body in server.bodies)
+
+
+@pytest.mark.parametrize(
+    ("ask", "made"),
+    [(agentcompress.completion, chat), (acompletion, chat), (agentcompress.responses, items), (aresponses, items)],
+)
+def test_what_was_billed_is_held_against_the_receipt(ask: Any, made: Any, server: Upstream, tmp_path: Path) -> None:
+    file = tmp_path / "receipts.jsonl"
+    ask(**made(server, 2, agentcompress=compressor(receipts=str(file))))
+    receipt, usage = (json.loads(line) for line in file.read_text(encoding="utf-8").splitlines())
+    assert (receipt["type"], usage["type"]) == ("receipt", "usage")
+    assert usage["id"] == receipt["id"]
+    assert usage["input_tokens"] == 10  # so says the server
+    assert usage["drift"] == pytest.approx(receipt["request_tokens"] / 10 - 1)
 
 
 def test_everything_else_of_a_router_is_its_own(server: Upstream) -> None:
