@@ -98,16 +98,10 @@ def test_thirty_steps_are_prefix_monotone(run_of_thirty: tuple[list[Any], list[A
 
 def test_the_state_holds_the_originals_and_requests_are_shorter(run_of_thirty: tuple[list[Any], list[Any]]) -> None:
     requests, state = run_of_thirty
-    sent = {
-        message["data"]["tool_call_id"]: message["data"]
-        for message in requests[-1]["messages"]
-        if message["type"] == "tool"
-    }
-    results = [message["data"] for message in state if message["type"] == "tool"]
+    sent = {result["tool_call_id"]: result for result in results_of(requests[-1]["messages"])}
+    results = results_of(state)
     assert len(results) == STEPS
-    files = {
-        Path(str(module.__file__)).name: Path(str(module.__file__)).read_text(encoding="utf-8") for module in MODULES
-    }
+    files = [source(module) for module in MODULES]
     read = [result for result in results if result["name"] == "read_file"]
     assert read
     assert all(result["content"] in files for result in read)

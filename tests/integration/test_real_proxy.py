@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -248,6 +249,22 @@ def test_two_proxies_and_one_ledger(server: Upstream, redis_url: str, tmp_path: 
             chat(one if steps % 2 else two, meant, stream=bool(steps % 3))
             assert provider.send(server.sent(), meant) is None
     assert len(json.dumps(server.sent())) < 0.5 * len(json.dumps(meant))
+
+
+def test_what_was_billed_is_held_against_the_receipts(server: Upstream, tmp_path: Path) -> None:
+    file = tmp_path / "receipts.jsonl"
+    settings = {"scorer": "lexical", "keep_rate": 0.2, "ledger": "memory", "receipts": str(file)}
+    with proxy(tmp_path, config(server.url, settings)) as started:
+        for steps in (1, 2):
+            chat(started, as_sent(talk(steps), "openai"), stream=False)
+        waits = time.monotonic() + 30
+        while file.read_text(encoding="utf-8").count('"usage", "id"') < 2 and time.monotonic() < waits:
+            time.sleep(0.1)
+    records = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    made = [record["id"] for record in records if record["type"] == "receipt"]
+    billed = [record for record in records if record["type"] == "usage"]
+    assert sorted(record["id"] for record in billed) == sorted(made)
+    assert {record["input_tokens"] for record in billed} == {10}
 
 
 def test_retries_and_a_fallback_with_a_small_window(server: Upstream, tmp_path: Path) -> None:
