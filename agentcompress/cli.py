@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agentcompress import __version__
-from agentcompress.cli_measure import bench, calibrate, evaluate, replay
+from agentcompress.cli_measure import bench, calibrate, evaluate
+from agentcompress.cli_replay import replay
 from agentcompress.errors import AgentCompressError, DraftError, InvalidInputError
 from agentcompress.terminal import RateOption, progress_bar
 

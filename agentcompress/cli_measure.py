@@ -6,12 +6,11 @@ import importlib.util
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
 from agentcompress.errors import PluginError
-from agentcompress.terminal import RateOption, progress_bar
+from agentcompress.terminal import progress_bar
 
 
 @click.command()
@@ -115,51 +114,6 @@ def evaluate(
             text += "\n" + report.spearman_table(found)
     (output / "table.md").write_text(text, encoding="utf-8")
     click.echo(text)
-
-
-@click.command("replay")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--format", "wire", type=click.Choice(["openai", "responses", "anthropic"]), default="openai")
-@click.option(
-    "-k", "--keep-rate", type=RateOption(), default="auto", show_default=True, help="Fraction of tokens to keep."
-)
-@click.option("-s", "--scorer", default="calibrated", show_default=True, help="Scorer.")
-@click.option("-d", "--draft", default="smollm2-135m", show_default=True, help="Model that scores.")
-@click.option("--target", default="gpt-4o", show_default=True, help="Model whose tokens are counted.")
-@click.option("--ledger", default="memory", show_default=True, help="Where decisions are kept.")
-@click.option("--recall", is_flag=True, help="What later steps took from results: how much of it was sent.")
-@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write everything there.")
-def replay(
-    file: Path,
-    wire: str,
-    keep_rate: Any,
-    scorer: str,
-    draft: str,
-    target: str,
-    ledger: str,
-    recall: bool,
-    json_file: Path | None,
-) -> None:
-    """Replay recorded agents, a trajectory a line of FILE: what every request would have held, and what was rewritten.
-
-    A line is {"id", "context"}, the context a list of messages (role, content, tool_calls with name and arguments).
-    """
-    from agentcompress.compressor import Compressor
-    from agentcompress.config import CompressConfig
-    from agentcompress.evaluation import replay as replaying
-
-    config = CompressConfig(scorer=scorer, draft=draft, target=target, keep_rate=keep_rate, ledger=ledger)
-    report = replaying.ReplayReport()
-    with progress_bar():
-        for found in replaying.replay(file, Compressor(config), wire, recall=recall):
-            if isinstance(found, float):
-                report.kept.append(found)
-            else:
-                report.steps.append(found)
-                click.echo(replaying.line(found))
-    click.echo(json.dumps(report.totals()))
-    if json_file:
-        json_file.write_text(json.dumps(report.as_json(), indent=1) + "\n", encoding="utf-8")
 
 
 @click.command()

@@ -34,7 +34,7 @@ def cases(row: Mapping[str, Any]) -> Iterator[EvalItem]:
             continue
         before = "\n".join(said[:step])
         later = [m for m in messages[step + 1 :] if m["role"] == "assistant"][:_HORIZON]
-        used = {string for m in later for string in _used(m)}
+        used = {string for m in later for string in references_of(m)}
         references = sorted(string for string in used if string in text and string not in before)
         if references:
             task = next((s for m, s in zip(messages, said, strict=True) if m["role"] == "user"), "")
@@ -56,7 +56,8 @@ def _said(message: Mapping[str, Any]) -> str:
     return "\n".join([message.get("content") or "", *calls])
 
 
-def _used(message: Mapping[str, Any]) -> Iterator[str]:
+def references_of(message: Mapping[str, Any]) -> Iterator[str]:
+    """Strings that an assistant's message puts to use."""
     yield from used_in_words(message.get("content") or "")
     for call in message.get("tool_calls") or ():
         yield from used_in_arguments(call.get("arguments"))

@@ -97,7 +97,7 @@ def _steps(
 ) -> Iterator[Step]:
     counter = RememberedCounts(token_counter(compressor.config.target))
     previous = b""
-    for step, end in enumerate(_requests(recorded, format)):
+    for step, end in enumerate(requests_of(recorded, format)):
         request = messages[:end]
         started = time.perf_counter()
         result = compressor.compress(request, on_error="warn", format=format)  # type: ignore[arg-type]
@@ -119,9 +119,9 @@ def _steps(
         previous = sent
 
 
-def _requests(recorded: Sequence[Mapping[str, Any]], format: str) -> Iterator[int]:  # noqa: A002
+def requests_of(recorded: Sequence[Mapping[str, Any]], format: str) -> Iterator[int]:  # noqa: A002
     """How many messages every request holds: all before an assistant's message, once there is one of a user or tool."""
-    starts = _starts(recorded, format)
+    starts = starts_of(recorded, format)
     for i, message in enumerate(recorded):
         if message["role"] == "assistant" and i and recorded[i - 1]["role"] != "assistant":
             yield starts[i]
@@ -129,7 +129,7 @@ def _requests(recorded: Sequence[Mapping[str, Any]], format: str) -> Iterator[in
         yield starts[-1]
 
 
-def _starts(recorded: Sequence[Mapping[str, Any]], format: str) -> list[int]:  # noqa: A002
+def starts_of(recorded: Sequence[Mapping[str, Any]], format: str) -> list[int]:  # noqa: A002
     """Where the messages begin that a recorded one becomes; at last, how many there are."""
     return list(itertools.accumulate((len(made) for made in _made(recorded, format)), initial=0))
 
@@ -147,7 +147,7 @@ def _shared(a: bytes, b: bytes) -> int:
 
 def _recalled(row: Mapping[str, Any], messages: Sequence[Any], compressor: Compressor, format: str) -> Iterator[float]:  # noqa: A002
     sent = compressor.compress(messages, on_error="warn", format=format).messages  # type: ignore[arg-type]
-    starts = _starts(row["context"], format)
+    starts = starts_of(row["context"], format)
     texts: dict[int, str] = {}
     for part in WIRES[format].text_parts(sent):
         texts[part.address.message] = texts.get(part.address.message, "") + part.text

@@ -1,0 +1,114 @@
+"""Ways to send an agent's messages: all of them, ours, and what others do. Each is asked once a request, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from agentcompress.compressor import Compressor
+from agentcompress.config import checked_count, checked_rate
+from agentcompress.errors import InvalidInputError, PluginError
+
+Messages = Sequence[Mapping[str, Any]]
+Way = Callable[[str, Messages], Sequence[Mapping[str, Any]]]
+"""What is sent of a request's messages (OpenAI chat), of a conversation by that name."""
+
+NAMES = "everything, ours:RATE, litellm:TOKENS, clear:TOKENS[:KEEP], head-tail:CHARS"
+"""Also in the command line's help, which must not import this."""
+
+DEFAULT = (
+    "everything",
+    *(f"ours:{rate}" for rate in ("auto", 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)),
+    *("litellm:4000", "litellm:8000", "litellm:16000", "litellm:32000"),
+    *("clear:2000", "clear:5000", "clear:10000", "clear:20000"),
+    *("head-tail:1000", "head-tail:2000", "head-tail:4000", "head-tail:8000"),
+)
+
+
+def way_named(name: str, compressor: Compressor) -> Way:
+    """The way of a name. Raises `InvalidInputError` for a name that there is not, `PluginError` for what is missing.
+
+    ours:RATE is the compressor at that keep rate; litellm:TOKENS is `litellm.compress` from so many tokens on;
+    clear:TOKENS:KEEP is LangChain's `ClearToolUsesEdit` from so many tokens on, which keeps the last KEEP results (3);
+    head-tail:CHARS keeps both ends of every longer result.
+    """
+    kind, _, options = name.partition(":")
+    made = {"everything": _everything, "litellm": _litellm, "clear": _cleared, "head-tail": _head_tail}
+    if kind == "ours":
+        return _ours(compressor, options)
+    if kind not in made:
+        raise InvalidInputError("way", name, f"one of {NAMES}")
+    return made[kind](options)
+
+
+def _everything(options: str) -> Way:
+    return lambda name, messages: messages
+
+
+def _ours(compressor: Compressor, options: str) -> Way:
+    rate = checked_rate("auto" if options in ("", "auto") else _number(options))
+
+    def sent(name: str, messages: Messages) -> Messages:
+        space = f"{name} at {rate}"  # one scorer for all rates, and decisions for each
+        return compressor.compress(messages, keep_rate=rate, namespace=space, on_error="warn", format="openai").messages
+
+    return sent
+
+
+def _litellm(options: str) -> Way:
+    trigger = checked_count("litellm", int(_number(options)))
+
+    def sent(name: str, messages: Messages) -> Messages:
+        import litellm
+
+        given = [{**message, "content": message.get("content") or ""} for message in messages]  # it fails on None
+        return litellm.compress(given, model="gpt-4o", compression_trigger=trigger)["messages"]
+
+    return sent
+
+
+def _cleared(options: str) -> Way:
+    try:
+        from langchain.agents.middleware import ClearToolUsesEdit
+        from langchain_core.messages import convert_to_messages
+        from langchain_core.messages.utils import count_tokens_approximately
+    except ImportError:
+        raise PluginError('this way needs LangChain: pip install "agentcompress[langchain]"') from None
+    trigger, _, keep = options.partition(":")
+    edit = ClearToolUsesEdit(
+        trigger=checked_count("clear", int(_number(trigger))), keep=int(_number(keep)) if keep else 3
+    )
+
+    def sent(name: str, messages: Messages) -> Messages:
+        made = convert_to_messages(list(messages))  # pyrefly: ignore
+        edit.apply(made, count_tokens=count_tokens_approximately)  # pyrefly: ignore
+        return [
+            dict(message, content=edited.content) if message["role"] == "tool" else message
+            for message, edited in zip(messages, made, strict=True)
+        ]
+
+    return sent
+
+
+def _head_tail(options: str) -> Way:
+    chars = checked_count("head-tail", int(_number(options)))
+
+    def sent(name: str, messages: Messages) -> Messages:
+        return [_ends(each, chars) if each["role"] == "tool" else each for each in messages]
+
+    return sent
+
+
+def _ends(message: Mapping[str, Any], chars: int) -> Mapping[str, Any]:
+    text = str(message.get("content") or "")
+    if len(text) <= chars:
+        return message
+    head, tail = text[: chars // 2], text[-(chars - chars // 2) :]
+    return {**message, "content": f"{head}\n[... {len(text) - chars} chars omitted]\n{tail}"}
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise InvalidInputError("way", text, f"a number in one of {NAMES}") from None
