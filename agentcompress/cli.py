@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agentcompress import __version__
+from agentcompress.cli_explain import explain, report
 from agentcompress.cli_measure import bench, calibrate, evaluate
 from agentcompress.cli_replay import replay
 from agentcompress.errors import AgentCompressError, DraftError, InvalidInputError
@@ -239,5 +240,5 @@ def _as_json(result: CompressedText) -> str:
     )
 
 
-for measure in (bench, evaluate, calibrate, replay):
+for measure in (bench, evaluate, calibrate, replay, explain, report):
     main.add_command(measure)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
@@ -17,7 +16,7 @@ from agentcompress.deciding import Decider, Ladder, OnError, Rung
 from agentcompress.delimiters import FixedStyle, style_for
 from agentcompress.errors import AgentCompressError, InvalidInputError, ScoringError
 from agentcompress.fitting import Fitting
-from agentcompress.ledger.keys import chain
+from agentcompress.ledger.keys import chain, seed_of
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.ledger.opening import open_store
 from agentcompress.ledger.store import FrontedStore
@@ -150,8 +149,7 @@ class Compressor:
         originals = Originals(self.store, namespace)
         rungs = self._rungs(target, keep_rate, originals)
         decider = Decider(self.store, self._ladder, rungs, self._left_whole, on_error, deadline_ms)
-        shadow = self.config.mode == "shadow"  # what was never sent must not be repeated
-        seed = json.dumps([namespace, checked_text("continues", continues), *(["shadow"] if shadow else [])])
+        seed = seed_of(namespace, checked_text("continues", continues), self.config.mode)
         if target_tokens is not None:
             checked_count("target_tokens", target_tokens)
         parts, prefixes = wire.text_parts(chat), list(chain(chat, wire, seed))
@@ -164,7 +162,9 @@ class Compressor:
             originals.touch(block.key for block, each in cut if each.decision.text is not None)
         call = Call(target, chat, wire, parts, blocks, prefixes, tokens, settled, clock.total_ms())
         receipt = self._accounts.receipt(call, counter)
-        return CompressedMessages(list(messages) if shadow else langchain.closed(settled.messages), receipt)
+        return CompressedMessages(
+            list(messages) if self.config.mode == "shadow" else langchain.closed(settled.messages), receipt
+        )
 
     def compress_request(
         self,

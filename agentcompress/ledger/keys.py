@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -27,6 +28,11 @@ def chain(messages: Sequence[Any], wire: Wire, seed: str = "") -> Iterator[str]:
     for message in messages:
         digest = hashlib.sha256(f"{digest}\n{canonical(message, wire)}".encode("utf-8", "surrogatepass")).hexdigest()
         yield digest
+
+
+def seed_of(namespace: str, continues: str = "", mode: str = "live") -> str:
+    """What a conversation's keys hang on beside its messages; what a shadow has decided was never sent."""
+    return json.dumps([namespace, continues, *([] if mode == "live" else [mode])])
 
 
 def block_key(prefix: str, path: Sequence[str | int], start: int) -> str:

@@ -1,0 +1,245 @@
+"""What was kept of a text, or of a conversation, and why: data for `agentcompress explain`.
+
+Computed anew, by the scores of this moment; of a conversation's blocks that the ledger has decided before, the scores
+are those of now, and what is shown as kept is what stands in the ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from agentcompress.compressor import Compressor
+from agentcompress.config import KeepRate
+from agentcompress.errors import AgentCompressError
+from agentcompress.ledger.keys import chain, seed_of
+from agentcompress.messages import langchain
+from agentcompress.messages.formats import Format, wire_of
+from agentcompress.messages.view import Address, TextPart
+from agentcompress.planning import Plan, plan
+from agentcompress.protocols import TokenCounter
+from agentcompress.receipts import BlockReceipt
+from agentcompress.schema import Segment, Span
+from agentcompress.targets import token_counter
+
+_ALIKE, _MOST_CHARS = 0.15, 600  # of units that are shown as one: their scores, and how long that gets
+
+WHY = ("cut", "score", "floor", "required", "gap", "protected")
+"""Why a unit is, or is not, there: cut; a good score; a failure, an ending or a signature; a kept unit stands under it;
+a gap there would cost more than it saves; never compressed."""
+
+CUT, SCORE, FLOOR, REQUIRED, GAP, PROTECTED = range(len(WHY))
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Units next to each other that fared alike. score: of the best, 0 to 1 by rank; sent: what stands for them."""
+
+    text: str
+    why: int
+    score: float
+    sent: str
+
+
+@dataclass(frozen=True)
+class Explained:
+    """One text: a part of a message, or all there is. decision, reason: as in `BlockReceipt`; else "protected"."""
+
+    message: int
+    role: str
+    tool: str
+    decision: str
+    reason: str
+    tokens_before: int
+    tokens_after: int
+    pieces: tuple[Piece, ...]
+    query: str = ""
+    ms: float = 0.0
+
+
+@dataclass(frozen=True)
+class Page:
+    """A whole page: its title, what it is about, and its texts in order."""
+
+    title: str
+    about: Mapping[str, Any]
+    texts: tuple[Explained, ...] = field(default=())
+
+
+def explained_text(
+    compressor: Compressor,
+    text: str,
+    query: str,
+    *,
+    title: str,
+    keep_rate: KeepRate | None = None,
+    target: str | None = None,
+) -> Page:
+    """Explain one text for a query. Raises what `compress_text` raises."""
+    result = compressor.compress_text(text, query=query, keep_rate=keep_rate, target=target)
+    pieces = _pieces(compressor, text, query, query, result.text, result.spans)
+    before, after = result.tokens_before, result.tokens_after
+    decision = "new" if result.text != text else "raw"
+    one = Explained(0, "text", "", decision, "", before, after, pieces, query, result.timings_ms["total"])
+    about = {"scorer": result.scorer, "target": result.target, "tokens_before": before, "tokens_after": after}
+    return Page(title, about, (one,))
+
+
+def explained_messages(
+    compressor: Compressor,
+    messages: Sequence[Any],
+    *,
+    title: str,
+    keep_rate: KeepRate | None = None,
+    target: str | None = None,
+    format: Format = "auto",  # noqa: A002
+) -> Page:
+    """Explain a conversation: every text of it, compressed or not. Raises what `compress` raises."""
+    receipt = compressor.compress(messages, keep_rate=keep_rate, target=target, format=format).receipt
+    chat = langchain.opened(messages)
+    wire = wire_of(chat, format if chat is messages else "openai")
+    counter = token_counter(receipt.target)
+    parts = wire.text_parts(chat)
+    prefixes = list(chain(chat, wire, seed_of(compressor.config.namespace, mode=compressor.config.mode)))
+    blocks = plan(chat, parts, wire, prefixes, compressor.config.min_tokens, counter)
+    of_part: dict[Address, list[tuple[Plan, BlockReceipt]]] = {}
+    for block, told in zip(blocks, receipt.blocks, strict=True):
+        of_part.setdefault(block.address, []).append((block, told))
+    texts: list[Explained] = []
+    for part in parts:
+        at = 0
+        for block, told in of_part.get(part.address, ()):
+            texts += _protected(part, at, block.span.start, counter)
+            texts.append(_block(compressor, part, block, told))
+            at = block.span.end
+        texts += _protected(part, at, len(part.text), counter)
+    money = None if receipt.money is None else {"before": receipt.money.before, "after": receipt.money.after}
+    about = {"scorer": receipt.scorer, "target": receipt.target, "money": money, "ms": round(receipt.ms)}
+    return Page(
+        title, {**about, "tokens_before": receipt.tokens_before, "tokens_after": receipt.tokens_after}, tuple(texts)
+    )
+
+
+def _protected(part: TextPart, start: int, end: int, counter: TokenCounter) -> list[Explained]:
+    text = part.text[start:end]
+    if not text:
+        return []
+    tokens = counter.count(text)
+    pieces = (Piece(text, PROTECTED, 0.0, text),)
+    return [Explained(part.address.message, part.role, part.tool or "", "protected", "", tokens, tokens, pieces)]
+
+
+def _block(compressor: Compressor, part: TextPart, block: Plan, told: BlockReceipt) -> Explained:
+    decision = compressor.store.get(block.key)
+    sent = None if decision is None else decision.text
+    pieces: tuple[Piece, ...] = (Piece(block.text, PROTECTED, 0.0, block.text),)
+    if sent is not None:
+        pieces = _pieces(compressor, block.text, block.query, block.hint, sent, kept_spans(block.text, sent))
+    return Explained(
+        message=part.address.message,
+        role=part.role,
+        tool=part.tool or "",
+        decision=told.decision,
+        reason=told.reason or "",
+        tokens_before=told.tokens_before,
+        tokens_after=told.tokens_after,
+        pieces=pieces,
+        query=block.query,
+        ms=told.ms,
+    )
+
+
+def kept_spans(text: str, sent: str) -> tuple[Span, ...]:
+    """Ranges of a text that a rendering of it holds, found line by line: a ledger keeps no spans."""
+    spans: list[Span] = []
+    at = 0
+    for line in sent.splitlines(keepends=True):
+        start = text.find(line, at)
+        if start < 0 and (start := text.find(line.rstrip("\n"), at)) >= 0 and line.strip():
+            line = line.rstrip("\n")
+        if start < 0 or not line:
+            continue
+        if spans and spans[-1].end == start:
+            spans[-1] = Span(spans[-1].start, start + len(line))
+        else:
+            spans.append(Span(start, start + len(line)))
+        at = start + len(line)
+    return tuple(spans)
+
+
+def _pieces(
+    compressor: Compressor, text: str, query: str, hint: str, sent: str, spans: Sequence[Span]
+) -> tuple[Piece, ...]:
+    """Runs of units that fared alike, each with what stands for it in what is sent."""
+    segment = compressor.segment(text, hint)
+    try:
+        scores = compressor.score(segment, query)
+    except AgentCompressError:
+        scores = np.zeros(len(segment.units))
+    kept = _kept(segment, spans)
+    why = _reasons(segment, scores, kept)
+    ranks = np.argsort(np.argsort(scores, kind="stable"), kind="stable") / max(1, len(scores) - 1)
+    runs: list[Piece] = []
+    for unit, reason, rank in zip(segment.units, why, ranks.tolist(), strict=True):
+        shown = text[unit.start : unit.end]
+        last = runs[-1] if runs else None
+        if last is not None and last.why == reason and abs(last.score - rank) < _ALIKE and len(last.text) < _MOST_CHARS:
+            runs[-1] = Piece(last.text + shown, reason, max(last.score, rank), last.sent)
+        else:
+            runs.append(Piece(shown, reason, rank, ""))
+    return tuple(_with_sent(runs, sent))
+
+
+def _kept(segment: Segment, spans: Sequence[Span]) -> np.ndarray:
+    """Which units are there, whole or in part, bool (units,)."""
+    starts = np.array([span.start for span in spans], dtype=np.int64)
+    ends = np.array([span.end for span in spans], dtype=np.int64)
+    units = np.array([(unit.start, unit.end) for unit in segment.units], dtype=np.int64).reshape(-1, 2)
+    if not len(starts) or not len(units):
+        return np.zeros(len(units), dtype=bool)
+    at = np.searchsorted(ends, units[:, 0], side="right")
+    found = at < len(starts)
+    return found & (starts[np.minimum(at, len(starts) - 1)] < units[:, 1])
+
+
+def _reasons(segment: Segment, scores: np.ndarray, kept: np.ndarray) -> list[int]:
+    count = int(kept.sum())
+    best = np.zeros(len(kept), dtype=bool)
+    best[np.argsort(-scores, kind="stable")[:count]] = True
+    required = {i for n, unit in enumerate(segment.units) if kept[n] for i in unit.requires}
+    return [
+        CUT
+        if not kept[i]
+        else FLOOR
+        if unit.floor and not best[i]
+        else SCORE
+        if best[i]
+        else REQUIRED
+        if i in required
+        else GAP
+        for i, unit in enumerate(segment.units)
+    ]
+
+
+def _with_sent(runs: Sequence[Piece], sent: str) -> list[Piece]:
+    """Every run with its text in what is sent: itself where it is kept, a delimiter for the first of those cut."""
+    out: list[Piece] = []
+    at = 0
+    for i, run in enumerate(runs):
+        if run.why != CUT:
+            found = sent.find(run.text.strip("\n"), at)
+            if found >= 0:
+                delimiter, at = sent[at:found], found + len(run.text.strip("\n"))
+                if delimiter.strip() and out and out[-1].why == CUT:
+                    first = next(n for n in range(len(out) - 1, -1, -1) if n == 0 or out[n - 1].why != CUT)
+                    out[first] = replace(out[first], sent=delimiter.strip("\n"))
+            out.append(replace(run, sent=run.text))
+        else:
+            out.append(run)
+        if i == len(runs) - 1 and run.why == CUT and sent[at:].strip():
+            first = next(n for n in range(len(out) - 1, -1, -1) if n == 0 or out[n - 1].why != CUT)
+            out[first] = replace(out[first], sent=sent[at:].strip("\n"))
+    return out
