@@ -14,12 +14,12 @@ LANGCHAIN_NEWEST := langchain==1.5.0 langchain-core==1.8.2
 LANGCHAIN_TESTS := tests/unit/test_langchain.py tests/unit/test_langchain_messages.py tests/unit/test_decorator.py
 INSTALLED := .venv/.installed$(if $(TORCH_INDEX),-$(notdir $(TORCH_INDEX)))
 
-.PHONY: demo test unit integration contract check format draft clean
+.PHONY: demo test unit integration contract check format draft browser clean
 
 demo: $(INSTALLED) draft
 	$(BIN)/agentcompress demo
 
-test: check draft unit integration contract
+test: check draft browser unit integration contract
 
 check: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -48,6 +48,10 @@ contract: $(INSTALLED)
 
 draft: $(INSTALLED)
 	$(BIN)/agentcompress draft pull smollm2-135m
+
+browser: # Debian's Chromium, for the page of `explain`; what it is tested with is skipped where there is none
+	@command -v chromium >/dev/null || (apt-get update && apt-get install -y chromium) >/dev/null 2>&1 || \
+		echo "no Chromium here, and it can't be installed: tests/integration/test_real_explain.py will be skipped"
 
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
