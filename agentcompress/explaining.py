@@ -6,6 +6,7 @@ are those of now, and what is shown as kept is what stands in the ledger.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -227,19 +228,29 @@ def _reasons(segment: Segment, scores: np.ndarray, kept: np.ndarray) -> list[int
 def _with_sent(runs: Sequence[Piece], sent: str) -> list[Piece]:
     """Every run with its text in what is sent: itself where it is kept, a delimiter for the first of those cut."""
     out: list[Piece] = []
-    at = 0
+    at, gap = 0, None  # the first run of the cut ones right before
     for i, run in enumerate(runs):
-        if run.why != CUT:
-            found = sent.find(run.text.strip("\n"), at)
-            if found >= 0:
-                delimiter, at = sent[at:found], found + len(run.text.strip("\n"))
-                if delimiter.strip() and out and out[-1].why == CUT:
-                    first = next(n for n in range(len(out) - 1, -1, -1) if n == 0 or out[n - 1].why != CUT)
-                    out[first] = replace(out[first], sent=delimiter.strip("\n"))
-            out.append(replace(run, sent=run.text))
-        else:
+        if run.why == CUT:
+            gap = len(out) if gap is None else gap
             out.append(run)
-        if i == len(runs) - 1 and run.why == CUT and sent[at:].strip():
-            first = next(n for n in range(len(out) - 1, -1, -1) if n == 0 or out[n - 1].why != CUT)
-            out[first] = replace(out[first], sent=sent[at:].strip("\n"))
+            continue
+        text = run.text.strip("\n")
+        found = _found(sent, at, runs, i)
+        if found >= 0:
+            delimiter, at = sent[at:found].strip("\n"), found + len(text)
+            if gap is not None:
+                out[gap] = replace(out[gap], sent=delimiter)
+        out.append(replace(run, sent=run.text))
+        gap = None
+    if gap is not None:
+        out[gap] = replace(out[gap], sent=sent[at:].strip("\n"))
     return out
+
+
+def _found(sent: str, at: int, runs: Sequence[Piece], i: int) -> int:
+    """Where a kept run begins in what is sent: with what is kept right behind it, since a bracket may be anywhere."""
+    text = runs[i].text.strip("\n")
+    behind = list(itertools.takewhile(lambda run: run.why != CUT, runs[i : i + 8]))
+    together = "".join(run.text for run in behind).strip("\n")
+    found = sent.rfind(together) if i + len(behind) == len(runs) else sent.find(together, at)
+    return found if found >= at else sent.find(text, at)

@@ -1,0 +1,193 @@
+"""What `explain` says of texts and conversations, and what `report` makes of receipts."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agentcompress import CompressConfig, Compressor
+from agentcompress.cli import main
+from agentcompress.errors import InvalidInputError
+from agentcompress.explain_html import page_html
+from agentcompress.explaining import CUT, PROTECTED, WHY, explained_messages, explained_text, kept_spans
+from agentcompress.reporting import read, shown
+from tests.fakes import conversation
+from tests.unit.test_recall import TEXTS
+
+LOG = TEXTS["log"]
+
+
+def compressor(**settings: Any) -> Compressor:
+    return Compressor(CompressConfig(**{"scorer": "lexical", "ledger": "memory", "keep_rate": 0.3, **settings}))
+
+
+@pytest.mark.parametrize("kind", TEXTS)
+def test_pieces_tile_a_text_and_add_up_to_what_is_sent(kind: str) -> None:
+    text = TEXTS[kind]
+    page = explained_text(compressor(), text, "keeper", title=kind)
+    [only] = page.texts
+    assert "".join(piece.text for piece in only.pieces) == text
+    sent = compressor().compress_text(text, query="keeper").text
+    assert "".join("".join(piece.sent.split()) for piece in only.pieces) == "".join(sent.split())
+    assert {piece.why for piece in only.pieces} > {CUT}
+    assert PROTECTED not in {piece.why for piece in only.pieces}
+    assert all(0 <= piece.score <= 1 for piece in only.pieces)
+    assert (page.about["tokens_before"], page.about["tokens_after"]) == (only.tokens_before, only.tokens_after)
+
+
+def test_every_text_of_a_conversation_is_there() -> None:
+    messages = [*conversation(LOG), {"role": "user", "content": f"And here?\n<log>\n{LOG}</log>\nThank you."}]
+    page = explained_messages(compressor(), messages, title="x")
+    assert [(text.message, text.role, text.decision) for text in page.texts] == [
+        (0, "system", "protected"),
+        (1, "user", "protected"),
+        (3, "tool", "new"),
+        (4, "user", "protected"),
+        (4, "user", "new"),
+        (4, "user", "protected"),
+    ]
+    for message in (0, 1, 3, 4):
+        whole = "".join(piece.text for text in page.texts for piece in text.pieces if text.message == message)
+        assert whole == messages[message]["content"]
+    sent = compressor().compress(messages).messages
+    for message in (3, 4):
+        said = "".join(piece.sent for text in page.texts for piece in text.pieces if text.message == message)
+        assert "".join(said.split()) == "".join(str(sent[message]["content"]).split())
+    assert page.about["money"]["after"] < page.about["money"]["before"]
+
+
+def test_what_stands_in_the_ledger_is_shown(tmp_path: Path) -> None:
+    ledger = str(tmp_path / "ledger.db")
+    sent = compressor(ledger=ledger, keep_rate=0.1).compress(conversation(LOG)).messages[3]["content"]
+    page = explained_messages(compressor(ledger=ledger, keep_rate=0.9), conversation(LOG), title="x")
+    tool = next(text for text in page.texts if text.role == "tool")
+    assert tool.decision == "replayed"
+    assert "".join("".join(piece.sent.split()) for piece in tool.pieces) == "".join(sent.split())
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8"), max_size=20), min_size=1, max_size=20), st.data())
+def test_kept_ranges_are_found_again(lines: list[str], data: st.DataObject) -> None:
+    text = "\n".join(lines)
+    kept = [line for line in text.splitlines(keepends=True) if data.draw(st.booleans())]
+    spans = kept_spans(text, "".join(kept))
+    assert all(0 <= a < b <= len(text) for a, b in spans)
+    assert all(a[1] <= b[0] for a, b in itertools.pairwise(spans))
+
+
+def test_the_page_holds_its_data_and_nothing_of_others() -> None:
+    text = "</script><script>alert(1)</script> & <!-- \ud800 \u2028"
+    page = explained_text(compressor(), text, "x", title="<b>title</b>")
+    html = page_html(page)
+    assert "<script>alert" not in html
+    assert "<b>title" not in html
+    assert not re.search(r'(?:src|href)="', html)
+    assert not re.search(r"https?://", html)
+    data = json.loads(html.split('id="data">')[1].split("</script>")[0])
+    assert data["texts"][0][8][0][0] == text.replace("\ud800", "?")
+    assert json.loads(re.search(r"const WHY = (\[.*?\]);", html)[1]) == list(WHY)  # pyrefly: ignore
+
+
+def invoke(*options: str) -> Any:
+    return CliRunner().invoke(main, [str(option) for option in options])
+
+
+def test_the_command_takes_texts_conversations_and_replays(tmp_path: Path) -> None:
+    output = tmp_path / "page.html"
+    text, messages, body, replay = (tmp_path / name for name in ("a.log", "m.json", "b.json", "r.jsonl"))
+    text.write_text(LOG)
+    messages.write_text(json.dumps(conversation(LOG)))
+    body.write_text(json.dumps({"model": "gpt-4o", "messages": conversation(LOG)}))
+    line = {
+        "id": "t",
+        "context": [
+            {"role": "user", "content": "Who?"},
+            {"role": "assistant", "content": "", "tool_calls": [{"name": "read", "arguments": {}}]},
+            {"role": "tool", "content": LOG},
+        ],
+    }
+    replay.write_text(f"{json.dumps(line)}\n" * 2)
+    for file, more, texts in ((text, ["-q", "worker 7"], 1), (messages, [], 3), (body, [], 3), (replay, [], 4)):
+        done = invoke("explain", file, "-o", output, "-s", "lexical", "-k", "0.3", *more)
+        assert done.exit_code == 0, done.output
+        assert f"{texts} texts: {output}" in done.stderr
+        assert "worker 7" in output.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "message"),
+    [
+        ("plain text", [], "query must be said for a text"),
+        ("[]", [], "query must be said for a text"),
+        ('{"id": 1}\n', [], "must be a trajectory"),
+        ("x", ["-o", "/no/such/folder/x.html"], "no such folder"),
+    ],
+)
+def test_bad_input_of_the_command(content: str, options: list[str], message: str, tmp_path: Path) -> None:
+    file = tmp_path / "input"
+    file.write_text(content)
+    done = invoke("explain", file, *(options or ["-o", tmp_path / "x.html"]), "-s", "lexical")
+    assert done.exit_code == 2
+    assert message in done.output
+
+
+def receipts(tmp_path: Path, calls: int = 3, **settings: Any) -> Path:
+    file = tmp_path / "receipts.jsonl"
+    shared = compressor(receipts=str(file), target="claude-sonnet-4-6", **settings)
+    for i in range(calls):
+        receipt = shared.compress(conversation(f"{i}\n{LOG}", f"Question {i}?"), target_tokens=50_000).receipt
+        shared.reconciled(receipt, {"input_tokens": int((receipt.request_tokens or 0) * 1.25)})
+    return file
+
+
+def test_a_report_sums_up(tmp_path: Path) -> None:
+    file = receipts(tmp_path)
+    report = read([file, file])
+    assert (report.calls, report.conversations, report.shadow_calls) == (6, 3, 0)
+    records = [json.loads(line) for line in file.read_text().splitlines() if '"receipt"' in line[:20]]
+    assert report.tokens_after == 2 * sum(record["tokens_after"] for record in records)
+    assert report.saved == pytest.approx(2 * sum(record["money"]["saved"] for record in records))
+    assert report.kinds["read_log"].blocks == 6
+    assert report.drifts["claude-sonnet-4-6"] == pytest.approx([-0.2] * 6, abs=0.01)
+    page = shown(report)
+    for word in ("6 calls of 3 conversations", "as billed", "saved", "read_log", "slowest calls", "advice"):
+        assert word in page
+    assert "claude-sonnet-4-6 bills +20% of what is counted here" in page
+    assert "6 calls say little yet" in page
+
+
+def test_advice() -> None:
+    from agentcompress.reporting import Kind, Report
+
+    report = Report(calls=100, used=100, used_kept=80, priced_calls=100, before=1.0, after=1.1)
+    report.kinds = {"slow": Kind(2, 100, 50, 9000.0), "whole": Kind(2, 100, 99, 1.0), "good": Kind(2, 100, 50, 1.0)}
+    said = "\n".join(report.advice())
+    assert "20% of what replies used had been cut: raise keep_rate" in said
+    assert "It costs more than it saves here" in said
+    assert "slow: 4.5 s a block" in said
+    assert "whole: only 1% is cut" in said
+    assert "good" not in said
+    assert Report(calls=100).advice() == []
+
+
+def test_the_report_command(tmp_path: Path) -> None:
+    file = receipts(tmp_path, mode="shadow")
+    done = invoke("report", file)
+    assert done.exit_code == 0
+    assert "3 of them in shadow mode" in done.stdout
+    found = json.loads(invoke("report", file, "--json").stdout)
+    assert found["calls"] == found["shadow_calls"] == 3
+    assert found["saved"] > 0
+    file.write_text("{}\n")
+    assert "line 1 must be a receipt or a usage" in invoke("report", file).output
+    with pytest.raises(InvalidInputError):
+        read([file])
+    file.write_text("")
+    assert "0 calls" in invoke("report", file).stdout
