@@ -14,7 +14,7 @@ from agentcompress.accounts import Accounts, Call
 from agentcompress.config import CompressConfig, KeepRate, checked_count, checked_rate, checked_text
 from agentcompress.deciding import Decider, Ladder, OnError, Rung
 from agentcompress.delimiters import FixedStyle, style_for
-from agentcompress.errors import AgentCompressError, InvalidInputError, ScoringError
+from agentcompress.errors import AgentCompressError, ScoringError
 from agentcompress.fitting import Fitting
 from agentcompress.ledger.keys import chain, seed_of
 from agentcompress.ledger.memory import MemoryStore
@@ -23,9 +23,10 @@ from agentcompress.ledger.store import FrontedStore
 from agentcompress.messages import bodies, langchain
 from agentcompress.messages.formats import Format, wire_of
 from agentcompress.messages.sizes import other_tokens
-from agentcompress.planning import Plan, plan
+from agentcompress.money import cut_below_cache_pays
+from agentcompress.planning import Plan, paying, plan
 from agentcompress.protocols import Scorer, Segmenter, Store, TokenCounter
-from agentcompress.rates import asked_budget, auto_rate
+from agentcompress.rates import EXPECTED, asked_budget, auto_rate
 from agentcompress.recall import RAW_RECALLED, Originals, is_recalled, named, recalled
 from agentcompress.receipts import Clock, Receipt
 from agentcompress.schema import CompressedMessages, CompressedRequest, CompressedText, Segment, Span
@@ -33,7 +34,7 @@ from agentcompress.segmenters import kinds
 from agentcompress.segmenters.listings import left_whole
 from agentcompress.segmenters.tiling import tiled
 from agentcompress.selection import budget_tokens, select, select_share
-from agentcompress.targets import RememberedCounts, token_counter
+from agentcompress.targets import RememberedCounts, countable_target, token_counter
 
 _log = logging.getLogger("agentcompress")
 
@@ -154,7 +155,12 @@ class Compressor:
             checked_count("target_tokens", target_tokens)
         parts, prefixes = wire.text_parts(chat), list(chain(chat, wire, seed))
         blocks = list(plan(chat, parts, wire, prefixes, self.config.min_tokens, counter))
-        tokens = other_tokens(beside or {}, counter) if target_tokens is not None else 0
+        tokens = 0
+        if target_tokens is not None:  # all of the request is known
+            tokens = other_tokens(beside or {}, counter)
+            whole = tokens + sum(counter.count(part.text) for part in parts)
+            kept = EXPECTED if keep_rate == "auto" else keep_rate
+            blocks = paying(blocks, whole, kept, cut_below_cache_pays(target))
         fitting = Fitting(chat, blocks, prefixes, wire, decider, counter, target, keep_rate, tokens)
         settled = fitting.settled(target_tokens)
         if self.config.recall:
@@ -188,7 +194,7 @@ class Compressor:
         opened = bodies.opened(body, format)
         result = self.compress(
             opened.messages,
-            target=self._target_of(body) if target is None else target,
+            target=countable_target(body.get("model"), self.config.target) if target is None else target,
             keep_rate=keep_rate,
             target_tokens=target_tokens,
             on_error=on_error,
@@ -203,15 +209,6 @@ class Compressor:
     def reconciled(self, receipt: Receipt, usage: Any) -> Receipt:
         """The receipt with what the provider has billed: the `usage` of its response, in any of the three formats."""
         return self._accounts.reconciled(receipt, usage)
-
-    def _target_of(self, body: Mapping[str, Any]) -> str:
-        model = body.get("model")
-        try:
-            self._counter(checked_text("model", model))
-        except InvalidInputError as error:
-            _log.debug("tokens are counted for %s: %s", self.config.target, error)
-            return self.config.target
-        return str(model)
 
     def recall(self, id: str, page: int = 1, *, namespace: str | None = None) -> str:  # noqa: A002
         """Answer a call of the tool `recall`: one page of what a delimiter's id names, or why there is none.

@@ -15,9 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from agentcompress.target_facts import TargetFacts, target_facts
 from agentcompress.targets import cost_map
+
+TURNS = 10
+"""How many more requests an agent that has called a tool is taken to make."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,20 @@ def billed(rules: CacheRules | None, tokens: int, cached_tokens: int) -> Billed:
     if rules.marked and tokens >= rules.min_tokens:  # the end is marked: all of the rest is written
         return Billed(read_tokens=read, write_tokens=tokens - read)
     return Billed(input_tokens=tokens - read, read_tokens=read)
+
+
+@lru_cache(maxsize=256)
+def cut_below_cache_pays(target: str, turns: int = TURNS) -> tuple[int, float] | None:
+    """The shortest prompt that is cached, and the share of it that a shorter one may have and still cost less.
+
+    Over so many turns, `turns` times the full price for the one, for the other a write and `turns - 1` reads. None
+    where nothing is cached, or no price is known.
+    """
+    facts = target_facts(target)
+    rules = cache_rules(facts)
+    if rules is None or facts.read_multiple is None or facts.write_multiple is None:
+        return None
+    return rules.min_tokens, (facts.write_multiple + facts.read_multiple * (turns - 1)) / turns
 
 
 class PromptCache:

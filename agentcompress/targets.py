@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import json
+import logging
 import os
 import re
 import threading
@@ -20,6 +21,8 @@ from cachetools import LRUCache
 
 from agentcompress.errors import UnknownNameError
 from agentcompress.protocols import TokenCounter
+
+_log = logging.getLogger("agentcompress")
 
 EMBEDDED = "embedded/"
 """Prefix of targets that run on this machine: "embedded/" and a draft's name (see `embedded.py`)."""
@@ -83,6 +86,15 @@ def checked_target(target: object) -> str:
     if not isinstance(target, str) or not _is_known(name):
         raise UnknownNameError("target", target, _ALLOWED)
     return name
+
+
+def countable_target(model: object, usual: str) -> str:
+    """A request's model where tokens can be counted for it, else the usual target."""
+    try:
+        return checked_target(model)
+    except UnknownNameError as error:
+        _log.debug("tokens are counted for %s: %s", usual, error)
+        return usual
 
 
 @lru_cache(maxsize=64)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentcompress.money import Billed, CacheRules, PromptCache, billed, cache_rules
+from agentcompress import CompressConfig, Compressor
+from agentcompress.evaluation import break_evens
+from agentcompress.money import Billed, CacheRules, PromptCache, billed, cache_rules, cut_below_cache_pays
+from agentcompress.planning import RAW_UNCACHED
 from agentcompress.target_facts import TargetFacts, target_facts
+from tests.fakes import conversation
 
 TURNS = [6000, 9000, 9800, 15800, 16200, 20000]
 """Tokens of six requests of one agent: each holds the one before, an answer and a tool's result."""
@@ -149,3 +154,36 @@ def test_less_is_never_dearer_than_nothing_cached(tokens: int, cached: int) -> N
     facts = target_facts("gpt-5")
     rules = cache_rules(facts)
     assert (billed(rules, tokens, cached).dollars(facts) or 0.0) <= (billed(rules, tokens, 0).dollars(facts) or 0.0)
+
+
+def test_what_is_too_short_to_be_cached_pays_where_it_is_short_enough() -> None:
+    """Ten turns of Sonnet: a write and nine reads cost 2.15 of the price, as ten turns of 21.5 % at full price do."""
+    least, share = cut_below_cache_pays("claude-sonnet-4-6") or (0, 0.0)
+    assert (least, share) == (1024, pytest.approx(0.215))
+    assert cut_below_cache_pays("gpt-4o") == (1024, pytest.approx(0.55))
+    assert cut_below_cache_pays("gpt-4o", turns=1) == (1024, pytest.approx(1.0))
+    assert cut_below_cache_pays("no-such-model") is None
+
+
+def test_a_result_is_left_whole_where_cutting_it_costs_more() -> None:
+    log = "".join(f"worker {i} did {i * 7919 % 1000} jobs\n" for i in range(170))
+    messages = conversation(log)[1:]  # without the long system prompt
+    compressor = Compressor(CompressConfig(scorer="lexical", ledger="memory", target="claude-sonnet-4-6"))
+
+    def reason(result: Any) -> str | None:
+        return result.receipt.blocks[0].reason
+
+    assert 1024 < compressor.compress(messages, target_tokens=100_000).receipt.tokens_before < 1400
+    assert reason(compressor.compress(messages, target_tokens=100_000)) == RAW_UNCACHED
+    known = {"system": "You are careful. " * 300}
+    assert reason(compressor.compress(messages, target_tokens=100_000, namespace="a", beside=known)) is None
+    assert reason(compressor.compress(messages, namespace="b")) is None  # nobody knows the whole request
+    short = compressor.compress(messages, target_tokens=100_000, namespace="c", keep_rate=0.05)
+    assert reason(short) is None
+    context = [{"role": "user", "content": f"Which worker did most?\n<log>\n{log}</log>"}]
+    assert reason(compressor.compress(context, target_tokens=100_000)) is None  # may well be all there is
+
+
+def test_the_table_of_break_evens_in_the_docs_is_what_the_map_says() -> None:
+    docs = Path(__file__).parents[2] / "docs" / "money.md"
+    assert break_evens.table() in docs.read_text(encoding="utf-8")
