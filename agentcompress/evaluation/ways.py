@@ -70,21 +70,30 @@ def _litellm(options: str) -> Way:
 def _cleared(options: str) -> Way:
     try:
         from langchain.agents.middleware import ClearToolUsesEdit
-        from langchain_core.messages import convert_to_messages
+        from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
         from langchain_core.messages.utils import count_tokens_approximately
     except ImportError:
         raise PluginError('this way needs LangChain: pip install "agentcompress[langchain]"') from None
     trigger, _, keep = options.partition(":")
-    edit = ClearToolUsesEdit(
-        trigger=checked_count("clear", int(_number(trigger))), keep=int(_number(keep)) if keep else 3
-    )
+    kept = int(_number(keep)) if keep else 3
+    edit = ClearToolUsesEdit(trigger=checked_count("clear", int(_number(trigger))), keep=kept)
+
+    def made(message: Mapping[str, Any]) -> Any:
+        said = str(message.get("content") or "")
+        if message["role"] == "tool":
+            return ToolMessage(said, tool_call_id=str(message.get("tool_call_id")))
+        if message["role"] == "assistant":
+            calls = [(call["function"], call["id"]) for call in message.get("tool_calls") or ()]
+            named = [{"name": f["name"], "args": {"arguments": f["arguments"]}, "id": i} for f, i in calls]
+            return AIMessage(said, tool_calls=named)
+        return SystemMessage(said) if message["role"] == "system" else HumanMessage(said)
 
     def sent(name: str, messages: Messages) -> Messages:
-        made = convert_to_messages(list(messages))  # pyrefly: ignore
-        edit.apply(made, count_tokens=count_tokens_approximately)  # pyrefly: ignore
+        edited = [made(message) for message in messages]
+        edit.apply(edited, count_tokens=count_tokens_approximately)  # pyrefly: ignore
         return [
-            dict(message, content=edited.content) if message["role"] == "tool" else message
-            for message, edited in zip(messages, made, strict=True)
+            dict(message, content=other.content) if message["role"] == "tool" else message
+            for message, other in zip(messages, edited, strict=True)
         ]
 
     return sent
