@@ -1,12 +1,13 @@
 """The receipt of a call: what was decided, and what it saved against the same conversation without us.
 
 History, everything before the model's last reply, was sent in the request before this one, and is read from the
-provider's cache where that is still there. That request's time is remembered in this process; where it is not known,
-the cache is taken to be warm, which is what saves least.
+provider's cache where that is still there, and was sent as it is sent now. Requests are remembered in this process, by
+hash; where the one before is not known, it is taken to be in the cache, which is what saves least.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import threading
@@ -35,11 +36,17 @@ DRIFT = 0.02
 """Of what was counted from what was billed; more is reported."""
 
 _HOUR_MS = 3_600_000.0
+_MOST_STRINGS = 64
+"""Of a reply that are looked for: an agent may write a whole file."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """What a call was about, and what came of it. prefixes: the hash of the history up to every message."""
+    """What a call was about, and what came of it.
+
+    prefixes: the hash of the history up to every message. marked: whether anything carries a cache marker. continues:
+    whether the server holds more of the conversation.
+    """
 
     target: str
     messages: Sequence[Any]
@@ -50,6 +57,8 @@ class Call:
     beside_tokens: int
     settled: Settled
     ms: float
+    marked: bool = False
+    continues: bool = False
 
 
 class Accounts:
@@ -69,7 +78,8 @@ class Accounts:
         history = _history(call)
         asked = next((part.address.message for part in call.parts if part.role == "user"), 0)
         conversation = call.prefixes[asked][:16] if call.prefixes else ""
-        receipt = replace(made, mode=self._config.mode, conversation=conversation, at=time.time())
+        of = {"mode": self._config.mode, "conversation": conversation, "continues": call.continues}
+        receipt = replace(made, at=time.time(), **of)  # pyrefly: ignore
         receipt = replace(receipt, money=self._money(call, receipt, tokens, history))
         if self._sink is not None or self._config.mode == "shadow":
             used, kept = _references(call, history)
@@ -88,43 +98,46 @@ class Accounts:
         drift = found.usage.drift
         if drift is not None and abs(drift) > DRIFT and receipt.target not in self._drifting:
             self._drifting.add(receipt.target)
-            _log.warning("%s bills other tokens than are counted here: %+.1f %%", receipt.target, -100 * drift)
+            more = 100 * (1 / (1 + drift) - 1)
+            _log.warning("%s bills other tokens than are counted here: %+.1f %%", receipt.target, more)
         return found
 
     def _money(self, call: Call, receipt: Receipt, tokens: Sequence[int], history: int) -> Money | None:
         facts, rules = _prices(call.target)
         if facts.input_price is None:
             return None
-        warm = self._is_warm(call, history, rules)
-        sent = sum(n for part, n in zip(call.parts, tokens, strict=True) if part.address.message < history)
-        saved = {block.message: 0 for block in receipt.blocks}
-        for block in receipt.blocks:
-            saved[block.message] += block.tokens_before - block.tokens_after
-        unchanged = history if receipt.rewritten_from is None else min(history, receipt.rewritten_from)
+        cached = self._cached(call, history, rules)
+        new = (block.message for block in receipt.blocks if block.decision == "new" and block.message < cached)
+        unchanged = min([cached, *new, *([] if receipt.rewritten_from is None else [receipt.rewritten_from])])
+
+        def upto(end: int) -> int:
+            """Tokens of the texts of the first messages, and of what stands beside them."""
+            texts = (n for part, n in zip(call.parts, tokens, strict=True) if part.address.message < end)
+            return sum(texts) + call.beside_tokens if end else 0
+
+        cut = sum(block.tokens_before - block.tokens_after for block in receipt.blocks if block.message < unchanged)
         before, after = receipt.tokens_before + call.beside_tokens, receipt.tokens_after + call.beside_tokens
-        in_cache = sent + call.beside_tokens if warm and history else 0
-        kept = sum(n for part, n in zip(call.parts, tokens, strict=True) if part.address.message < unchanged)
-        kept -= sum(n for message, n in saved.items() if message < unchanged)
-        in_cache_after = kept + call.beside_tokens if warm and history else 0
-        price = facts.input_price
         return Money(
-            list_before=before * price,
-            list_after=after * price,
-            before=billed(rules, before, in_cache).dollars(facts) or 0.0,
-            after=billed(rules, after, in_cache_after).dollars(facts) or 0.0,
+            list_before=before * facts.input_price,
+            list_after=after * facts.input_price,
+            before=billed(rules, before, upto(cached), marked=call.marked).dollars(facts) or 0.0,
+            after=billed(rules, after, max(0, upto(unchanged) - cut), marked=call.marked).dollars(facts) or 0.0,
             draft=call.ms / _HOUR_MS * self._config.machine_price,
-            warm=warm and history > 0,
+            warm=cached > 0,
         )
 
-    def _is_warm(self, call: Call, history: int, rules: CacheRules | None) -> bool:
-        """Whether the request before this one is still in the provider's cache, as far as is known."""
+    def _cached(self, call: Call, history: int, rules: CacheRules | None) -> int:
+        """How many messages are in the provider's cache, as far as is known: also of a request that is sent again."""
         if rules is None or not call.prefixes:
-            return False
+            return 0
         now = time.monotonic()
         with self._lock:
-            last = self._sent.get(call.prefixes[history - 1]) if history else None
-            self._sent[call.prefixes[-1]] = now
-        return last is None or now - last <= rules.ttl_s
+            sent = [self._sent.get(f"{call.target} {prefix}") for prefix in call.prefixes]
+            self._sent[f"{call.target} {call.prefixes[-1]}"] = now
+        alive = (i + 1 for i, at in enumerate(sent) if at is not None and now - at <= rules.ttl_s)
+        longest = max(alive, default=0)
+        known = history == 0 or sent[history - 1] is not None
+        return max(longest, 0 if known else history)
 
 
 @lru_cache(maxsize=256)
@@ -150,15 +163,15 @@ def _references(call: Call, history: int) -> tuple[int, int]:
     }
     if not cut:
         return 0, 0
+    whole = [part.text for part in call.parts if part.address.message < history]
     used = kept = 0
-    for string in set(_used(call, history)):
-        part = next((part for part in call.parts if string in part.text), None)
-        if part is None or part.address.message >= history:
+    for string in itertools.islice(dict.fromkeys(_used(call, history)), _MOST_STRINGS):
+        shown = [sent for text, sent in cut.values() if string in text]
+        if not shown:
             continue
-        texts = [sent for (address, _), (text, sent) in cut.items() if address == part.address and string in text]
-        if texts:
-            used += 1
-            kept += any(string in sent for sent in texts if sent is not None)
+        beside = sum(string in text for text in whole) > len(shown)  # in a text that is not cut, too
+        used += 1
+        kept += beside or any(string in sent for sent in shown if sent is not None)
     return used, kept
 
 

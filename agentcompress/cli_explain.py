@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.option("-s", "--scorer", default="calibrated", show_default=True, help="Scorer.")
 @click.option("-d", "--draft", default="smollm2-135m", show_default=True, help="Model that scores.")
 @click.option("--target", default="gpt-4o", show_default=True, help="Model whose tokens are counted.")
-@click.option("--ledger", default="memory", show_default=True, help="Where a conversation was decided.")
+@click.option("--ledger", default="memory", show_default=True, help="Where a conversation was decided; read only.")
 def explain(
     file: Path,
     output: Path,
@@ -47,14 +47,16 @@ def explain(
     from agentcompress.compressor import Compressor
     from agentcompress.config import CompressConfig
     from agentcompress.explain_html import page_html
+    from agentcompress.ledger.memory import ReadThrough
+    from agentcompress.ledger.opening import lasting_store
 
     if not output.absolute().parent.is_dir():
         raise click.BadParameter(f"no such folder: {output.parent}", param_hint="--output")
     config = CompressConfig(
-        scorer=scorer, draft=draft, target=target, keep_rate=keep_rate, ledger=ledger, deadline_ms=None
+        scorer=scorer, draft=draft, target=target, keep_rate=keep_rate, ledger="memory", deadline_ms=None
     )
     with progress_bar():
-        page = _page(Compressor(config), file, query)
+        page = _page(Compressor(config, store=ReadThrough(lasting_store(ledger))), file, query)
     output.write_text(page_html(page), encoding="utf-8")
     before, after = page.about["tokens_before"], page.about["tokens_after"]
     click.echo(f"{before:,} -> {after:,} tokens, {len(page.texts):,} texts: {output}", err=True)
@@ -62,13 +64,17 @@ def explain(
 
 def _page(compressor: Compressor, file: Path, query: str | None) -> Page:
     from agentcompress.explaining import explained_messages, explained_text
+    from agentcompress.messages.bodies import opened
+    from agentcompress.targets import countable_target
 
     text = file.read_text(encoding="utf-8", errors="replace")
     if query is not None:
         return explained_text(compressor, text, query, title=file.name)
     parsed = _parsed(text)
-    if isinstance(parsed, Mapping) and isinstance(parsed.get("messages", parsed.get("input")), list):
-        parsed = parsed.get("messages", parsed.get("input"))
+    if isinstance(parsed, Mapping) and ("messages" in parsed or "input" in parsed):
+        body = opened(parsed)
+        target = countable_target(parsed.get("model"), compressor.config.target)
+        return explained_messages(compressor, body.messages, title=file.name, target=target, format=body.wire.name)
     if isinstance(parsed, list) and parsed and all(isinstance(message, Mapping) for message in parsed):
         return explained_messages(compressor, parsed, title=file.name)
     if text.lstrip().startswith("{"):
@@ -117,4 +123,7 @@ def report(files: Sequence[Path], as_json: bool) -> None:
     from agentcompress.reporting import read, shown
 
     found = read(files)
-    click.echo(json.dumps(found.as_json(), indent=1) if as_json else shown(found))
+    if as_json:
+        click.echo(json.dumps({mode: each.as_json() for mode, each in found.items()}, indent=1))
+    else:
+        click.echo("\n\n".join(f"{mode}\n\n{shown(each)}" for mode, each in found.items()))

@@ -105,6 +105,9 @@ def _costs(
     with progress_bar():
         report = Costs(ways, prices, gap_s).run(files)
     click.echo(cost_report.table(report))
+    for target in report.targets:
+        for own, other in cost_report.dominated(report, target):
+            click.echo(f"{target}: {other} is cheaper than {own}, and recalls more")
     if json_file:
         json_file.write_text(json.dumps(report.as_json(), indent=1) + "\n", encoding="utf-8")
     if plot_file:

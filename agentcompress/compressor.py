@@ -23,10 +23,10 @@ from agentcompress.ledger.store import FrontedStore
 from agentcompress.messages import bodies, langchain
 from agentcompress.messages.formats import Format, wire_of
 from agentcompress.messages.sizes import other_tokens
-from agentcompress.money import cut_below_cache_pays
-from agentcompress.planning import Plan, paying, plan
+from agentcompress.messages.view import last_cache_marker
+from agentcompress.planning import Plan, plan
 from agentcompress.protocols import Scorer, Segmenter, Store, TokenCounter
-from agentcompress.rates import EXPECTED, asked_budget, auto_rate
+from agentcompress.rates import asked_budget, auto_rate
 from agentcompress.recall import RAW_RECALLED, Originals, is_recalled, named, recalled
 from agentcompress.receipts import Clock, Receipt
 from agentcompress.schema import CompressedMessages, CompressedRequest, CompressedText, Segment, Span
@@ -149,28 +149,26 @@ class Compressor:
         namespace = self.config.namespace if namespace is None else checked_text("namespace", namespace)
         originals = Originals(self.store, namespace)
         rungs = self._rungs(target, keep_rate, originals)
-        decider = Decider(self.store, self._ladder, rungs, self._left_whole, on_error, deadline_ms)
+        live = self.config.mode == "live"
+        decider = Decider(self.store, self._ladder, rungs, self._left_whole, on_error, deadline_ms, live=live)
         seed = seed_of(namespace, checked_text("continues", continues), self.config.mode)
         if target_tokens is not None:
             checked_count("target_tokens", target_tokens)
         parts, prefixes = wire.text_parts(chat), list(chain(chat, wire, seed))
         blocks = list(plan(chat, parts, wire, prefixes, self.config.min_tokens, counter))
-        tokens = 0
-        if target_tokens is not None:  # all of the request is known
-            tokens = other_tokens(beside or {}, counter)
-            whole = tokens + sum(counter.count(part.text) for part in parts)
-            kept = EXPECTED if keep_rate == "auto" else keep_rate
-            blocks = paying(blocks, whole, kept, cut_below_cache_pays(target))
+        tokens = other_tokens(beside or {}, counter)
         fitting = Fitting(chat, blocks, prefixes, wire, decider, counter, target, keep_rate, tokens)
         settled = fitting.settled(target_tokens)
         if self.config.recall:
             cut = zip(blocks, settled.decisions, strict=True)
             originals.touch(block.key for block, each in cut if each.decision.text is not None)
-        call = Call(target, chat, wire, parts, blocks, prefixes, tokens, settled, clock.total_ms())
-        receipt = self._accounts.receipt(call, counter)
-        return CompressedMessages(
-            list(messages) if self.config.mode == "shadow" else langchain.closed(settled.messages), receipt
+        marked = last_cache_marker(chat) >= 0 or "cache_control" in str(beside or "")
+        call = Call(
+            target, chat, wire, parts, blocks, prefixes, tokens, settled, clock.total_ms(), marked, bool(continues)
         )
+        receipt = self._accounts.receipt(call, counter)
+        sent = tuple(each.decision.text for each in settled.decisions)
+        return CompressedMessages(langchain.closed(settled.messages) if live else list(messages), receipt, sent)
 
     def compress_request(
         self,
@@ -204,7 +202,8 @@ class Compressor:
             continues=opened.continues,
             beside=opened.beside,
         )
-        return CompressedRequest(opened.closed(result), result.receipt)
+        live = self.config.mode == "live"
+        return CompressedRequest(opened.closed(result) if live else dict(body), result.receipt)
 
     def reconciled(self, receipt: Receipt, usage: Any) -> Receipt:
         """The receipt with what the provider has billed: the `usage` of its response, in any of the three formats."""

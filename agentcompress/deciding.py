@@ -90,7 +90,10 @@ class Ladder:
 
 
 class Decider:
-    """Decides the blocks of one call. left_whole: why a block is not compressed whatever it costs, or None."""
+    """Decides the blocks of one call.
+
+    left_whole: why a block is not compressed whatever it costs, or None. live: whether what is decided is sent.
+    """
 
     def __init__(
         self,
@@ -100,6 +103,8 @@ class Decider:
         left_whole: Callable[[Plan], str | None],
         on_error: str,
         deadline_ms: float | None,
+        *,
+        live: bool = True,
     ) -> None:
         if on_error not in ("raise", "warn", "ignore"):
             raise InvalidInputError("on_error", on_error, '"raise", "warn" or "ignore"')
@@ -107,6 +112,7 @@ class Decider:
         self._on_error, self._deadline_ms = on_error, deadline_ms
         self._deadline = Deadline(deadline_ms)
         self._noted: set[str] = set()
+        self.live = live
         self._stages_ms: dict[str, Mapping[str, float]] = {}
 
     def decided(self, block: Plan) -> Decided:
@@ -135,7 +141,7 @@ class Decider:
 
     def _sent(self, decision: Decision) -> Decision:
         """Note that its text is ours: it may come back as a block of another history, in another process."""
-        if decision.text is not None:
+        if decision.text is not None and self.live:
             self.kept(sent_key(decision.text), Decision.raw(SEEN, 0))
         return decision
 

@@ -100,8 +100,15 @@ def without_values(error: Exception) -> str:
 
 
 def said(error: Exception, limit: int = 300) -> str:
-    """An error's message for a receipt: as it is, but for what holds a value of the caller's."""
-    return without_values(error) if isinstance(error, InvalidInputError) else str(error)[:limit]
+    """An error's message for receipts and logs: as it is, but for what may hold a text of the caller's.
+
+    That is the value of an `InvalidInputError`, and what others' errors say: of those the type alone.
+    """
+    if isinstance(error, InvalidInputError):
+        return without_values(error)
+    if error.__cause__ is not None:
+        return f"because of a {type(error.__cause__).__name__}"
+    return str(error)[:limit] if isinstance(error, AgentCompressError) else "see the debug log"
 
 
 def _short(value: object, limit: int = 80) -> str:

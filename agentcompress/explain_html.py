@@ -12,7 +12,7 @@ _PLACE = "__DATA__"
 
 
 def page_html(page: Page) -> str:
-    """The page with its data. Lone surrogates become U+FFFD: a file can't hold them."""
+    """The page with its data. Lone surrogates become question marks: a file can't hold them."""
     template = resources.files("agentcompress").joinpath("explain_page.html").read_text(encoding="utf-8")
     data = {"title": page.title, "about": dict(page.about), "texts": [_text(text) for text in page.texts]}
     # `<` as JSON may have it: no text can end the script that holds it

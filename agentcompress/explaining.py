@@ -1,7 +1,7 @@
 """What was kept of a text, or of a conversation, and why: data for `agentcompress explain`.
 
-Computed anew, by the scores of this moment; of a conversation's blocks that the ledger has decided before, the scores
-are those of now, and what is shown as kept is what stands in the ledger.
+Scores are those of now; what is shown as sent is what is sent, decided now or before. Where that can't be told apart
+into what was kept and what was cut, the two are shown side by side as they are.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import numpy as np
 from agentcompress.compressor import Compressor
 from agentcompress.config import KeepRate
 from agentcompress.errors import AgentCompressError
-from agentcompress.ledger.keys import chain, seed_of
 from agentcompress.messages import langchain
 from agentcompress.messages.formats import Format, wire_of
 from agentcompress.messages.view import Address, TextPart
@@ -28,11 +27,11 @@ from agentcompress.targets import token_counter
 
 _ALIKE, _MOST_CHARS = 0.15, 600  # of units that are shown as one: their scores, and how long that gets
 
-WHY = ("cut", "score", "floor", "required", "gap", "protected")
+WHY = ("cut", "score", "floor", "required", "gap", "protected", "unaligned")
 """Why a unit is, or is not, there: cut; a good score; a failure, an ending or a signature; a kept unit stands under it;
-a gap there would cost more than it saves; never compressed."""
+a gap there would cost more than it saves; never compressed; what was kept of it can't be told apart."""
 
-CUT, SCORE, FLOOR, REQUIRED, GAP, PROTECTED = range(len(WHY))
+CUT, SCORE, FLOOR, REQUIRED, GAP, PROTECTED, UNALIGNED = range(len(WHY))
 
 
 @dataclass(frozen=True)
@@ -99,22 +98,23 @@ def explained_messages(
     format: Format = "auto",  # noqa: A002
 ) -> Page:
     """Explain a conversation: every text of it, compressed or not. Raises what `compress` raises."""
-    receipt = compressor.compress(messages, keep_rate=keep_rate, target=target, format=format).receipt
+    result = compressor.compress(messages, keep_rate=keep_rate, target=target, format=format)
+    receipt = result.receipt
     chat = langchain.opened(messages)
     wire = wire_of(chat, format if chat is messages else "openai")
     counter = token_counter(receipt.target)
     parts = wire.text_parts(chat)
-    prefixes = list(chain(chat, wire, seed_of(compressor.config.namespace, mode=compressor.config.mode)))
-    blocks = plan(chat, parts, wire, prefixes, compressor.config.min_tokens, counter)
-    of_part: dict[Address, list[tuple[Plan, BlockReceipt]]] = {}
-    for block, told in zip(blocks, receipt.blocks, strict=True):
-        of_part.setdefault(block.address, []).append((block, told))
+    anything = [""] * len(chat)  # keys don't matter here
+    blocks = plan(chat, parts, wire, anything, compressor.config.min_tokens, counter)
+    of_part: dict[Address, list[tuple[Plan, BlockReceipt, str | None]]] = {}
+    for block, told, sent in zip(blocks, receipt.blocks, result.sent, strict=True):
+        of_part.setdefault(block.address, []).append((block, told, sent))
     texts: list[Explained] = []
     for part in parts:
         at = 0
-        for block, told in of_part.get(part.address, ()):
+        for block, told, sent in of_part.get(part.address, ()):
             texts += _protected(part, at, block.span.start, counter)
-            texts.append(_block(compressor, part, block, told))
+            texts.append(_block(compressor, part, block, told, sent))
             at = block.span.end
         texts += _protected(part, at, len(part.text), counter)
     money = None if receipt.money is None else {"before": receipt.money.before, "after": receipt.money.after}
@@ -133,12 +133,12 @@ def _protected(part: TextPart, start: int, end: int, counter: TokenCounter) -> l
     return [Explained(part.address.message, part.role, part.tool or "", "protected", "", tokens, tokens, pieces)]
 
 
-def _block(compressor: Compressor, part: TextPart, block: Plan, told: BlockReceipt) -> Explained:
-    decision = compressor.store.get(block.key)
-    sent = None if decision is None else decision.text
+def _block(compressor: Compressor, part: TextPart, block: Plan, told: BlockReceipt, sent: str | None) -> Explained:
     pieces: tuple[Piece, ...] = (Piece(block.text, PROTECTED, 0.0, block.text),)
     if sent is not None:
-        pieces = _pieces(compressor, block.text, block.query, block.hint, sent, kept_spans(block.text, sent))
+        rate = told.tokens_after / max(1, told.tokens_before)
+        spans = _spans(compressor, block, sent, min(1.0, max(rate, 0.001)))
+        pieces = _pieces(compressor, block.text, block.query, block.hint, sent, spans)
     return Explained(
         message=part.address.message,
         role=part.role,
@@ -151,6 +151,18 @@ def _block(compressor: Compressor, part: TextPart, block: Plan, told: BlockRecei
         query=block.query,
         ms=told.ms,
     )
+
+
+def _spans(compressor: Compressor, block: Plan, sent: str, rate: float) -> Sequence[Span]:
+    """What was kept: as compressing it again says, where that gives the same text, else found line by line."""
+    for keep_rate in (None, rate):
+        try:
+            again = compressor.compress_text(block.text, query=block.query, keep_rate=keep_rate, hint=block.hint)
+        except AgentCompressError:
+            break
+        if again.text == sent:
+            return again.spans
+    return kept_spans(block.text, sent)
 
 
 def kept_spans(text: str, sent: str) -> tuple[Span, ...]:
@@ -191,7 +203,10 @@ def _pieces(
             runs[-1] = Piece(last.text + shown, reason, max(last.score, rank), last.sent)
         else:
             runs.append(Piece(shown, reason, rank, ""))
-    return tuple(_with_sent(runs, sent))
+    shown = tuple(_with_sent(runs, sent))
+    if "".join("".join(piece.sent.split()) for piece in shown) == "".join(sent.split()):
+        return shown
+    return (Piece(text, UNALIGNED, 0.0, sent),)
 
 
 def _kept(segment: Segment, spans: Sequence[Span]) -> np.ndarray:

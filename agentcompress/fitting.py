@@ -204,7 +204,8 @@ class Fitting:
         replacements: dict[Address, list[tuple[Span, str]]] = {}
         for block, each in zip(self._blocks, decided, strict=True):
             if each.decision.text is not None:
-                emitted.note(each.decision.text)
+                if self._decider.live:
+                    emitted.note(each.decision.text)
                 replacements.setdefault(block.address, []).append((block.span, each.decision.text))
         gone = cut.gone if cut else ()
         messages = self._unbound(replaced(self._messages, replacements), gone)

@@ -15,13 +15,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 from agentcompress.target_facts import TargetFacts, target_facts
 from agentcompress.targets import cost_map
-
-TURNS = 10
-"""How many more requests an agent that has called a tool is taken to make."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,29 +87,19 @@ def _provider_of(name: str) -> str:
     return str(known.get(name, {}).get("litellm_provider", ""))
 
 
-def billed(rules: CacheRules | None, tokens: int, cached_tokens: int) -> Billed:
-    """How a request of so many tokens is billed whose first `cached_tokens` are in the cache."""
+def billed(rules: CacheRules | None, tokens: int, cached_tokens: int, *, marked: bool = True) -> Billed:
+    """How a request of so many tokens is billed whose first `cached_tokens` are in the cache.
+
+    marked: whether the client has marked its end, where a provider wants that. Where nobody knows, what is new is taken
+    to cost the list price, and what is not to be read: the least of either.
+    """
     if rules is None:
         return Billed(input_tokens=tokens)
     read = min(cached_tokens, tokens) // rules.step_tokens * rules.step_tokens
     read = read if read >= rules.min_tokens else 0
-    if rules.marked and tokens >= rules.min_tokens:  # the end is marked: all of the rest is written
+    if rules.marked and marked and tokens >= rules.min_tokens:  # all of the rest is written
         return Billed(read_tokens=read, write_tokens=tokens - read)
     return Billed(input_tokens=tokens - read, read_tokens=read)
-
-
-@lru_cache(maxsize=256)
-def cut_below_cache_pays(target: str, turns: int = TURNS) -> tuple[int, float] | None:
-    """The shortest prompt that is cached, and the share of it that a shorter one may have and still cost less.
-
-    Over so many turns, `turns` times the full price for the one, for the other a write and `turns - 1` reads. None
-    where nothing is cached, or no price is known.
-    """
-    facts = target_facts(target)
-    rules = cache_rules(facts)
-    if rules is None or facts.read_multiple is None or facts.write_multiple is None:
-        return None
-    return rules.min_tokens, (facts.write_multiple + facts.read_multiple * (turns - 1)) / turns
 
 
 class PromptCache:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from agentcompress.ledger.keys import block_key
@@ -23,7 +23,6 @@ RAW_CACHED = "at or before a cache marker"
 RAW_BOUND = "before reasoning that is bound to it"
 RAW_SMALL = "under min_tokens"
 RAW_WHOLE = "nothing would be cut, or nothing left"
-RAW_UNCACHED = "the request would be too short for its provider's prompt cache"
 
 _HINT_CHARS = 200
 _TASK_CHARS, _ACTION_CHARS = (400, 200), 500  # of the query: both ends of the task, the end of the action
@@ -83,28 +82,6 @@ def plan(
                 tokens=tokens,
                 raw_because=RAW_SMALL if tokens < min_tokens else raw,
             )
-
-
-def paying(blocks: Sequence[Plan], tokens: int, kept: float, pays: tuple[int, float] | None) -> list[Plan]:
-    """The blocks; raw those tool results that cost more cut than whole, as `money.cut_below_cache_pays` has it.
-
-    A request that is long enough for its provider's prompt cache costs a tenth to a half there: cut until it is too
-    short, it may cost more. tokens: of the whole request. kept: about what is kept of a block, a share.
-    """
-    if pays is None:
-        return list(blocks)
-    least, share = pays
-    out = []
-    for block in blocks:
-        left = tokens - int((1 - kept) * block.tokens)
-        if block.raw_because is not None:
-            pass
-        elif block.kind == "tool" and left < least <= tokens and left > share * tokens:
-            block = replace(block, raw_because=RAW_UNCACHED)
-        else:
-            tokens = left
-        out.append(block)
-    return out
 
 
 def next_action_query(task: str, action: str) -> str:

@@ -72,14 +72,14 @@ class Usage:
 class Receipt:
     """One call of `compress`: tokens of all text in the messages, before and after; images and schemas not counted.
 
-    Holds no text of the conversation. mode: "shadow" where the original was sent, and all else is what would have been.
-    conversation: a hash of its beginning. at: seconds since the epoch. money: None where no price is known. used: how
-    many strings the model's last reply took from blocks that are cut, used_kept: how many of them it had been sent;
-    None where nobody asked (no `receipts`, not in shadow mode).
-
-    Where a call had `target_tokens`: request_tokens, what the request takes with everything counted or estimated;
-    rewritten_from, the first message that was sent differently before, where history had to be cut to fit;
-    skipped_because, why it does not fit. reasoning_dropped: messages whose reasoning, bound to what was cut, is gone.
+    Holds no text of the conversation. mode: "shadow" where the original was sent, and all else is what would have
+    been. continues: whether it goes on from what the server holds. conversation: a hash of its beginning. at:
+    seconds since the epoch. money: None where no price is known. used: how many strings the model's last reply took
+    from blocks that are cut, used_kept: how many of them it had been sent; None where nobody asked (no `receipts`,
+    not in shadow mode). Where a call had `target_tokens`: request_tokens, what the request takes with everything
+    counted or estimated; rewritten_from, the first message that was sent differently before, where history had to
+    be cut to fit; skipped_because, why it does not fit. reasoning_dropped: messages whose reasoning, bound to what
+    was cut, is gone.
     """
 
     target: str
@@ -93,6 +93,7 @@ class Receipt:
     reasoning_dropped: int = 0
     skipped_because: str | None = None
     mode: str = "live"
+    continues: bool = False
     conversation: str = ""
     at: float = 0.0
     money: Money | None = None
@@ -109,13 +110,13 @@ class Receipt:
         return out
 
     def record(self) -> dict[str, Any]:
-        """What a log keeps: figures, the blocks that were compressed now, all blocks by kind, and why some are raw."""
+        """What a log keeps: figures, the blocks that were compressed now, and why others are raw."""
         figures = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "blocks"}
         figures["money"] = None if self.money is None else {**asdict(self.money), "saved": self.money.saved}
         figures["usage"] = None if self.usage is None else asdict(self.usage)
         raw = Counter(block.reason for block in self.blocks if block.decision == "raw")
         new = [asdict(block) for block in self.blocks if block.decision == "new"]
-        return {"type": "receipt", **figures, "blocks": new, "kinds": self.by_kind(), "raw": dict(raw)}
+        return {"type": "receipt", **figures, "blocks": new, "raw": dict(raw)}
 
     def reconciled(self, usage: Any) -> Receipt:
         """The receipt with what the provider has billed: the `usage` of its response, of any of the three formats.
@@ -126,7 +127,7 @@ class Receipt:
         found = _usage(usage)
         if found is None:
             return self
-        known = self.request_tokens if self.mode == "live" else None
+        known = self.request_tokens if self.mode == "live" and not self.continues else None
         drift = None if known is None or not found[0] else known / found[0] - 1
         return replace(self, usage=Usage(*found, drift))
 
@@ -145,19 +146,30 @@ class Receipt:
 
 def _usage(usage: Any) -> tuple[int, int] | None:
     """Input tokens and those of them that were read from a cache, from a provider's or LiteLLM's usage."""
-    fields = usage if isinstance(usage, Mapping) else usage.model_dump() if hasattr(usage, "model_dump") else {}
-    whole = fields.get("prompt_tokens")
-    if whole is not None:  # OpenAI chat, and LiteLLM for all: cached tokens are among them
-        details = fields.get("prompt_tokens_details") or {}
-        return int(whole), int(details.get("cached_tokens") or fields.get("cache_read_input_tokens") or 0)
-    whole = fields.get("input_tokens")
-    if whole is None:
-        return None
-    details = fields.get("input_tokens_details")
-    if details is not None:  # OpenAI Responses
-        return int(whole), int(details.get("cached_tokens") or 0)
-    read = int(fields.get("cache_read_input_tokens") or 0)  # Anthropic: cached tokens come on top
-    return int(whole) + read + int(fields.get("cache_creation_input_tokens") or 0), read
+    fields = _fields(usage)
+    whole = _count(fields.get("prompt_tokens"))
+    if whole:  # OpenAI chat, and LiteLLM for all: cached tokens are among them
+        cached = _count(_fields(fields.get("prompt_tokens_details")).get("cached_tokens"))
+        return whole, cached or _count(fields.get("cache_read_input_tokens"))
+    whole = _count(fields.get("input_tokens"))
+    if fields.get("input_tokens_details") is not None:  # OpenAI Responses
+        cached = _count(_fields(fields["input_tokens_details"]).get("cached_tokens"))
+    else:  # Anthropic: cached tokens come on top
+        cached = _count(fields.get("cache_read_input_tokens"))
+        whole += cached + _count(fields.get("cache_creation_input_tokens"))
+    return (whole, cached) if whole else None
+
+
+def _fields(value: Any) -> Mapping[str, Any]:
+    if isinstance(value, Mapping):
+        return value
+    return value.model_dump() if hasattr(value, "model_dump") else getattr(value, "__dict__", {})
+
+
+def _count(value: Any) -> int:
+    """A number of tokens; 0 for what is none."""
+    number = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e12
+    return int(value) if number else 0
 
 
 def call_receipt(

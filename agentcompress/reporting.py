@@ -11,6 +11,7 @@ from typing import Any
 
 from agentcompress.errors import InvalidInputError
 
+_NEEDED = ("id", "target", "tokens_before", "tokens_after", "blocks", "ms")
 _LEAST_CALLS = 20
 """Fewer calls than this say little."""
 
@@ -40,7 +41,6 @@ class Report:
     """All of a log. before, after, list_before, list_after, draft: dollars. used, used_kept: as in `Receipt`."""
 
     calls: int = 0
-    shadow_calls: int = 0
     conversations: int = 0
     tokens_before: int = 0
     tokens_after: int = 0
@@ -53,6 +53,7 @@ class Report:
     used: int = 0
     used_kept: int = 0
     rewrites: int = 0
+    skipped: int = 0
     unpaid: int = 0
     ms: list[float] = field(default_factory=list)
     slowest: list[tuple[float, str, str]] = field(default_factory=list)
@@ -84,42 +85,54 @@ class Report:
         return {**own, **more, **worst, "kinds": kinds, "raw": dict(self.raw)}
 
 
-def read(files: Sequence[Path]) -> Report:
-    """Read logs of receipts. Raises `InvalidInputError` for a line that is no record."""
-    report = Report()
-    conversations: set[str] = set()
-    for record in _records(files):
-        if record["type"] == "usage":
-            if record.get("drift") is not None:
-                report.drifts.setdefault(str(record.get("target")), []).append(float(record["drift"]))
-            continue
-        conversations.add(str(record.get("conversation")))
-        _add(report, record)
-    report.conversations = len(conversations)
-    report.slowest = sorted(report.slowest, reverse=True)[:5]
-    return report
+def read(files: Sequence[Path]) -> dict[str, Report]:
+    """Read logs of receipts: a report for each mode there is, "live" and "shadow", an empty live one where none is.
 
-
-def _records(files: Sequence[Path]) -> Iterator[dict[str, Any]]:
+    Lines that are no records, as a full disk leaves them, are counted and skipped. Raises `InvalidInputError` for a
+    file that holds lines, and no record.
+    """
+    found: dict[str, Report] = {}
+    conversations: dict[str, set[str]] = {}
+    billed: list[tuple[str, float]] = []
     for file in files:
-        with file.open(encoding="utf-8", errors="replace") as lines:
-            for number, line in enumerate(lines, 1):
-                record = _parsed(line)
-                if not isinstance(record, dict) or record.get("type") not in ("receipt", "usage"):
-                    raise InvalidInputError(f"{file.name} line {number}", line, "a receipt or a usage")
-                yield record
+        lines = [line for line in file.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+        records = [record for line in lines if (record := _parsed(line)) is not None]
+        if lines and not records:
+            raise InvalidInputError(file.name, lines[0], "a log of receipts")
+        first = found.setdefault("live", Report()) if len(records) < len(lines) else Report()
+        first.skipped += len(lines) - len(records)
+        for record in records:
+            if record["type"] == "usage":
+                if isinstance(record.get("drift"), int | float):
+                    billed.append((str(record.get("target")), float(record["drift"])))
+                continue
+            mode = str(record.get("mode"))
+            _add(found.setdefault(mode, Report()), record)
+            if not record.get("continues"):  # else its beginning is another's
+                conversations.setdefault(mode, set()).add(str(record.get("conversation")))
+    for mode, names in conversations.items():
+        found[mode].conversations = len(names)
+    for target, drift in billed:
+        found.setdefault("live", Report()).drifts.setdefault(target, []).append(drift)
+    for report in found.values():
+        report.slowest = sorted(report.slowest, reverse=True)[:5]
+    return found or {"live": Report()}
 
 
-def _parsed(line: str) -> Any:
+def _parsed(line: str) -> dict[str, Any] | None:
+    """A record, None for a line that is none."""
     try:
-        return json.loads(line)
+        record = json.loads(line)
     except ValueError:
         return None
+    if not isinstance(record, dict) or record.get("type") not in ("receipt", "usage"):
+        return None
+    whole = record["type"] == "usage" or all(name in record for name in _NEEDED)
+    return record if whole else None
 
 
 def _add(report: Report, record: dict[str, Any]) -> None:
     report.calls += 1
-    report.shadow_calls += record.get("mode") == "shadow"
     report.tokens_before += record["tokens_before"]
     report.tokens_after += record["tokens_after"]
     money = record.get("money")
@@ -158,14 +171,15 @@ def _advice(report: Report) -> Iterator[str]:
     for target, values in sorted(report.drifts.items()):
         drift = sum(values) / len(values)
         if abs(drift) > 0.02:
-            yield f"{target} bills {-drift:+.0%} of what is counted here: leave that margin in target_tokens."
+            more = 1 / (1 + drift) - 1
+            yield f"{target} bills {more:+.0%} on what is counted here: leave that margin in target_tokens."
 
 
 def shown(report: Report) -> str:
     """The report as a page of text."""
-    calls = f"{report.calls:,} calls of {report.conversations:,} conversations"
-    shadow = f", {report.shadow_calls:,} of them in shadow mode" if report.shadow_calls else ""
-    lines = [f"{calls}{shadow}", "", f"tokens      {report.tokens_before:>14,} -> {report.tokens_after:,}"]
+    skipped = f", {report.skipped:,} lines that are no records" if report.skipped else ""
+    calls = f"{report.calls:,} calls of {report.conversations:,} conversations{skipped}"
+    lines = [calls, "", f"tokens      {report.tokens_before:>14,} -> {report.tokens_after:,}"]
     if report.priced_calls:
         lines += [
             f"list price  {_dollars(report.list_before):>14} -> {_dollars(report.list_after)}",

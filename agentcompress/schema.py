@@ -93,10 +93,14 @@ class CompressedText:
 
 @dataclass(frozen=True, slots=True)
 class CompressedMessages:
-    """What `compress` returns: the messages to send, in the form they came, and the receipt."""
+    """What `compress` returns: the messages to send, in the form they came, and the receipt.
+
+    sent: what stands for every block of the receipt; None: the block as it is.
+    """
 
     messages: list[Any]
     receipt: Receipt
+    sent: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from agentcompress.money import TURNS, cache_rules
+from agentcompress.money import cache_rules
 from agentcompress.target_facts import target_facts
 
 TARGETS = (
@@ -16,6 +16,8 @@ TARGETS = (
     *("gpt-5", "gpt-5-mini", "gpt-4.1", "gpt-4o"),
     *("gemini/gemini-2.5-pro", "gemini/gemini-2.5-flash", "deepseek/deepseek-chat"),
 )
+TURNS = 10
+
 _HEAD = (
     "target",
     "$ a million",

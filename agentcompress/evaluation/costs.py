@@ -50,7 +50,8 @@ class Cost:
 class WayReport:
     """One way over all requests. rewrites: requests that do not begin as the one before them.
 
-    found, references: of the strings that steps took from tool results, how many stood in the request before the step.
+    found, references: results that steps took strings from, and the sum of the shares of them that stood in the request
+    before the step that used them first.
     result_tokens, result_tokens_sent: of all tool results when they came first, with the first target's tokens.
     """
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from agentcompress.config import checked_count
 from agentcompress.ledger.decision import Decision
+from agentcompress.protocols import Store
 
 
 class MemoryStore:
@@ -45,3 +46,16 @@ class MemoryStore:
             while len(self._decisions) > self._max_entries:
                 self._decisions.popitem(last=False)
             return standing
+
+
+class ReadThrough(MemoryStore):
+    """A memory that knows what a store behind it holds, and writes nothing there: for looking at what was decided."""
+
+    def __init__(self, behind: Store | None) -> None:
+        super().__init__()
+        self._behind = behind
+
+    def get(self, key: str) -> Decision | None:
+        """Return the decision under `key`, here or behind, or None."""
+        found = super().get(key)
+        return self._behind.get(key) if found is None and self._behind is not None else found

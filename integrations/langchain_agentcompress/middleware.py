@@ -97,7 +97,8 @@ class AgentCompressMiddleware(AgentMiddleware):
             usage = getattr(message, "usage_metadata", None)
             if usage:
                 cached = (usage.get("input_token_details") or {}).get("cache_read")
-                named = {"prompt_tokens": usage["input_tokens"], "prompt_tokens_details": {"cached_tokens": cached}}
+                whole = usage.get("input_tokens")
+                named = {"prompt_tokens": whole, "prompt_tokens_details": {"cached_tokens": cached}}
                 self._guarded.billed(receipt, named)
         return response
 

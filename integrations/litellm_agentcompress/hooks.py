@@ -216,7 +216,8 @@ def _forget(kwargs: Mapping[str, Any]) -> None:
 
 def _note(kwargs: dict[str, Any], receipt: Receipt, call_type: str) -> None:
     """Put the receipt's id and the savings where LiteLLM's logs and headers look: in place, others hold the mapping."""
-    before, after = receipt.tokens_before, receipt.tokens_after
+    before = receipt.tokens_before
+    after = receipt.tokens_after if receipt.mode == "live" else before  # what a shadow would save is in its receipt
     savings = {"tokens_before": before, "tokens_after": after, "tokens_saved": max(0, before - after)}
     name = _metadata_name(kwargs, call_type)
     if not isinstance(kwargs.get(name), dict):

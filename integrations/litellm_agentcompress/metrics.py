@@ -37,6 +37,9 @@ def compressed(receipt: Receipt) -> None:
     if _counters is None:
         return
     cut = receipt.rewritten_from is not None
+    if receipt.mode != "live":
+        _counters["requests"].labels("shadow").inc()
+        return
     outcome = "over the limit" if receipt.skipped_because else "cut to fit" if cut else "compressed"
     _counters["requests"].labels(outcome).inc()
     for block in receipt.blocks:

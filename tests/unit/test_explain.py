@@ -64,6 +64,45 @@ def test_every_text_of_a_conversation_is_there() -> None:
     assert page.about["money"]["after"] < page.about["money"]["before"]
 
 
+def test_what_was_cut_to_fit_is_shown_as_it_is_sent() -> None:
+    shared = compressor(keep_rate=0.8)
+    messages = conversation(LOG)
+    for i in range(3):
+        shared.compress(messages)
+        call = {"id": f"c{i}", "type": "function", "function": {"name": "read", "arguments": "{}"}}
+        messages += [
+            {"role": "assistant", "content": "", "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": f"c{i}", "content": f"{i}\n{LOG}"},
+        ]
+    sent = shared.compress(messages, target_tokens=9000).messages
+    page = explained_messages(shared, messages, title="x")
+    for message in (3, 5, 7, 9):
+        said = "".join(piece.sent for text in page.texts for piece in text.pieces if text.message == message)
+        assert "".join(said.split()) == "".join(str(sent[message]["content"]).split())
+
+
+@pytest.mark.parametrize("kind", ["json", "source", "repeated"])
+def test_what_can_not_be_told_apart_is_shown_as_it_is(kind: str, tmp_path: Path) -> None:
+    text = "same line\n" * 300 if kind == "repeated" else TEXTS[kind]
+    ledger = str(tmp_path / "ledger.db")
+    sent = compressor(ledger=ledger, keep_rate=0.17).compress(conversation(text)).messages[3]["content"]
+    page = explained_messages(compressor(ledger=ledger, keep_rate=0.9), conversation(text), title="x")
+    tool = next(each for each in page.texts if each.role == "tool")
+    assert "".join(piece.text for piece in tool.pieces) == text
+    assert "".join("".join(piece.sent.split()) for piece in tool.pieces) == "".join(sent.split())
+
+
+def test_looking_decides_nothing(tmp_path: Path) -> None:
+    ledger, file = str(tmp_path / "ledger.db"), tmp_path / "m.json"
+    file.write_text(json.dumps(conversation(LOG)))
+    done = invoke("explain", file, "-o", tmp_path / "x.html", "-s", "lexical", "-k", "0.05", "--ledger", ledger)
+    assert done.exit_code == 0, done.output
+    receipt = compressor(ledger=ledger).compress(conversation(LOG)).receipt
+    assert receipt.blocks[0].decision == "new"
+    done = invoke("explain", file, "-o", tmp_path / "x.html", "-s", "lexical", "-k", "0.05", "--ledger", ledger)
+    assert '"replayed"' in (tmp_path / "x.html").read_text(encoding="utf-8")
+
+
 def test_what_stands_in_the_ledger_is_shown(tmp_path: Path) -> None:
     ledger = str(tmp_path / "ledger.db")
     sent = compressor(ledger=ledger, keep_rate=0.1).compress(conversation(LOG)).messages[3]["content"]
@@ -78,6 +117,7 @@ def test_kept_ranges_are_found_again(lines: list[str], data: st.DataObject) -> N
     text = "\n".join(lines)
     kept = [line for line in text.splitlines(keepends=True) if data.draw(st.booleans())]
     spans = kept_spans(text, "".join(kept))
+    assert "".join(text[a:b] for a, b in spans) == "".join(kept)
     assert all(0 <= a < b <= len(text) for a, b in spans)
     assert all(a[1] <= b[0] for a, b in itertools.pairwise(spans))
 
@@ -149,9 +189,14 @@ def receipts(tmp_path: Path, calls: int = 3, **settings: Any) -> Path:
 
 def test_a_report_sums_up(tmp_path: Path) -> None:
     file = receipts(tmp_path)
-    report = read([file, file])
-    assert (report.calls, report.conversations, report.shadow_calls) == (6, 3, 0)
-    records = [json.loads(line) for line in file.read_text().splitlines() if '"receipt"' in line[:20]]
+    receipts(tmp_path, mode="shadow")
+    both = read([file, file])
+    assert list(both) == ["live", "shadow"]
+    report = both["live"]
+    assert (report.calls, report.conversations) == (6, 3)
+    assert both["shadow"].saved == pytest.approx(report.saved, rel=0.1)
+    records = [json.loads(line) for line in file.read_text().splitlines()]
+    records = [record for record in records if record["type"] == "receipt" and record["mode"] == "live"]
     assert report.tokens_after == 2 * sum(record["tokens_after"] for record in records)
     assert report.saved == pytest.approx(2 * sum(record["money"]["saved"] for record in records))
     assert report.kinds["read_log"].blocks == 6
@@ -159,7 +204,7 @@ def test_a_report_sums_up(tmp_path: Path) -> None:
     page = shown(report)
     for word in ("6 calls of 3 conversations", "as billed", "saved", "read_log", "slowest calls", "advice"):
         assert word in page
-    assert "claude-sonnet-4-6 bills +20% of what is counted here" in page
+    assert "claude-sonnet-4-6 bills +25% on what is counted here" in page
     assert "6 calls say little yet" in page
 
 
@@ -181,12 +226,15 @@ def test_the_report_command(tmp_path: Path) -> None:
     file = receipts(tmp_path, mode="shadow")
     done = invoke("report", file)
     assert done.exit_code == 0
-    assert "3 of them in shadow mode" in done.stdout
+    assert done.stdout.startswith("shadow\n\n3 calls of 3 conversations")
     found = json.loads(invoke("report", file, "--json").stdout)
-    assert found["calls"] == found["shadow_calls"] == 3
-    assert found["saved"] > 0
+    assert found["shadow"]["calls"] == 3
+    assert found["shadow"]["saved"] > 0
+    whole = file.read_text()
+    file.write_text(f'{whole}\n{{"type": "receipt"}}\n{{"type": "usage", "drift": "x"}}\n{whole[:50]}')
+    assert "2 lines that are no records" in invoke("report", file).stdout
     file.write_text("{}\n")
-    assert "line 1 must be a receipt or a usage" in invoke("report", file).output
+    assert "must be a log of receipts" in invoke("report", file).output
     with pytest.raises(InvalidInputError):
         read([file])
     file.write_text("")

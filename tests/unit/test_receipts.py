@@ -7,12 +7,14 @@ import logging
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from agentcompress import CompressConfig, Compressor, Receipt
+from agentcompress import CompressConfig, Compressor, Receipt, emitted
 from agentcompress.errors import ConfigError
+from agentcompress.ledger.keys import sent_key
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.money import PromptCache
 from agentcompress.receipts import Money, Usage
@@ -30,9 +32,12 @@ def compressor(store: MemoryStore | None = None, **settings: Any) -> Compressor:
     return Compressor(CompressConfig(**named), store=store or MemoryStore())
 
 
-def agent(turns: int) -> list[dict[str, Any]]:
-    """A conversation of so many tool results, ending with one."""
+def agent(turns: int, *, marked: bool = True) -> list[dict[str, Any]]:
+    """A conversation of so many tool results, ending with one; its client sets cache markers."""
     messages = conversation(LOG)
+    if marked:
+        text = {"type": "text", "text": messages[0]["content"], "cache_control": {"type": "ephemeral"}}
+        messages[0] = {"role": "system", "content": [text]}
     for i in range(1, turns):
         call = {"id": f"c{i}", "type": "function", "function": {"name": "read_log", "arguments": "{}"}}
         messages += [
@@ -40,6 +45,11 @@ def agent(turns: int) -> list[dict[str, Any]]:
             {"role": "tool", "tool_call_id": f"c{i}", "content": f"{i}\n{LOG}"},
         ]
     return messages
+
+
+def text_of(message: Any) -> str:
+    content = message["content"] or ""
+    return content if isinstance(content, str) else content[0]["text"]
 
 
 def test_money_is_what_a_provider_bills() -> None:
@@ -56,7 +66,7 @@ def test_money_is_what_a_provider_bills() -> None:
         assert money.list_after == pytest.approx(result.receipt.tokens_after * 3e-6)
         for cache, sent, said in zip(caches, (messages, result.messages), (money.before, money.after), strict=True):
             ends = list(range(2, len(sent) + 1, 2))  # before every reply, and all
-            tokens = [sum(count(m["content"] or "") for m in sent[:end]) for end in ends]
+            tokens = [sum(count(text_of(m)) for m in sent[:end]) for end in ends]
             prefixes = [(str(sent[:end]), n) for end, n in zip(ends, tokens, strict=True)]
             if turns == 1:
                 cache.request(prefixes[:1], -1.0)  # the request that the first call answered
@@ -74,19 +84,54 @@ def test_a_cache_that_has_gone_cold_saves_more(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(time, "monotonic", lambda: now + 299)
     warm = shared.compress(agent(3)).receipt.money
     monkeypatch.setattr(time, "monotonic", lambda: now + 299 + 301)
-    cold = shared.compress(agent(4)).receipt.money
+    cold_receipt = shared.compress(agent(4)).receipt
+    cold = cold_receipt.money
     assert warm is not None
     assert cold is not None
     assert (warm.warm, cold.warm) == (True, False)
-    assert cold.before == pytest.approx(shared.compress(agent(4)).receipt.tokens_before * 3.75e-6)
+    assert cold.before == pytest.approx(cold_receipt.tokens_before * 3.75e-6)
+    again = shared.compress(agent(4)).receipt.money
+    assert again is not None
+    assert again.before == pytest.approx(cold_receipt.tokens_before * 0.3e-6)  # a retry finds all of it in the cache
+
+
+def test_what_was_sent_raw_before_is_written_again() -> None:
+    """Switched on in the middle of a conversation: history begins to differ, and is no longer in the cache."""
+    fresh, used = compressor(), compressor()
+    for turns in range(1, 6):
+        used.compress(agent(turns))
+    late, early = (each.compress(agent(6)).receipt for each in (fresh, used))
+    assert late.money is not None
+    assert early.money is not None
+    assert late.tokens_after == early.tokens_after
+    assert late.money.before == pytest.approx(early.money.before)
+    assert late.money.after > 2 * early.money.after
+    assert late.money.after > late.tokens_after * 2e-6  # nearly all of it is written
+
+
+def test_without_markers_no_write_is_taken_off() -> None:
+    text = f"Which worker did most?\n<log>\n{LOG}</log>"
+    money = compressor().compress([{"role": "user", "content": text}]).receipt.money
+    assert money is not None
+    assert (money.before, money.after) == (money.list_before, money.list_after)
+
+
+def test_what_stands_beside_the_messages_counts_too() -> None:
+    system = {"system": "You are a careful engineer. " * 2000}
+    with_it = compressor().compress(agent(2), beside=system).receipt.money
+    alone = compressor().compress(agent(2)).receipt.money
+    assert with_it is not None
+    assert alone is not None
+    assert with_it.list_before > alone.list_before + 0.02
 
 
 def test_a_first_request_has_nothing_in_a_cache() -> None:
     text = f"Which worker did most?\n<log>\n{LOG}</log>"
-    money = compressor().compress([{"role": "user", "content": text}]).receipt.money
+    part = {"type": "text", "text": text, "cache_control": {"type": "ephemeral"}}
+    money = compressor().compress([{"role": "user", "content": [part]}]).receipt.money
     assert money is not None
     assert not money.warm
-    assert money.after < money.before == pytest.approx(money.list_before * 1.25)
+    assert money.after <= money.before == pytest.approx(money.list_before * 1.25)
 
 
 def test_the_machine_is_paid_for() -> None:
@@ -106,7 +151,8 @@ def test_a_cut_costs_what_is_written_again() -> None:
     for turns in (1, 2, 3):
         shared.compress(agent(turns))
     cut = shared.compress(agent(4), target_tokens=9000).receipt
-    kept = compressor(keep_rate=0.8).compress(agent(4)).receipt
+    other = compressor(keep_rate=0.8)
+    kept = [other.compress(agent(turns)).receipt for turns in (1, 2, 3, 4)][-1]
     assert cut.rewritten_from == 3
     assert cut.money is not None
     assert kept.money is not None
@@ -132,15 +178,24 @@ def test_strings_that_the_reply_took_are_looked_for_in_what_was_sent(tmp_path: P
     assert compressor().compress(messages).receipt.used is None
 
 
-def test_receipts_hold_no_text(tmp_path: Path) -> None:
+class TalkingScorer:
+    """Fails, and says with what."""
+
+    def score(self, segment: Any, query: str) -> Any:
+        raise ValueError(f"could not parse {segment.text[:200]!r}")
+
+
+def test_receipts_hold_no_text(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     file = tmp_path / "receipts.jsonl"
     shared = compressor(receipts=str(file))
     for turns in (1, 2):
         shared.compress(agent(turns))
-    broken = compressor(receipts=str(file), scorer="tests.fakes:BrokenScorer", segmenter="tests.fakes:BrokenSegmenter")
-    broken.compress(agent(1), on_error="ignore")
-    written = file.read_text(encoding="utf-8")
-    assert len(written.splitlines()) == 3
+    broken = compressor(receipts=str(file), scorer="tests.unit.test_receipts:TalkingScorer")
+    with caplog.at_level(logging.WARNING, "agentcompress"):
+        broken.compress(agent(1), on_error="warn")
+    written = file.read_text(encoding="utf-8") + caplog.text
+    assert len(file.read_text(encoding="utf-8").splitlines()) == 3
+    assert "because of a ValueError" in written
     for word in (SECRET, "careful engineer", "Which line failed", "worker 1"):
         assert word not in written
     record = json.loads(written.splitlines()[0])
@@ -187,12 +242,35 @@ def test_shadow_mode_sends_the_original_and_says_what_would_have_been() -> None:
     assert shadow.compress_request(body).body == body
 
 
+def test_what_a_shadow_made_was_sent_by_nobody() -> None:
+    store = MemoryStore()
+    shadow = compressor(store, mode="shadow", keep_rate=0.37)
+    [would] = [text for text in shadow.compress(agent(1)).sent if text is not None]
+    assert store.get(sent_key(would)) is None
+    assert not emitted.was_sent(would)
+
+
+def test_a_shadow_leaves_a_request_as_it_is() -> None:
+    thinking = {"type": "thinking", "thinking": "Hm.", "signature": "s"}
+    messages: list[dict[str, Any]] = [{"role": "user", "content": "Which worker did most?"}]
+    for i in range(4):
+        used = {"type": "tool_use", "id": f"t{i}", "name": "read", "input": {}}
+        result = {"type": "tool_result", "tool_use_id": f"t{i}", "content": f"{i}{LOG}"}
+        messages += [{"role": "assistant", "content": [thinking, used]}, {"role": "user", "content": [result]}]
+    body = {"model": SONNET, "max_tokens": 9, "thinking": {"type": "enabled", "budget_tokens": 9}, "messages": messages}
+    assert compressor(mode="shadow").compress_request(body, target_tokens=9000).body == body
+    assert compressor().compress_request(body, target_tokens=9000).body != body
+
+
 @pytest.mark.parametrize(
     ("usage", "expected"),
     [
         ({"prompt_tokens": 1000, "prompt_tokens_details": {"cached_tokens": 896}}, (1000, 896)),
         ({"prompt_tokens": 1000, "cache_read_input_tokens": 900}, (1000, 900)),
         ({"prompt_tokens": 1000}, (1000, 0)),
+        ({"prompt_tokens": 1000, "prompt_tokens_details": 5}, (1000, 0)),
+        ({"prompt_tokens": 1000, "prompt_tokens_details": SimpleNamespace(cached_tokens=3)}, (1000, 3)),
+        ({"input_tokens": 1000, "cache_read_input_tokens": "x"}, (1000, 0)),
         ({"input_tokens": 1000, "input_tokens_details": {"cached_tokens": 128}}, (1000, 128)),
         ({"input_tokens": 10, "cache_read_input_tokens": 900, "cache_creation_input_tokens": 90}, (1000, 900)),
     ],
@@ -205,7 +283,13 @@ def test_usage_of_every_format(usage: dict[str, Any], expected: tuple[int, int])
     assert found.drift == pytest.approx((receipt.request_tokens or 0) / 1000 - 1)
 
 
-@pytest.mark.parametrize("usage", [None, {}, 3, {"completion_tokens": 3}])
+@pytest.mark.parametrize(
+    "usage",
+    [
+        *(None, {}, 3, "x", {"completion_tokens": 3}, {"prompt_tokens": "n/a"}, {"prompt_tokens": -3}),
+        *({"input_tokens": float("nan")}, {"input_tokens": [1]}, {"input_tokens": None, "prompt_tokens": True}),
+    ],
+)
 def test_what_is_no_usage(usage: Any) -> None:
     receipt = compressor().compress(agent(1)).receipt
     assert receipt.reconciled(usage) is receipt
@@ -222,12 +306,15 @@ def test_drift_is_reported_once_a_target_and_written_down(tmp_path: Path, caplog
         for _ in range(3):
             shared.reconciled(receipt, {"prompt_tokens": int(tokens * 1.1), "cache_read_input_tokens": 7})
     assert [record.message for record in caplog.records] == [
-        f"{SONNET} bills other tokens than are counted here: +9.1 %"
+        f"{SONNET} bills other tokens than are counted here: +10.0 %"
     ]
     records = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     assert [record["type"] for record in records] == ["receipt", *["usage"] * 4]
     assert records[-1]["id"] == receipt.id
     assert records[-1]["cached_tokens"] == 7
+    body = {"model": "gpt-5", "previous_response_id": "r1", "input": [{"role": "user", "content": "And now?"}]}
+    goes_on = shared.compress_request(body, target_tokens=100_000).receipt
+    assert goes_on.reconciled({"input_tokens": 50_000}).usage == Usage(50_000, 0, None)
     no_estimate = shared.compress(agent(2)).receipt
     assert shared.reconciled(no_estimate, {"prompt_tokens": 10}).usage == Usage(10, 0, None)
 
