@@ -195,6 +195,7 @@ class Decider:
                     self._ladder.let_rest(rung.name)
                 reasons.append(f"{rung.name}: {type(error).__name__}: {said(error)}")
                 self._note(f"message {block.address.message}: {reasons[-1]}", error)
+                _log.debug("message %d", block.address.message, exc_info=error)
                 continue
             if not result.text.strip() or result.text == block.text:  # some providers refuse empty texts
                 return Decision.raw(RAW_WHOLE, block.tokens)

@@ -117,7 +117,7 @@ class TestCompletion:
         agentcompress.completion("gpt-4o", conversation(LOG), agentcompress=broken)
         assert [*sent[0]["messages"][:3], sent[0]["messages"][3]["role"]] == [*conversation(LOG)[:3], "tool"]
         assert len(sent[0]["messages"][3]["content"]) < len(LOG)  # by BM25
-        assert "message 3: tests.fakes:BrokenScorer: ScoringError: scorer 'tests.fakes:Brok" in caplog.text
+        assert "message 3: tests.fakes:BrokenScorer: ScoringError: because of a RuntimeError" in caplog.text
         agentcompress.completion("gpt-4o", "no messages", agentcompress=broken)  # type: ignore[arg-type]
         assert sent[1]["messages"] == "no messages"
         assert "sending the original messages: MessageFormatError: body.messages must be" in caplog.text
