@@ -30,7 +30,7 @@ NAMES = "everything, ours:RATE, litellm:TOKENS, clear:TOKENS[:KEEP], head-tail:C
 @click.option("--ledger", default="memory", show_default=True, help="Where decisions are kept.")
 @click.option("--recall", is_flag=True, help="What later steps took from results: how much of it was sent.")
 @click.option("--costs", is_flag=True, help="What it would have cost, in every way of --way, at the prices of --price.")
-@click.option("--way", "ways", multiple=True, help=f"A way to send: {NAMES}. Repeatable. [twenty of them]")
+@click.option("--way", "ways", multiple=True, help=f"A way to send: {NAMES}. Repeatable. [21 of them]")
 @click.option("--price", "prices", multiple=True, default=PRICES, show_default=True, help="Model to be billed by.")
 @click.option("--gap", "gap_s", type=click.FloatRange(min=0), default=30.0, show_default=True, help="Seconds a step.")
 @click.option(
