@@ -50,7 +50,7 @@ draft: $(INSTALLED)
 	$(BIN)/agentcompress draft pull smollm2-135m
 
 browser: # Debian's Chromium, for the page of `explain`; what it is tested with is skipped where there is none
-	@command -v chromium >/dev/null || (apt-get update && apt-get install -y chromium) >/dev/null 2>&1 || \
+	@command -v chromium >/dev/null || (timeout 60 apt-get update && timeout 300 apt-get install -y chromium) >/dev/null 2>&1 || \
 		echo "no Chromium here, and it can't be installed: tests/integration/test_real_explain.py will be skipped"
 
 format: $(INSTALLED)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agentcompress.errors import InvalidInputError
-from agentcompress.terminal import RateOption, progress_bar
+from agentcompress.terminal import compressor_options, progress_bar
 
 if TYPE_CHECKING:
     from agentcompress.compressor import Compressor
@@ -22,12 +22,7 @@ if TYPE_CHECKING:
 @click.argument("file", metavar="INPUT", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path), help="HTML file.")
 @click.option("-q", "--query", help="What a text is read for; conversations say it themselves.")
-@click.option(
-    "-k", "--keep-rate", type=RateOption(), default="auto", show_default=True, help="Fraction of tokens to keep."
-)
-@click.option("-s", "--scorer", default="calibrated", show_default=True, help="Scorer.")
-@click.option("-d", "--draft", default="smollm2-135m", show_default=True, help="Model that scores.")
-@click.option("--target", default="gpt-4o", show_default=True, help="Model whose tokens are counted.")
+@compressor_options
 @click.option("--ledger", default="memory", show_default=True, help="Where a conversation was decided; read only.")
 def explain(
     file: Path,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from agentcompress.terminal import RateOption, progress_bar
+from agentcompress.terminal import compressor_options, progress_bar
 
 if TYPE_CHECKING:
     from agentcompress.compressor import Compressor
@@ -21,12 +21,7 @@ NAMES = "everything, ours:RATE, litellm:TOKENS, clear:TOKENS[:KEEP], head-tail:C
 @click.command("replay")
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--format", "wire", type=click.Choice(["openai", "responses", "anthropic"]), default="openai")
-@click.option(
-    "-k", "--keep-rate", type=RateOption(), default="auto", show_default=True, help="Fraction of tokens to keep."
-)
-@click.option("-s", "--scorer", default="calibrated", show_default=True, help="Scorer.")
-@click.option("-d", "--draft", default="smollm2-135m", show_default=True, help="Model that scores.")
-@click.option("--target", default="gpt-4o", show_default=True, help="Model whose tokens are counted.")
+@compressor_options
 @click.option("--ledger", default="memory", show_default=True, help="Where decisions are kept.")
 @click.option("--recall", is_flag=True, help="What later steps took from results: how much of it was sent.")
 @click.option("--costs", is_flag=True, help="What it would have cost, in every way of --way, at the prices of --price.")

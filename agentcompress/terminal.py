@@ -1,10 +1,10 @@
-"""What commands share: bars on standard error, and an option that is a number or "auto"."""
+"""What commands share: bars on standard error, and options."""
 
 from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr
 from typing import Any, TextIO
 
@@ -21,6 +21,19 @@ class RateOption(click.ParamType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Ranges are the compressor's business."""
         return value if value == "auto" else click.FLOAT.convert(value, param, ctx)
+
+
+def compressor_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that say how a command compresses: keep_rate, scorer, draft, target."""
+    options = (
+        click.option("-k", "--keep-rate", type=RateOption(), default="auto", show_default=True, help="Share to keep."),
+        click.option("-s", "--scorer", default="calibrated", show_default=True, help="Scorer."),
+        click.option("-d", "--draft", default="smollm2-135m", show_default=True, help="Model that scores."),
+        click.option("--target", default="gpt-4o", show_default=True, help="Model whose tokens are counted."),
+    )
+    for option in reversed(options):  # the last one that is put on stands first
+        command = option(command)
+    return command
 
 
 @contextmanager
