@@ -12,7 +12,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -21,19 +21,16 @@ from cachetools import LRUCache
 
 from agentcompress.config import CompressConfig
 from agentcompress.fitting import Settled
-from agentcompress.messages.view import TextPart, Wire, as_mapping, last_reply
+from agentcompress.messages.view import TextPart, Wire, as_mapping, last_cache_marker, last_reply
 from agentcompress.money import CacheRules, billed, cache_rules
 from agentcompress.planning import Plan
 from agentcompress.protocols import TokenCounter
-from agentcompress.receipts import Money, Receipt, call_receipt
+from agentcompress.receipts import DRIFT, Money, Receipt, billed_more, call_receipt
 from agentcompress.sinks import sink_of
 from agentcompress.target_facts import TargetFacts, target_facts
 from agentcompress.used import used_in_arguments, used_in_words
 
 _log = logging.getLogger("agentcompress")
-
-DRIFT = 0.02
-"""Of what was counted from what was billed; more is reported."""
 
 _HOUR_MS = 3_600_000.0
 _MOST_STRINGS = 64
@@ -44,8 +41,8 @@ _MOST_STRINGS = 64
 class Call:
     """What a call was about, and what came of it.
 
-    prefixes: the hash of the history up to every message. marked: whether anything carries a cache marker. continues:
-    whether the server holds more of the conversation.
+    prefixes: the hash of the history up to every message. beside: what else the request holds. continues: whether the
+    server holds more of the conversation.
     """
 
     target: str
@@ -54,10 +51,10 @@ class Call:
     parts: Sequence[TextPart]
     blocks: Sequence[Plan]
     prefixes: Sequence[str]
+    beside: Mapping[str, Any]
     beside_tokens: int
     settled: Settled
     ms: float
-    marked: bool = False
     continues: bool = False
 
 
@@ -78,12 +75,18 @@ class Accounts:
         history = _history(call)
         asked = next((part.address.message for part in call.parts if part.role == "user"), 0)
         conversation = call.prefixes[asked][:16] if call.prefixes else ""
-        of = {"mode": self._config.mode, "conversation": conversation, "continues": call.continues}
-        receipt = replace(made, at=time.time(), **of)  # pyrefly: ignore
-        receipt = replace(receipt, money=self._money(call, receipt, tokens, history))
-        if self._sink is not None or self._config.mode == "shadow":
-            used, kept = _references(call, history)
-            receipt = replace(receipt, used=used, used_kept=kept)
+        asks = self._sink is not None or self._config.mode == "shadow"
+        used, kept = _references(call, history) if asks else (None, None)
+        receipt = replace(
+            made,
+            mode=self._config.mode,
+            continues=call.continues,
+            conversation=conversation,
+            at=time.time(),
+            money=self._money(call, made, tokens, history),
+            used=used,
+            used_kept=kept,
+        )
         if self._sink is not None:
             self._sink.write(receipt.record())
         return receipt
@@ -98,8 +101,9 @@ class Accounts:
         drift = found.usage.drift
         if drift is not None and abs(drift) > DRIFT and receipt.target not in self._drifting:
             self._drifting.add(receipt.target)
-            more = 100 * (1 / (1 + drift) - 1)
-            _log.warning("%s bills other tokens than are counted here: %+.1f %%", receipt.target, more)
+            _log.warning(
+                "%s bills other tokens than are counted here: %+.1f %%", receipt.target, 100 * billed_more(drift)
+            )
         return found
 
     def _money(self, call: Call, receipt: Receipt, tokens: Sequence[int], history: int) -> Money | None:
@@ -117,11 +121,12 @@ class Accounts:
 
         cut = sum(block.tokens_before - block.tokens_after for block in receipt.blocks if block.message < unchanged)
         before, after = receipt.tokens_before + call.beside_tokens, receipt.tokens_after + call.beside_tokens
+        marked = rules is not None and rules.marked and _is_marked(call)
         return Money(
             list_before=before * facts.input_price,
             list_after=after * facts.input_price,
-            before=billed(rules, before, upto(cached), marked=call.marked).dollars(facts) or 0.0,
-            after=billed(rules, after, max(0, upto(unchanged) - cut), marked=call.marked).dollars(facts) or 0.0,
+            before=billed(rules, before, upto(cached), marked=marked).dollars(facts) or 0.0,
+            after=billed(rules, after, max(0, upto(unchanged) - cut), marked=marked).dollars(facts) or 0.0,
             draft=call.ms / _HOUR_MS * self._config.machine_price,
             warm=cached > 0,
         )
@@ -146,6 +151,11 @@ def _prices(target: str) -> tuple[TargetFacts, CacheRules | None]:
     return facts, cache_rules(facts)
 
 
+def _is_marked(call: Call) -> bool:
+    """Whether anything of a request carries a cache marker."""
+    return last_cache_marker(call.messages) >= 0 or "cache_control" in str(call.beside)
+
+
 def _history(call: Call) -> int:
     """How many messages the request before this one held: those before the model's last reply."""
     at = last_reply(call.messages, call.wire)
@@ -156,22 +166,22 @@ def _history(call: Call) -> int:
 
 def _references(call: Call, history: int) -> tuple[int, int]:
     """Strings that the last reply took from blocks that are cut, and how many of them it was sent."""
-    cut = {
-        (block.address, block.span.start): (block.text, each.decision.text)
+    cut = [
+        (block.text, each.decision.text)
         for block, each in zip(call.blocks, call.settled.decisions, strict=True)
         if each.decision.text is not None and block.address.message < history
-    }
+    ]
     if not cut:
         return 0, 0
     whole = [part.text for part in call.parts if part.address.message < history]
     used = kept = 0
     for string in itertools.islice(dict.fromkeys(_used(call, history)), _MOST_STRINGS):
-        shown = [sent for text, sent in cut.values() if string in text]
+        shown = [sent for text, sent in cut if string in text]
         if not shown:
             continue
         beside = sum(string in text for text in whole) > len(shown)  # in a text that is not cut, too
         used += 1
-        kept += beside or any(string in sent for sent in shown if sent is not None)
+        kept += beside or any(string in sent for sent in shown)
     return used, kept
 
 

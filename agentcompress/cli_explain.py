@@ -87,8 +87,7 @@ def _parsed(text: str) -> Any:
 def _replayed(compressor: Compressor, file: Path) -> Page:
     """All trajectories of a file on one page, one after the other."""
     from agentcompress import progress
-    from agentcompress.evaluation.costs import checked_trajectory
-    from agentcompress.evaluation.replay import as_sent
+    from agentcompress.evaluation.replay import as_sent, checked_trajectory
     from agentcompress.evaluation.sets import json_rows
     from agentcompress.explaining import Page, explained_messages
 

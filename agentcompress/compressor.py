@@ -13,7 +13,7 @@ from agentcompress import emitted, plugins
 from agentcompress.accounts import Accounts, Call
 from agentcompress.config import CompressConfig, KeepRate, checked_count, checked_rate, checked_text
 from agentcompress.deciding import Decider, Ladder, OnError, Rung
-from agentcompress.delimiters import FixedStyle, style_for
+from agentcompress.delimiters import style_for
 from agentcompress.errors import AgentCompressError, ScoringError
 from agentcompress.fitting import Fitting
 from agentcompress.ledger.keys import chain, seed_of
@@ -23,7 +23,6 @@ from agentcompress.ledger.store import FrontedStore
 from agentcompress.messages import bodies, langchain
 from agentcompress.messages.formats import Format, wire_of
 from agentcompress.messages.sizes import other_tokens
-from agentcompress.messages.view import last_cache_marker
 from agentcompress.planning import Plan, plan
 from agentcompress.protocols import Scorer, Segmenter, Store, TokenCounter
 from agentcompress.rates import asked_budget, auto_rate
@@ -99,7 +98,7 @@ class Compressor:
             if budget is None:
                 share = auto_rate(segment, scores, tokens_before)
                 budget = budget_tokens(share, tokens_before)
-            style = FixedStyle(self.config.delimiter) if self.config.delimiter else style_for(segment)
+            style = style_for(segment, self.config.delimiter)
             style = named(style, recall_name, text) if recall_name else style
             if self.config.selection == "share":
                 selection = select_share(segment, scores, share, counter, style)
@@ -162,10 +161,8 @@ class Compressor:
         if self.config.recall:
             cut = zip(blocks, settled.decisions, strict=True)
             originals.touch(block.key for block, each in cut if each.decision.text is not None)
-        marked = last_cache_marker(chat) >= 0 or "cache_control" in str(beside or "")
-        call = Call(
-            target, chat, wire, parts, blocks, prefixes, tokens, settled, clock.total_ms(), marked, bool(continues)
-        )
+        ms = clock.total_ms()
+        call = Call(target, chat, wire, parts, blocks, prefixes, beside or {}, tokens, settled, ms, bool(continues))
         receipt = self._accounts.receipt(call, counter)
         sent = tuple(each.decision.text for each in settled.decisions)
         return CompressedMessages(langchain.closed(settled.messages) if live else list(messages), receipt, sent)

@@ -106,8 +106,7 @@ class Decider:
         *,
         live: bool = True,
     ) -> None:
-        if on_error not in ("raise", "warn", "ignore"):
-            raise InvalidInputError("on_error", on_error, '"raise", "warn" or "ignore"')
+        checked_on_error(on_error)
         self._store, self._ladder, self._rungs, self._left_whole = store, ladder, rungs, left_whole
         self._on_error, self._deadline_ms = on_error, deadline_ms
         self._deadline = Deadline(deadline_ms)
@@ -227,6 +226,12 @@ class Decider:
         if self._on_error == "warn" and what not in self._noted:
             _log.warning("%s", what)
             self._noted.add(what)
+
+
+def checked_on_error(on_error: object) -> None:
+    """Raise `InvalidInputError` for what is no `OnError`."""
+    if on_error not in ("raise", "warn", "ignore"):
+        raise InvalidInputError("on_error", on_error, '"raise", "warn" or "ignore"')
 
 
 def clipped(text: str, tokens: int, counter: TokenCounter) -> str:

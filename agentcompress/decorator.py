@@ -13,7 +13,7 @@ import functools
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
-from typing import Any, ParamSpec, TypeVar, overload
+from typing import Any, ParamSpec, TypedDict, TypeVar, Unpack, overload
 
 from agentcompress.config import KeepRate
 from agentcompress.deciding import OnError
@@ -29,6 +29,19 @@ _ANNOTATIONS = ("Message", "PromptValue")
 _VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
+class _Settings(TypedDict, total=False):
+    """Those of `Guarded` that both decorators take."""
+
+    config: Config
+    target: str | None
+    keep_rate: KeepRate | None
+    target_tokens: int | None
+    deadline_ms: float | None
+    namespace: str | None
+    on_error: OnError
+    on_receipt: OnReceipt | None
+
+
 class _Compressed:
     """The decorator, and `tool`, the one for tools."""
 
@@ -40,15 +53,8 @@ class _Compressed:
         self,
         *,
         arg: str | None = None,
-        config: Config = None,
-        target: str | None = None,
-        keep_rate: KeepRate | None = None,
-        target_tokens: int | None = None,
-        deadline_ms: float | None = None,
-        namespace: str | None = None,
         fit: bool = True,
-        on_error: OnError = "warn",
-        on_receipt: OnReceipt | None = None,
+        **settings: Unpack[_Settings],
     ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
 
     def __call__(
@@ -84,14 +90,7 @@ class _Compressed:
         self,
         *,
         query_from: QueryFrom = None,
-        config: Config = None,
-        target: str | None = None,
-        keep_rate: KeepRate | None = None,
-        target_tokens: int | None = None,
-        deadline_ms: float | None = None,
-        namespace: str | None = None,
-        on_error: OnError = "warn",
-        on_receipt: OnReceipt | None = None,
+        **settings: Unpack[_Settings],
     ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
 
     def tool(

@@ -170,8 +170,13 @@ class FixedStyle:
         return f"\n{self.words}\n"
 
 
-def style_for(segment: Segment) -> DelimiterStyle:
-    """Return the segment's own style, else that of its kind, with a mark its text does not contain."""
+def style_for(segment: Segment, words: str | None = None) -> DelimiterStyle:
+    """Return the segment's own style, else that of its kind, with a mark its text does not contain.
+
+    words: of the user's own, which stand in every gap then.
+    """
+    if words:
+        return FixedStyle(words)
     if segment.style:
         return segment.style
     return inline_style(segment.text) if segment.kind in ("prose", "chunks") else line_style(segment.text)

@@ -17,7 +17,7 @@ import numpy as np
 
 from agentcompress.compressor import Compressor
 from agentcompress.config import KeepRate, checked_text
-from agentcompress.delimiters import DelimiterStyle, FixedStyle, style_for
+from agentcompress.delimiters import DelimiterStyle, style_for
 from agentcompress.errors import InvalidInputError
 from agentcompress.protocols import TokenCounter
 from agentcompress.rates import asked_budget, auto_rate
@@ -149,7 +149,7 @@ def _kept(
     delimiter: str | None,
 ) -> list[CompressedDocument]:
     joined = replace(joined, kind="documents")  # white space before a gap is a matter of the text that it stands in
-    styles = [FixedStyle(delimiter) if delimiter else style_for(segment) for segment in segments]
+    styles = [style_for(segment, delimiter) for segment in segments]
     style = _Apart(segments, styles, _offsets(segments))
     allowed, documents = budget, []
     for _ in range(_TRIES):

@@ -226,18 +226,17 @@ def _reasons(segment: Segment, scores: np.ndarray, kept: np.ndarray) -> list[int
     best = np.zeros(len(kept), dtype=bool)
     best[np.argsort(-scores, kind="stable")[:count]] = True
     required = {i for n, unit in enumerate(segment.units) if kept[n] for i in unit.requires}
-    return [
-        CUT
-        if not kept[i]
-        else FLOOR
-        if unit.floor and not best[i]
-        else SCORE
-        if best[i]
-        else REQUIRED
-        if i in required
-        else GAP
-        for i, unit in enumerate(segment.units)
-    ]
+
+    def why(i: int, *, has_floor: bool) -> int:
+        if not kept[i]:
+            return CUT
+        if best[i]:
+            return SCORE
+        if has_floor:
+            return FLOOR
+        return REQUIRED if i in required else GAP
+
+    return [why(i, has_floor=unit.floor > 0) for i, unit in enumerate(segment.units)]
 
 
 def _with_sent(runs: Sequence[Piece], sent: str) -> list[Piece]:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from agentcompress.compressor import Compressor
 from agentcompress.config import CompressConfig, KeepRate, checked_text
-from agentcompress.deciding import OnError, within
+from agentcompress.deciding import OnError, checked_on_error, within
 from agentcompress.documents import CompressedDocument, compress_documents
 from agentcompress.errors import AgentCompressError, InvalidInputError, without_values
 from agentcompress.overrides import checked_overrides
@@ -49,8 +49,7 @@ class Guarded:
         on_error: OnError = "warn",
         on_receipt: OnReceipt | None = None,
     ) -> None:
-        if on_error not in ("raise", "warn", "ignore"):
-            raise InvalidInputError("on_error", on_error, '"raise", "warn" or "ignore"')
+        checked_on_error(on_error)
         if on_receipt is not None and not callable(on_receipt):
             raise InvalidInputError("on_receipt", on_receipt, "a function of a receipt, or None")
         named = {

@@ -16,8 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agentcompress.target_facts import TargetFacts, target_facts
-from agentcompress.targets import cost_map
+from agentcompress.target_facts import TargetFacts, entry_of, target_facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +72,11 @@ def cache_rules(facts: TargetFacts) -> CacheRules | None:
     """The rules of a target's provider; None where nothing is cheaper for being cached."""
     if facts.cache_read_price is None or facts.input_price is None or facts.cache_read_price >= facts.input_price:
         return None
-    provider = _provider_of(facts.name)
+    provider = str(entry_of(facts.name).get("litellm_provider", ""))
     rules = _RULES["anthropic"] if provider in _CLAUDES and "claude" in facts.name else _RULES.get(provider)
     rules = rules or (_RULES["gemini"] if "gemini" in facts.name else CacheRules())
     least = rules.min_tokens if facts.cache_min_tokens is None else facts.cache_min_tokens
     return CacheRules(least, rules.step_tokens, rules.ttl_s, rules.marked)
-
-
-def _provider_of(name: str) -> str:
-    known = cost_map()
-    while name not in known and "/" in name:
-        name = name.partition("/")[2]
-    return str(known.get(name, {}).get("litellm_provider", ""))
 
 
 def billed(rules: CacheRules | None, tokens: int, cached_tokens: int, *, marked: bool = True) -> Billed:

@@ -20,6 +20,7 @@ from agentcompress.ledger.keys import ORIGINAL
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.ledger.store import FrontedStore
 from agentcompress.schema import CompressedText, Span
+from agentcompress.segmenters.rows import Rows
 
 RAW_RECALLED = "brought back by recall"
 PAGE_CHARS = 8000
@@ -71,11 +72,7 @@ class RecallStyle:
 
 def named(style: DelimiterStyle, name: str, text: str) -> RecallStyle:
     """A style whose delimiters call `text` by a name."""
-    return RecallStyle(style, name, _line_starts(text))
-
-
-def _line_starts(text: str) -> list[int]:
-    return [0, *(match.end() for match in re.finditer("\n", text) if match.end() < len(text))]
+    return RecallStyle(style, name, Rows(text).starts)
 
 
 def _with_id(said: str, id: str) -> str:  # noqa: A002 - the word users have for it
@@ -152,13 +149,13 @@ def recalled(originals: Originals, id: str, page: int | str = 1) -> str:  # noqa
             f"Nothing is kept under {name}: what was omitted there can't be brought back. Don't ask for it again; "
             "if it is needed, run the tool again that it came from."
         )
-    starts = _line_starts(text)
-    lowest, highest = (0, len(text)) if by_char else (1, len(starts))
+    rows = Rows(text)
+    lowest, highest = (0, len(text)) if by_char else (1, len(rows))
     if not (lowest <= first <= last and first <= highest):
         unit = "characters" if by_char else "lines"
         return f"{name} has {unit} {lowest} to {highest}; {first}-{last} is outside of it."
     last = min(last, highest)
-    chosen = text[first:last] if by_char else text[starts[first - 1] : [*starts, len(text)][last]]
+    chosen = text[first:last] if by_char else rows.between(first - 1, last - 1)
     return _page(f"{name}{found[2]}{first}-{last}", chosen, page)
 
 

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from agentcompress.protocols import TokenCounter
 
 
+DRIFT = 0.02
+"""Of what was counted from what was billed; more is reported."""
+
+
 @dataclass(frozen=True, slots=True)
 class BlockReceipt:
     """What was decided about one block.
@@ -57,6 +61,10 @@ class Money:
     def saved(self) -> float:
         """What is left of it all: below zero where it did not pay."""
         return self.before - self.after - self.draft
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {**asdict(self), "saved": self.saved}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +112,12 @@ class Receipt:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
-        out = asdict(self)
-        if self.money is not None:
-            out["money"]["saved"] = self.money.saved
-        return out
+        return {**asdict(self), "money": None if self.money is None else self.money.to_dict()}
 
     def record(self) -> dict[str, Any]:
         """What a log keeps: figures, the blocks that were compressed now, and why others are raw."""
         figures = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "blocks"}
-        figures["money"] = None if self.money is None else {**asdict(self.money), "saved": self.money.saved}
+        figures["money"] = None if self.money is None else self.money.to_dict()
         figures["usage"] = None if self.usage is None else asdict(self.usage)
         raw = Counter(block.reason for block in self.blocks if block.decision == "raw")
         new = [asdict(block) for block in self.blocks if block.decision == "new"]
@@ -142,6 +147,11 @@ class Receipt:
             row["tokens_before"] += block.tokens_before
             row["tokens_after"] += block.tokens_after
         return found
+
+
+def billed_more(drift: float) -> float:
+    """How much more is billed than is counted, as a share of what is counted."""
+    return 1 / (1 + drift) - 1
 
 
 def _usage(usage: Any) -> tuple[int, int] | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from agentcompress.errors import InvalidInputError
+from agentcompress.receipts import DRIFT, billed_more
 
 _NEEDED = ("id", "target", "tokens_before", "tokens_after", "blocks", "ms")
 _LEAST_CALLS = 20
@@ -99,8 +100,8 @@ def read(files: Sequence[Path]) -> dict[str, Report]:
         records = [record for line in lines if (record := _parsed(line)) is not None]
         if lines and not records:
             raise InvalidInputError(file.name, lines[0], "a log of receipts")
-        first = found.setdefault("live", Report()) if len(records) < len(lines) else Report()
-        first.skipped += len(lines) - len(records)
+        if len(records) < len(lines):
+            found.setdefault("live", Report()).skipped += len(lines) - len(records)
         for record in records:
             if record["type"] == "usage":
                 if isinstance(record.get("drift"), int | float):
@@ -170,8 +171,8 @@ def _advice(report: Report) -> Iterator[str]:
             yield f'{name}: {kind.ms / kind.blocks / 1000:.1f} s a block: more cores, or scorer="lexical".'
     for target, values in sorted(report.drifts.items()):
         drift = sum(values) / len(values)
-        if abs(drift) > 0.02:
-            more = 1 / (1 + drift) - 1
+        if abs(drift) > DRIFT:
+            more = billed_more(drift)
             yield f"{target} bills {more:+.0%} on what is counted here: leave that margin in target_tokens."
 
 

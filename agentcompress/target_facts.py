@@ -77,13 +77,13 @@ def target_facts(name: str, overrides: Mapping[str, Any] | None = None) -> Targe
     overrides: fields of `TargetFacts` that the user knows better. Raises `InvalidInputError` for other names, and for
     values that are no numbers >= 0.
     """
-    entry = _entry(name)
+    entry = entry_of(name)
     known = {field: _first(entry, names) for field, names in _FIELDS.items()}
     facts = TargetFacts(name, **known)  # type: ignore[arg-type]
     return replace(facts, **_checked(overrides or {}))
 
 
-def _entry(name: str) -> Mapping[str, Any]:
+def entry_of(name: str) -> Mapping[str, Any]:
     """The map's entry of a name, or of what is behind its provider."""
     known = cost_map()
     while name not in known and "/" in name:

@@ -16,7 +16,7 @@ from typing import Any
 from agentcompress import progress
 from agentcompress.errors import InvalidInputError
 from agentcompress.evaluation.references import cases, references_of
-from agentcompress.evaluation.replay import as_sent, requests_of, starts_of
+from agentcompress.evaluation.replay import as_sent, checked_trajectory, requests_of, starts_of
 from agentcompress.evaluation.sets import json_rows
 from agentcompress.evaluation.ways import Way
 from agentcompress.money import Billed, PromptCache
@@ -98,9 +98,8 @@ class Costs:
         self._ways = ways
         self._counters = {target: RememberedCounts(token_counter(target), 200_000) for target in targets}
         self._gap_s = gap_s
-        self.report = CostReport(list(targets), gap_s)
-        self._of = {name: WayReport(name, [Cost(target) for target in targets]) for name in ways}
-        self.report.ways.extend(self._of.values())
+        reports = [WayReport(name, [Cost(target) for target in targets]) for name in ways]
+        self.report = CostReport(list(targets), gap_s, reports)
 
     def run(self, files: Sequence[Path]) -> CostReport:
         """Replay all trajectories of the files. Raises `InvalidInputError` for a line that is none."""
@@ -183,14 +182,6 @@ def _uses(row: Mapping[str, Any], recorded: Sequence[Mapping[str, Any]], starts:
                 for string in references_of(recorded[i]):
                     first.setdefault(string, starts[i])
         yield _Uses({string: first[string] for string in case.evidence.strings if string in first})
-
-
-def checked_trajectory(row: Any, where: str) -> list[Mapping[str, Any]]:
-    """The messages of a trajectory; `InvalidInputError` for what is none."""
-    context = row.get("context") if isinstance(row, Mapping) else None
-    if not isinstance(context, list) or not all(isinstance(each, Mapping) and "role" in each for each in context):
-        raise InvalidInputError(where, row, "a trajectory: context, a list of messages")
-    return context
 
 
 def _prefixes(texts: Sequence[str], counter: RememberedCounts) -> list[tuple[str, int]]:

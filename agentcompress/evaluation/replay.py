@@ -79,13 +79,19 @@ def replay(path: Path, compressor: Compressor, format: str, *, recall: bool = Fa
     Raises `InvalidInputError` for a line that is no trajectory.
     """
     for number, row in json_rows(path):
-        context = row.get("context") if isinstance(row, Mapping) else None
-        if not isinstance(context, list) or not all(isinstance(m, Mapping) and "role" in m for m in context):
-            raise InvalidInputError(f"{path.name} line {number}", row, "a trajectory: context, a list of messages")
+        context = checked_trajectory(row, f"{path.name} line {number}")
         messages = as_sent(context, format)
         yield from _steps(str(row.get("id", number)), messages, context, compressor, format)
         if recall:
             yield from _recalled(row, messages, compressor, format)
+
+
+def checked_trajectory(row: Any, where: str) -> list[Mapping[str, Any]]:
+    """The messages of a trajectory; `InvalidInputError` for what is none."""
+    context = row.get("context") if isinstance(row, Mapping) else None
+    if not isinstance(context, list) or not all(isinstance(each, Mapping) and "role" in each for each in context):
+        raise InvalidInputError(where, row, "a trajectory: context, a list of messages")
+    return context
 
 
 def _steps(
