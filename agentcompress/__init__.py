@@ -19,9 +19,15 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from agentcompress.compressor import Compressor as Compressor
     from agentcompress.config import CompressConfig as CompressConfig
-    from agentcompress.decorator import compressed as compressed
+    from agentcompress.conversation.recall import recall_schema as recall_schema
     from agentcompress.documents import CompressedDocument as CompressedDocument
     from agentcompress.documents import compress_documents as compress_documents
+    from agentcompress.doors.decorator import compressed as compressed
+    from agentcompress.doors.litellm_calls import acompletion as acompletion
+    from agentcompress.doors.litellm_calls import aresponses as aresponses
+    from agentcompress.doors.litellm_calls import completion as completion
+    from agentcompress.doors.litellm_calls import responses as responses
+    from agentcompress.doors.litellm_calls import wrap_router as wrap_router
     from agentcompress.errors import (
         AgentCompressError as AgentCompressError,
     )
@@ -34,13 +40,7 @@ if TYPE_CHECKING:
     from agentcompress.errors import (
         InvalidInputError as InvalidInputError,
     )
-    from agentcompress.recall import recall_schema as recall_schema
-    from agentcompress.receipts import Receipt as Receipt
-    from agentcompress.routing import acompletion as acompletion
-    from agentcompress.routing import aresponses as aresponses
-    from agentcompress.routing import completion as completion
-    from agentcompress.routing import responses as responses
-    from agentcompress.routing import wrap_router as wrap_router
+    from agentcompress.receipt import Receipt as Receipt
     from agentcompress.schema import (
         CompressedMessages as CompressedMessages,
     )
@@ -62,15 +62,15 @@ _HOME = {
     "ConfigError": "errors",
     "DraftError": "errors",
     "InvalidInputError": "errors",
-    "Receipt": "receipts",
-    "acompletion": "routing",
-    "aresponses": "routing",
-    "completion": "routing",
+    "Receipt": "receipt",
+    "acompletion": "doors.litellm_calls",
+    "aresponses": "doors.litellm_calls",
+    "completion": "doors.litellm_calls",
     "compress_documents": "documents",
-    "compressed": "decorator",
-    "recall_schema": "recall",
-    "responses": "routing",
-    "wrap_router": "routing",
+    "compressed": "doors.decorator",
+    "recall_schema": "conversation.recall",
+    "responses": "doors.litellm_calls",
+    "wrap_router": "doors.litellm_calls",
 }
 
 __all__ = [*_HOME, "__version__"]  # pyrefly: ignore

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from agentcompress.cli import main
+from agentcompress.cli.main import main
 
 main(prog_name="agentcompress")

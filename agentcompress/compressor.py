@@ -9,31 +9,32 @@ from typing import Any
 
 import numpy as np
 
-from agentcompress import emitted, plugins
-from agentcompress.accounts import Accounts, Call
+from agentcompress import plugins
+from agentcompress.accounting.receipts import Accounts, Call
 from agentcompress.config import CompressConfig, KeepRate, checked_count, checked_rate, checked_text
-from agentcompress.deciding import Decider, Ladder, OnError, Rung
-from agentcompress.delimiters import style_for
+from agentcompress.conversation import own_texts
+from agentcompress.conversation.blocks import Plan, plan
+from agentcompress.conversation.decide import Decider, Ladder, OnError, Rung
+from agentcompress.conversation.fit import Fitting
+from agentcompress.conversation.recall import RAW_RECALLED, Originals, is_recalled, named, recalled
 from agentcompress.errors import AgentCompressError, ScoringError
-from agentcompress.fitting import Fitting
-from agentcompress.ledger.keys import chain, seed_of
+from agentcompress.ledger.fronted import FrontedStore
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.ledger.opening import open_store
-from agentcompress.ledger.store import FrontedStore
 from agentcompress.messages import bodies, langchain
 from agentcompress.messages.formats import Format, wire_of
+from agentcompress.messages.hashing import chain, seed_of
 from agentcompress.messages.sizes import other_tokens
-from agentcompress.planning import Plan, plan
 from agentcompress.protocols import Scorer, Segmenter, Store, TokenCounter
-from agentcompress.rates import asked_budget, auto_rate
-from agentcompress.recall import RAW_RECALLED, Originals, is_recalled, named, recalled
-from agentcompress.receipts import Clock, Receipt
+from agentcompress.receipt import Clock, Receipt
 from agentcompress.schema import CompressedMessages, CompressedRequest, CompressedText, Segment, Span
 from agentcompress.segmenters import kinds
 from agentcompress.segmenters.listings import left_whole
 from agentcompress.segmenters.tiling import tiled
-from agentcompress.selection import budget_tokens, select, select_share
-from agentcompress.targets import RememberedCounts, countable_target, token_counter
+from agentcompress.selection.budget import asked_budget, auto_rate
+from agentcompress.selection.select import budget_tokens, select, select_share
+from agentcompress.targets.counting import RememberedCounts, countable_target, token_counter
+from agentcompress.text.delimiters import style_for
 
 _log = logging.getLogger("agentcompress")
 
@@ -252,8 +253,8 @@ class Compressor:
 
     def _left_whole(self, block: Plan) -> str | None:
         """Why a block is not cut, whatever it costs."""
-        if emitted.was_sent(block.text):
-            return emitted.SEEN
+        if own_texts.was_sent(block.text):
+            return own_texts.SEEN
         if is_recalled(block.text):
             return RAW_RECALLED
         return left_whole(block.text) if block.kind == "tool" and self.config.segmenter == "auto" else None

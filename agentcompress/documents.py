@@ -17,14 +17,14 @@ import numpy as np
 
 from agentcompress.compressor import Compressor
 from agentcompress.config import KeepRate, checked_text
-from agentcompress.delimiters import DelimiterStyle, style_for
 from agentcompress.errors import InvalidInputError
 from agentcompress.protocols import TokenCounter
-from agentcompress.rates import asked_budget, auto_rate
-from agentcompress.rendering import render_spans, trimmed
 from agentcompress.schema import Segment, Span, Unit
-from agentcompress.selection import budget_tokens, checked_scores, select
-from agentcompress.targets import token_counter
+from agentcompress.selection.budget import asked_budget, auto_rate
+from agentcompress.selection.select import budget_tokens, checked_scores, select
+from agentcompress.targets.counting import token_counter
+from agentcompress.text.delimiters import DelimiterStyle, style_for
+from agentcompress.text.rendering import render_spans, trimmed
 
 _TRIES = 8
 """How often a budget is lowered because texts apart take more than in one piece."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from agentcompress.delimiters import DelimiterStyle
-    from agentcompress.receipts import Receipt
+    from agentcompress.receipt import Receipt
+    from agentcompress.text.delimiters import DelimiterStyle
 
 
 class Span(NamedTuple):

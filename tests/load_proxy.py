@@ -19,7 +19,7 @@ import httpx
 import numpy as np
 import psutil
 
-from agentcompress.evaluation.replay import as_sent
+from agentcompress.evaluation.replay.replay import as_sent
 from agentcompress.schema import Segment
 from tests.proxy import KEY, Proxy, config, proxy
 from tests.upstream import upstream

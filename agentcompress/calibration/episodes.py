@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from agentcompress.calibration import words
 from agentcompress.calibration.functions import add_code
 from agentcompress.calibration.items import Item, Writer
-from agentcompress.evaluation.sources import Function, Source, pick
+from agentcompress.corpora.source_files import Function, Source, pick
 
 
 def open_what_failed(rng: random.Random) -> Item:

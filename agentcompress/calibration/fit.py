@@ -14,16 +14,16 @@ from typing import TypeVar
 
 import numpy as np
 
-from agentcompress import progress
 from agentcompress.calibration.items import Item, make_items, makers
+from agentcompress.common import progress
 from agentcompress.compressor import Compressor
 from agentcompress.config import CompressConfig, checked_count
+from agentcompress.drafts.cache.windows import Runtime
 from agentcompress.drafts.profile import LINES, PROSE, Head, Profile, Weights
 from agentcompress.errors import InvalidInputError
 from agentcompress.scorers.calibrated import CalibratedScorer
 from agentcompress.scorers.features import UnitFeatures
 from agentcompress.scorers.lexical import LexicalScorer
-from agentcompress.segment_cache import Runtime
 from agentcompress.segmenters.detect import detect
 
 _T = TypeVar("_T")

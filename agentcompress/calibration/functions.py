@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from agentcompress.calibration.items import Item, Writer
-from agentcompress.evaluation.sources import Function, Source, pick
+from agentcompress.corpora.source_files import Function, Source, pick
 
 _LEAST_CHARS = 16_000
 _ASKS = (

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agentcompress import progress
+from agentcompress.common import progress
 from agentcompress.errors import DraftCorruptError
 
 _HUB_TIMEOUT_S = 10

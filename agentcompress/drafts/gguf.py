@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from agentcompress import progress
+from agentcompress.common import progress
 from agentcompress.drafts.quiet import without_bars
 from agentcompress.errors import DraftCorruptError
 

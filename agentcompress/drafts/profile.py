@@ -17,7 +17,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from agentcompress.digests import digest
+from agentcompress.common.digests import digest
 from agentcompress.drafts import load
 from agentcompress.errors import ConfigError
 

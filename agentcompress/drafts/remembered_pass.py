@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 from cachetools import LRUCache
 
-from agentcompress.digests import digest
+from agentcompress.common.digests import digest
 from agentcompress.drafts.full_pass import FullPass, PromptAttention, shared_full_pass
 
 _made: dict[str, RememberedPass] = {}

@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 import torch
 
-from agentcompress import deadlines, progress
+from agentcompress.common import deadlines, progress
 
 _POLL_S = 0.05
 _PIECES_A_SECOND = 10.0  # how much shorter a batch counts for a second of waiting

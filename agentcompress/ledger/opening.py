@@ -7,9 +7,9 @@ import threading
 from pathlib import Path
 
 from agentcompress.errors import ConfigError
+from agentcompress.ledger.fronted import FrontedStore, LastingStore
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.ledger.sqlite import SQLiteStore
-from agentcompress.ledger.store import FrontedStore, LastingStore
 
 MEMORY, AUTO = "memory", "auto"
 _VARIABLE = "AGENTCOMPRESS_LEDGER"

@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 from agentcompress.config import checked_count
 from agentcompress.errors import PluginError, StoreError
 from agentcompress.ledger.decision import Decision
-from agentcompress.ledger.keys import is_note
-from agentcompress.ledger.store import Entry, Stats
+from agentcompress.ledger.fronted import Entry, Stats
+from agentcompress.messages.hashing import is_note
 
 _T = TypeVar("_T")
 

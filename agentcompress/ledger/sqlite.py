@@ -17,8 +17,8 @@ from typing import TypeVar
 
 from agentcompress.errors import StoreError
 from agentcompress.ledger.decision import Decision
-from agentcompress.ledger.keys import ORIGINAL, SENT
-from agentcompress.ledger.store import Entry, Stats
+from agentcompress.ledger.fronted import Entry, Stats
+from agentcompress.messages.hashing import ORIGINAL, SENT
 
 _log = logging.getLogger("agentcompress")
 _T = TypeVar("_T")

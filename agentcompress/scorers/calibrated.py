@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from agentcompress.config import CompressConfig
+    from agentcompress.drafts.cache.windows import Runtime
     from agentcompress.drafts.profile import Profile
     from agentcompress.drafts.tokens import Tokens
     from agentcompress.protocols import Scorer
-    from agentcompress.segment_cache import Runtime
 
 NULL_QUERY = "N/A"
 
@@ -72,7 +72,7 @@ class CalibratedScorer:
     @classmethod
     def from_config(cls, config: CompressConfig, **options: float | str) -> Scorer:
         """Make one on the config's draft, which is loaded when the first text is scored; it remembers its scores."""
-        from agentcompress.segment_cache import shared_cache
+        from agentcompress.drafts.cache.windows import shared_cache
 
         def runtime() -> Runtime:
             return shared_cache(

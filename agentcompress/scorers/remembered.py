@@ -7,7 +7,7 @@ import threading
 import numpy as np
 from cachetools import LRUCache
 
-from agentcompress.digests import digest
+from agentcompress.common.digests import digest
 from agentcompress.protocols import Scorer
 from agentcompress.schema import Segment
 from agentcompress.scorers.units import segment_digest

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from agentcompress.digests import digest
+from agentcompress.common.digests import digest
 from agentcompress.schema import Segment
 
 _TINY = 1e-9

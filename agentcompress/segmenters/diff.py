@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from agentcompress.config import checked_count
 from agentcompress.schema import Segment, Unit
-from agentcompress.segmenters.rows import Rows
+from agentcompress.text.lines import Rows
 
 _FILE = re.compile(r"diff |Index: |=== |From [0-9a-f]{40}|commit [0-9a-f]{7,}")
 _OLD, _NEW = re.compile(r"--- "), re.compile(r"\+\+\+ ")

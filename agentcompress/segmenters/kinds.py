@@ -19,7 +19,7 @@ from agentcompress import plugins
 from agentcompress.segmenters.detect import detect, sample
 from agentcompress.segmenters.json_within import json_within
 from agentcompress.segmenters.languages import LOOKED_AT_CHARS, PARSED_CHARS, language_of, share_of
-from agentcompress.segmenters.rows import Rows, view_of
+from agentcompress.text.lines import Rows, view_of
 
 if TYPE_CHECKING:
     from agentcompress.config import CompressConfig

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from agentcompress.config import checked_count
 from agentcompress.schema import Segment, Unit
-from agentcompress.segmenters.pieces import stretches
+from agentcompress.text.cut_points import stretches
 
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 

@@ -12,10 +12,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from agentcompress.config import checked_count, checked_weight
-from agentcompress.delimiters import LineStyle, line_style, whole_rows
 from agentcompress.schema import Segment, Span, Unit
-from agentcompress.segmenters.pieces import stretches
-from agentcompress.segmenters.rows import Rows
+from agentcompress.text.cut_points import stretches
+from agentcompress.text.delimiters import LineStyle, line_style, whole_rows
+from agentcompress.text.lines import Rows
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _VARYING = re.compile(r"0x[0-9a-fA-F]+|\b[0-9a-fA-F]{8,}\b(?:-[0-9a-fA-F]{4,})*|\d+")

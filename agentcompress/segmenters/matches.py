@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from agentcompress.config import checked_count
 from agentcompress.schema import Segment, Unit
-from agentcompress.segmenters.pieces import stretches
-from agentcompress.segmenters.rows import Rows
+from agentcompress.text.cut_points import stretches
+from agentcompress.text.lines import Rows
 
 MATCH = re.compile(r"([^\s:][^:\n]{0,300}?)([:-])(\d+)\2")
 NUMBERED = re.compile(r"\s*(?:line )?\d+[:-]", re.IGNORECASE)

@@ -6,11 +6,11 @@ import re
 from dataclasses import replace
 from typing import NamedTuple
 
-from agentcompress.delimiters import Part, PartsStyle, line_style, style_for
 from agentcompress.schema import Segment, Unit
 from agentcompress.segmenters.grammars import extension_of, language_of_fence
 from agentcompress.segmenters.json_within import json_within
 from agentcompress.segmenters.kinds import Kind, built_in, kind_of
+from agentcompress.text.delimiters import Part, PartsStyle, line_style, style_for
 
 _FENCE = re.compile(r"^[ \t]{0,8}(`{3,}|~{3,})([^\n`]*)\n", re.MULTILINE)
 

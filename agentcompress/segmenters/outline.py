@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from agentcompress.config import checked_count
 from agentcompress.schema import Segment, Unit
-from agentcompress.segmenters.pieces import stretches
-from agentcompress.segmenters.rows import Rows
+from agentcompress.text.cut_points import stretches
+from agentcompress.text.lines import Rows
 
 _INDENT = re.compile(r"[\s│├└─|+`-]*")
 _ACTED_ON = re.compile(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from agentcompress.config import checked_count
 from agentcompress.schema import Segment, Unit
-from agentcompress.segmenters.pieces import cut_points
+from agentcompress.text.cut_points import cut_points
 
 _PARAGRAPH_START = re.compile(
     r"""

@@ -12,12 +12,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from agentcompress.config import checked_count, checked_weight
-from agentcompress.delimiters import comment_style
 from agentcompress.errors import InvalidInputError
 from agentcompress.schema import Segment, Unit
 from agentcompress.segmenters.grammars import GRAMMARS, Grammar
-from agentcompress.segmenters.rows import Rows, view_of
 from agentcompress.segmenters.tree import Frame, Piece, pieces_of
+from agentcompress.text.delimiters import comment_style
+from agentcompress.text.lines import Rows, view_of
 
 _NAME = re.compile(r"[^\W\d]\w{2,}")
 _ASSIGNED = re.compile(

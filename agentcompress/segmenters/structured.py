@@ -13,10 +13,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from agentcompress.config import checked_count, checked_weight
-from agentcompress.delimiters import unused_mark
 from agentcompress.schema import Segment, Span, Unit
 from agentcompress.segmenters.json_strings import string_cuts
 from agentcompress.segmenters.lines import LineSegmenter
+from agentcompress.text.delimiters import unused_mark
 
 _TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{},:]|[^\s\[\]{},:"]+', re.DOTALL)
 _SPACE = re.compile(r"\s*")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from agentcompress.config import checked_count
 from agentcompress.schema import Segment, Unit
-from agentcompress.segmenters.rows import Rows
+from agentcompress.text.lines import Rows
 
 _RULE = re.compile(r"[ \t]*+\|?[ \t]*+:?-{2,}+:?[ \t]*+(?:\|[ \t]*+:?-{2,}+:?[ \t]*+)*+\|?$")
 _FIELD = re.compile(r'(?:^|[,;\t])"')

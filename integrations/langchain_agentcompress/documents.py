@@ -10,8 +10,8 @@ from langchain_core.documents import BaseDocumentCompressor, Document
 
 from agentcompress.config import CompressConfig
 from agentcompress.documents import CompressedDocument
+from agentcompress.doors.litellm_sender import in_background
 from agentcompress.errors import InvalidInputError
-from agentcompress.sending import in_background
 from langchain_agentcompress.settings import GuardedSettings
 
 METADATA = "agentcompress"

@@ -11,11 +11,11 @@ from langchain_core.tools import BaseTool
 
 from agentcompress.compressor import Compressor
 from agentcompress.config import KeepRate
-from agentcompress.deciding import OnError
+from agentcompress.conversation.decide import OnError
+from agentcompress.doors.guard import Config, Guarded, OnReceipt, with_recall
+from agentcompress.doors.litellm_sender import in_background
 from agentcompress.errors import InvalidInputError
-from agentcompress.guarded import Config, Guarded, OnReceipt, with_recall
-from agentcompress.receipts import Receipt
-from agentcompress.sending import in_background
+from agentcompress.receipt import Receipt
 from langchain_agentcompress.models import answer_tokens, schemas_of, target_of
 from langchain_agentcompress.recall import Namespace, namespace_in, recall_tool
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
-from agentcompress.targets import is_mapped
+from agentcompress.targets.counting import is_mapped
 
 _PROVIDERS = {
     "amazon_bedrock": "bedrock",

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from agentcompress.compressor import Compressor
 from agentcompress.config import checked_text
-from agentcompress.recall import DESCRIPTION, DOWN, TOOL_NAME
+from agentcompress.conversation.recall import DESCRIPTION, DOWN, TOOL_NAME
 
 _log = logging.getLogger("agentcompress")
 

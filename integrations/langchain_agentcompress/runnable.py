@@ -11,9 +11,9 @@ from langchain_core.runnables import RunnableConfig, RunnableSerializable
 from pydantic import Field
 
 from agentcompress.config import CompressConfig
+from agentcompress.doors.guard import OnReceipt
+from agentcompress.doors.litellm_sender import in_background
 from agentcompress.errors import InvalidInputError
-from agentcompress.guarded import OnReceipt
-from agentcompress.sending import in_background
 from langchain_agentcompress.settings import GuardedSettings
 
 Prompt = str | PromptValue | Sequence[Any]
@@ -22,9 +22,9 @@ Prompt = str | PromptValue | Sequence[Any]
 class CompressPrompt(GuardedSettings, RunnableSerializable[Prompt, Any]):
     """Compresses a prompt: a string, a prompt value, or a list of messages. What comes out is what came in, shorter.
 
-    Tool results and context blocks are compressed (`agentcompress.planning`). Settings are those of `Guarded`; `config`
-    is a mapping of `CompressConfig`'s, or one of those, so that `dumps` and `loads` bring the step back. `target` names
-    the model behind it: a step does not see what it is piped to.
+    Tool results and context blocks are compressed (`agentcompress.conversation.blocks`). Settings are those of
+    `Guarded`; `config` is a mapping of `CompressConfig`'s, or one of those, so that `dumps` and `loads` bring the step
+    back. `target` names the model behind it: a step does not see what it is piped to.
 
     Raises `InvalidInputError` for bad settings, and for an input that is none of these.
     """

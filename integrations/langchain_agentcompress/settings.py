@@ -8,9 +8,9 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from agentcompress.config import CompressConfig
-from agentcompress.deciding import OnError
+from agentcompress.conversation.decide import OnError
+from agentcompress.doors.guard import Guarded, settings_of
 from agentcompress.errors import InvalidInputError
-from agentcompress.guarded import Guarded, settings_of
 
 
 class GuardedSettings(BaseModel):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from agentcompress.emitted import SEEN
-from agentcompress.receipts import Receipt
+from agentcompress.conversation.own_texts import SEEN
+from agentcompress.receipt import Receipt
 
 
 def _made() -> dict[str, Any] | None:

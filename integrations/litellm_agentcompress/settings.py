@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from agentcompress.config import CompressConfig
 from agentcompress.errors import ConfigError, InvalidInputError
 from agentcompress.overrides import Overrides, checked_overrides
-from agentcompress.target_facts import target_facts
+from agentcompress.targets.facts import target_facts
 
 SECTION = "agentcompress_settings"
 HEADER = "x-agentcompress"

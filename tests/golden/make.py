@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from agentcompress import CompressConfig, Compressor
-from agentcompress.evaluation.replay import as_sent
-from agentcompress.ledger.keys import block_key, canonical, chain, seed_of, sent_key
+from agentcompress.evaluation.replay.replay import as_sent
 from agentcompress.ledger.sqlite import SQLiteStore
 from agentcompress.messages.formats import WIRES
+from agentcompress.messages.hashing import block_key, canonical, chain, seed_of, sent_key
 from tests.provider import with_reasoning
 
 HERE = Path(__file__).parent

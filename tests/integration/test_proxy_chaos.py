@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from agentcompress.evaluation.replay import as_sent
+from agentcompress.evaluation.replay.replay import as_sent
 from tests.integration.test_real_litellm import talk
 from tests.proxy import KEY, Proxy, config, proxy
 from tests.upstream import Upstream, upstream

@@ -17,7 +17,7 @@ from agentcompress import CompressConfig, Compressor
 from agentcompress.drafts.runtime import DraftRuntime
 from agentcompress.scorers.calibrated import CalibratedScorer
 from agentcompress.segmenters.prose import ProseSegmenter
-from agentcompress.targets import token_counter
+from agentcompress.targets.counting import token_counter
 from examples.facts import QUESTIONS, TEXT
 from tests.fakes import conversation
 

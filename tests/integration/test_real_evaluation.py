@@ -8,9 +8,9 @@ import numpy as np
 
 from agentcompress.drafts.profile import profile_of
 from agentcompress.drafts.runtime import shared_runtime
-from agentcompress.evaluation import grid, spearman
-from agentcompress.evaluation.ruler import RulerTask
-from agentcompress.evaluation.variants import variants
+from agentcompress.evaluation.quality import grid, spearman
+from agentcompress.evaluation.quality.ruler import RulerTask
+from agentcompress.evaluation.quality.variants import variants
 
 DRAFT = "smollm2-135m"
 

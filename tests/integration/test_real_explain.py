@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from agentcompress import CompressConfig, Compressor
-from agentcompress.evaluation.bench_conversation import history
-from agentcompress.explain_html import page_html
-from agentcompress.explaining import Explained, Page, Piece, explained_messages, explained_text
+from agentcompress.evaluation.bench.conversation import history
+from agentcompress.explain.explain import Explained, Page, Piece, explained_messages, explained_text
+from agentcompress.explain.page import page_html
 from tests.browser import Tab, tab
 
 pytestmark = [pytest.mark.integration, pytest.mark.sockets]

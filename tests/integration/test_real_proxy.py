@@ -14,7 +14,7 @@ import openai
 import pytest
 import yaml
 
-from agentcompress.evaluation.replay import as_sent
+from agentcompress.evaluation.replay.replay import as_sent
 from tests.integration.test_real_litellm import LOG, talk
 from tests.integration.test_real_redis import Server
 from tests.provider import Provider, with_reasoning

@@ -18,8 +18,8 @@ import pytest
 
 from agentcompress import CompressConfig, Compressor
 from agentcompress.errors import StoreError
-from agentcompress.evaluation.replay import as_sent
-from agentcompress.ledger import store
+from agentcompress.evaluation.replay.replay import as_sent
+from agentcompress.ledger import fronted
 from agentcompress.ledger.decision import Decision
 from agentcompress.ledger.opening import lasting_store, open_store
 from agentcompress.ledger.redis import RedisStore
@@ -96,7 +96,7 @@ def test_any_text_comes_back(server: Server) -> None:
 
 
 def test_an_outage_changes_nothing_that_was_sent(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "_RETRY_S", 0.1)
+    monkeypatch.setattr(fronted, "_RETRY_S", 0.1)
     config = CompressConfig(scorer="lexical", min_tokens=200, keep_rate=0.1, ledger=server.url)
     mine = Compressor(config)
     messages = conversation(LOG)

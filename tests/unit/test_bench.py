@@ -10,12 +10,14 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from agentcompress.cli import main
+from agentcompress.cli.main import main
+from agentcompress.corpora.passages import passage
 from agentcompress.drafts import load
 from agentcompress.drafts.runtime import DraftRuntime
 from agentcompress.errors import InvalidInputError, PluginError
-from agentcompress.evaluation import bench, bench_conversation, bench_report, bench_structure, rivals
-from agentcompress.evaluation.passages import passage
+from agentcompress.evaluation.bench import conversation, rivals, structure
+from agentcompress.evaluation.bench import draft as bench
+from agentcompress.evaluation.bench import report as bench_report
 
 KEYS = [
     "cold_over_baseline_8k",
@@ -39,8 +41,8 @@ def report(tiny_draft: str) -> bench.BenchReport:
         patch.setattr(rivals, "_SLICE_S", 0.01)
         patch.setattr(rivals, "_SIZES", [(64, 64, 64), (128, 64, 64)])
         patch.setattr(bench, "_CALLER_TOKENS", 300)
-        patch.setattr(bench_structure, "SIZES", (20_000, 200_000))
-        patch.setattr(bench_conversation, "RESULT_CHARS", 100)
+        patch.setattr(structure, "SIZES", (20_000, 200_000))
+        patch.setattr(conversation, "RESULT_CHARS", 100)
         return bench.Bench(tiny_draft, (1024, 8192, 16_384, 32_768, 65_536)).run()
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from agentcompress import CompressConfig, Compressor
 from agentcompress.errors import MessageFormatError
-from agentcompress.evaluation.replay import as_sent
+from agentcompress.evaluation.replay.replay import as_sent
 from agentcompress.ledger.memory import MemoryStore
 
 LOG = "\n".join(f"line {n} of the log" for n in range(300))

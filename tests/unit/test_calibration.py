@@ -11,12 +11,12 @@ from click.testing import CliRunner
 
 from agentcompress import CompressConfig, Compressor
 from agentcompress.calibration import fit, items
-from agentcompress.cli import main
+from agentcompress.cli.main import main
+from agentcompress.corpora.source_files import HELD_OUT_PACKAGES, PACKAGES, pick
 from agentcompress.drafts import load, profile
 from agentcompress.drafts.profile import LINES, PROSE, Head, Profile, Weights
 from agentcompress.drafts.runtime import shared_runtime
 from agentcompress.errors import ConfigError, EvaluationError, InvalidInputError
-from agentcompress.evaluation.sources import HELD_OUT_PACKAGES, PACKAGES, pick
 from agentcompress.schema import Segment, Unit
 from agentcompress.scorers.calibrated import CalibratedScorer
 from agentcompress.scorers.features import UnitFeatures

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from agentcompress import __version__
-from agentcompress.cli import main
+from agentcompress.cli.main import main
 from agentcompress.drafts import load
 
 PROSE = "The cat sat on the mat. A dog barked at noon. Rain fell on the old town. Nobody noticed the open gate. " * 5

@@ -16,7 +16,7 @@ from agentcompress.errors import (
     SegmentationError,
     UnknownNameError,
 )
-from agentcompress.targets import token_counter
+from agentcompress.targets.counting import token_counter
 from tests.texts import any_text
 
 LEXICAL = Compressor(CompressConfig(scorer="lexical"))

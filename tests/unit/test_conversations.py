@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentcompress import CompressConfig, Compressor
+from agentcompress.conversation.blocks import RAW_CACHED, RAW_SMALL, RAW_WHOLE, Plan, plan
 from agentcompress.errors import DeadlineError, MessageFormatError, ScoringError
 from agentcompress.ledger.decision import Decision
-from agentcompress.ledger.keys import chain
 from agentcompress.ledger.memory import MemoryStore
+from agentcompress.messages.hashing import chain
 from agentcompress.messages.openai_chat import OpenAIChat
-from agentcompress.planning import RAW_CACHED, RAW_SMALL, RAW_WHOLE, Plan, plan
 from agentcompress.schema import Segment
 from tests.fakes import WordCounter, conversation
 from tests.texts import any_text
@@ -171,7 +171,7 @@ def test_a_block_is_found_again_by_another_targets_tokenizer() -> None:
 
 
 def test_a_receipt_counts_what_was_sent_in_the_targets_own_tokens() -> None:
-    from agentcompress.targets import token_counter
+    from agentcompress.targets.counting import token_counter
 
     mine = compressor()
     messages = conversation(LOG)

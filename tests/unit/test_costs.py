@@ -10,11 +10,11 @@ import pytest
 from click.testing import CliRunner
 
 from agentcompress import CompressConfig, Compressor
-from agentcompress.cli import main
+from agentcompress.cli.main import main
 from agentcompress.errors import InvalidInputError
-from agentcompress.evaluation import cost_report, ways
-from agentcompress.evaluation.costs import CostReport, Costs
-from agentcompress.evaluation.ways import DEFAULT, way_named
+from agentcompress.evaluation.replay import cost_report, ways
+from agentcompress.evaluation.replay.costs import CostReport, Costs
+from agentcompress.evaluation.replay.ways import DEFAULT, way_named
 
 LOG = "".join(f"12:00:{i % 60:02d} worker {i} did {i * 7919 % 1000} jobs in job_{i}\n" for i in range(120))
 
@@ -140,7 +140,7 @@ def test_the_command(file: Path, tmp_path: Path) -> None:
 
 
 def test_who_is_better_on_both() -> None:
-    from agentcompress.evaluation.costs import Cost, WayReport
+    from agentcompress.evaluation.replay.costs import Cost, WayReport
 
     def way(name: str, dollars: float, recall: float) -> WayReport:
         return WayReport(name, [Cost("x", dollars=dollars)], found=recall, references=1)
@@ -152,7 +152,7 @@ def test_who_is_better_on_both() -> None:
 
 
 def test_the_help_knows_all_ways() -> None:
-    from agentcompress import cli_replay
+    from agentcompress.cli import replay as cli_replay
 
     assert cli_replay.NAMES == ways.NAMES
     assert all(way_named(name, compressor()) for name in DEFAULT)

@@ -14,13 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentcompress import CompressConfig, Compressor, compress_documents
+from agentcompress.drafts.cache.windows import SegmentCache, shared_cache
 from agentcompress.errors import InvalidInputError, ScoringError
 from agentcompress.schema import Segment
 from agentcompress.scorers.calibrated import tokenized, window_ranges
 from agentcompress.scorers.units import segment_digest
-from agentcompress.segment_cache import SegmentCache, shared_cache
 from agentcompress.segmenters.prose import ProseSegmenter
-from agentcompress.targets import token_counter
+from agentcompress.targets.counting import token_counter
 
 COUNT = token_counter("gpt-4o").count
 SOURCE = Path(configparser.__file__).read_text(encoding="utf-8")

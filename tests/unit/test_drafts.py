@@ -183,7 +183,7 @@ def test_a_tokenizer_that_can_not_be_loaded_says_so(tmp_path: Path, tiny_drafts:
 
 
 def test_the_hubs_progress_is_ours() -> None:
-    from agentcompress import progress
+    from agentcompress.common import progress
 
     heard: list[tuple[str, int, int]] = []
     with progress.listening(lambda *report: heard.append(report)):

@@ -18,9 +18,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from agentcompress import CompressConfig, Compressor
 from agentcompress.errors import StoreError
-from agentcompress.evaluation.replay import as_sent
-from agentcompress.ledger import sqlite
-from agentcompress.ledger import store as fronted
+from agentcompress.evaluation.replay.replay import as_sent
+from agentcompress.ledger import fronted, sqlite
 from agentcompress.ledger.decision import Decision
 from agentcompress.ledger.sqlite import SQLiteStore
 from agentcompress.schema import Segment

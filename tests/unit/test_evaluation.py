@@ -16,15 +16,15 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-import agentcompress.evaluation.answers as answers_module
-from agentcompress import progress
-from agentcompress.cli import main
+import agentcompress.evaluation.quality.answers as answers_module
+from agentcompress.cli.main import main
+from agentcompress.common import progress
 from agentcompress.errors import AgentCompressError, EvaluationError, InvalidInputError
-from agentcompress.evaluation import grid, report
-from agentcompress.evaluation.oracle import OracleScorer, spearman
-from agentcompress.evaluation.ruler import RulerTask
-from agentcompress.evaluation.tasks import EvalItem, Evidence
-from agentcompress.evaluation.variants import FULL, variants
+from agentcompress.evaluation.quality import grid, report
+from agentcompress.evaluation.quality.oracle import OracleScorer, spearman
+from agentcompress.evaluation.quality.ruler import RulerTask
+from agentcompress.evaluation.quality.tasks import EvalItem, Evidence
+from agentcompress.evaluation.quality.variants import FULL, variants
 from agentcompress.segmenters.prose import ProseSegmenter
 
 

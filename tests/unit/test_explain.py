@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentcompress import CompressConfig, Compressor
-from agentcompress.cli import main
+from agentcompress.accounting.summary import read, shown
+from agentcompress.cli.main import main
 from agentcompress.errors import InvalidInputError
-from agentcompress.explain_html import page_html
-from agentcompress.explaining import CUT, PROTECTED, WHY, explained_messages, explained_text, kept_spans
-from agentcompress.reporting import read, shown
+from agentcompress.explain.explain import CUT, PROTECTED, WHY, explained_messages, explained_text, kept_spans
+from agentcompress.explain.page import page_html
 from tests.fakes import conversation
 from tests.unit.test_recall import TEXTS
 
@@ -209,7 +209,7 @@ def test_a_report_sums_up(tmp_path: Path) -> None:
 
 
 def test_advice() -> None:
-    from agentcompress.reporting import Kind, Report
+    from agentcompress.accounting.summary import Kind, Report
 
     report = Report(calls=100, used=100, used_kept=80, priced_calls=100, before=1.0, after=1.1)
     report.kinds = {"slow": Kind(2, 100, 50, 9000.0), "whole": Kind(2, 100, 99, 1.0), "good": Kind(2, 100, 50, 1.0)}

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentcompress import CompressConfig, Compressor, InvalidInputError
-from agentcompress.deciding import CLIP, clipped
-from agentcompress.evaluation.replay import as_sent
-from agentcompress.fitting import ROOM, shares
+from agentcompress.conversation.decide import CLIP, clipped
+from agentcompress.conversation.fit import ROOM, shares
+from agentcompress.evaluation.replay.replay import as_sent
 from agentcompress.ledger.decision import Decision
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.ledger.sqlite import SQLiteStore

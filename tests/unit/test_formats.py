@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentcompress import CompressConfig, Compressor
+from agentcompress.conversation.blocks import RAW_BOUND, RAW_CACHED
 from agentcompress.errors import InvalidInputError, MessageFormatError
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.messages.formats import WIRES, wire_of
 from agentcompress.messages.view import Address, replaced
-from agentcompress.planning import RAW_BOUND, RAW_CACHED
 from agentcompress.schema import Span
 from tests.fakes import conversation
 from tests.unit.test_conversations import LOG

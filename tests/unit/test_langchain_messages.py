@@ -24,9 +24,9 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from agentcompress import CompressConfig, Compressor
 from agentcompress.errors import MessageFormatError
-from agentcompress.ledger.keys import chain
 from agentcompress.messages import langchain
 from agentcompress.messages.formats import WIRES
+from agentcompress.messages.hashing import chain
 
 LOG = "".join(f"12:00:{i % 60:02d} worker {i} did {i * 7919 % 1000} jobs\n" for i in range(150))
 CALL = {"name": "logs", "args": {"worker": "17", "deep": [1, {"a": None}]}, "id": "call_1", "type": "tool_call"}

@@ -17,14 +17,14 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentcompress.cli import main
+from agentcompress.cli.main import main
 from agentcompress.errors import ConfigError, StoreError
-from agentcompress.ledger import sqlite, store
+from agentcompress.ledger import fronted, sqlite
 from agentcompress.ledger.decision import Decision
+from agentcompress.ledger.fronted import FrontedStore
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.ledger.opening import lasting_store, open_store
 from agentcompress.ledger.sqlite import SQLiteStore
-from agentcompress.ledger.store import FrontedStore
 from agentcompress.protocols import Store
 from tests.texts import any_text
 
@@ -258,7 +258,7 @@ class TestFronted:
         self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         clock = [1000.0]
-        monkeypatch.setattr(store.time, "monotonic", lambda: clock[0])
+        monkeypatch.setattr(fronted.time, "monotonic", lambda: clock[0])
         behind = Flaky()
         mine = FrontedStore(behind)
         mine.put("a", A)
@@ -280,7 +280,7 @@ class TestFronted:
 
     def test_a_store_hears_now_and_then_that_a_decision_is_in_use(self, monkeypatch: pytest.MonkeyPatch) -> None:
         clock = [1000.0]
-        monkeypatch.setattr(store.time, "monotonic", lambda: clock[0])
+        monkeypatch.setattr(fronted.time, "monotonic", lambda: clock[0])
         behind = Flaky()
         mine = FrontedStore(behind)
         mine.put("a", A)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentcompress.evaluation import metrics
+from agentcompress.evaluation.quality import metrics
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentcompress import CompressConfig, Compressor
-from agentcompress.evaluation import break_evens
-from agentcompress.money import Billed, CacheRules, PromptCache, billed, cache_rules
-from agentcompress.target_facts import TargetFacts, target_facts
-from agentcompress.targets import token_counter
+from agentcompress.evaluation.replay import break_evens
+from agentcompress.targets.counting import token_counter
+from agentcompress.targets.facts import TargetFacts, target_facts
+from agentcompress.targets.prompt_cache import Billed, CacheRules, PromptCache, billed, cache_rules
 from tests.fakes import conversation
 
 TURNS = [6000, 9000, 9800, 15800, 16200, 20000]

@@ -13,7 +13,7 @@ from litellm_agentcompress.hooks import AgentCompressHandler
 from litellm_agentcompress.settings import ProxySettings, from_header, overrides_from
 
 from agentcompress.errors import ConfigError, InvalidInputError
-from agentcompress.evaluation.replay import as_sent
+from agentcompress.evaluation.replay.replay import as_sent
 from tests.fakes import conversation
 from tests.unit.test_conversations import LOG
 from tests.unit.test_replay import RECORDED

@@ -25,7 +25,8 @@ def run(code: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "line", ["import agentcompress", "from agentcompress import Compressor; Compressor()", "import agentcompress.cli"]
+    "line",
+    ["import agentcompress", "from agentcompress import Compressor; Compressor()", "import agentcompress.cli.main"],
 )
 def test_importing_loads_nothing_heavy(line: str) -> None:
     assert run(f"{line}\nimport sys\nprint([m for m in {HEAVY!r} if m in sys.modules])") == "[]\n"
@@ -135,7 +136,7 @@ def test_the_embedded_provider_answers_through_litellm(tiny_draft: str) -> None:
 
 
 def test_the_embedded_provider_says_tool_calls_in_words() -> None:
-    from agentcompress.embedded import plain_turns
+    from agentcompress.targets.embedded import plain_turns
 
     turns = plain_turns([*conversation("result"), {"role": "user", "content": [{"type": "text", "text": "Well?"}]}])
     assert [turn["role"] for turn in turns] == ["system", "user"]

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from agentcompress import CompressConfig, Compressor
 from agentcompress.errors import ScoringError
-from agentcompress.rates import LEAST, auto_rate
 from agentcompress.schema import Segment, Unit
-from agentcompress.selection import budget_tokens
+from agentcompress.selection.budget import LEAST, auto_rate
+from agentcompress.selection.select import budget_tokens
 
 
 def lines(n: int, kind: str = "source") -> Segment:

@@ -14,14 +14,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentcompress import CompressConfig, Compressor, recall, recall_schema
+from agentcompress import CompressConfig, Compressor, recall_schema
+from agentcompress.conversation import recall
+from agentcompress.conversation.recall import PAGE_CHARS, RAW_RECALLED, Originals, is_recalled
 from agentcompress.errors import InvalidInputError, StoreError
 from agentcompress.ledger.decision import Decision
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.ledger.opening import lasting_store
-from agentcompress.recall import PAGE_CHARS, RAW_RECALLED, Originals, is_recalled
 from agentcompress.schema import CompressedText
-from agentcompress.targets import token_counter
+from agentcompress.targets.counting import token_counter
 from tests.fakes import conversation
 
 ID = re.compile(r"recall ([0-9a-z]{6}[:@]\d+-\d+)")

@@ -12,14 +12,15 @@ from typing import Any
 
 import pytest
 
-from agentcompress import CompressConfig, Compressor, Receipt, emitted
+from agentcompress import CompressConfig, Compressor, Receipt
+from agentcompress.accounting.sinks import JsonlSink, OtelSink, sink_of
+from agentcompress.conversation import own_texts
 from agentcompress.errors import ConfigError
-from agentcompress.ledger.keys import sent_key
 from agentcompress.ledger.memory import MemoryStore
-from agentcompress.money import PromptCache
-from agentcompress.receipts import Money, Usage
-from agentcompress.sinks import JsonlSink, OtelSink, sink_of
-from agentcompress.targets import token_counter
+from agentcompress.messages.hashing import sent_key
+from agentcompress.receipt import Money, Usage
+from agentcompress.targets.counting import token_counter
+from agentcompress.targets.prompt_cache import PromptCache
 from tests.fakes import conversation
 
 SECRET = "sesame_street_42"
@@ -247,7 +248,7 @@ def test_what_a_shadow_made_was_sent_by_nobody() -> None:
     shadow = compressor(store, mode="shadow", keep_rate=0.37)
     [would] = [text for text in shadow.compress(agent(1)).sent if text is not None]
     assert store.get(sent_key(would)) is None
-    assert not emitted.was_sent(would)
+    assert not own_texts.was_sent(would)
 
 
 def test_a_shadow_leaves_a_request_as_it_is() -> None:

@@ -10,9 +10,9 @@ import pytest
 from click.testing import CliRunner
 
 from agentcompress import CompressConfig, Compressor
-from agentcompress.cli import main
+from agentcompress.cli.main import main
 from agentcompress.errors import InvalidInputError
-from agentcompress.evaluation.replay import Step, as_sent, replay
+from agentcompress.evaluation.replay.replay import Step, as_sent, replay
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.messages.formats import WIRES
 from tests.unit.test_conversations import LOG

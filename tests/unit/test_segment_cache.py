@@ -22,16 +22,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agentcompress import CompressConfig, Compressor, deadlines
+from agentcompress import CompressConfig, Compressor
+from agentcompress.common import deadlines
 from agentcompress.drafts import load
+from agentcompress.drafts.cache.files import SegmentFiles
+from agentcompress.drafts.cache.windows import SegmentCache, shared_cache
 from agentcompress.drafts.pages import Window
 from agentcompress.drafts.runtime import DraftRuntime
 from agentcompress.errors import ConfigError, DeadlineError, ScoringError
 from agentcompress.schema import Segment
 from agentcompress.scorers.calibrated import CalibratedScorer
 from agentcompress.scorers.remembered import RememberedScores
-from agentcompress.segment_cache import SegmentCache, shared_cache
-from agentcompress.segment_files import SegmentFiles
 from tests.fakes import LongestScorer
 
 PROBE, NULL = [5, 6, 7, 8, 9], [5, 6]
@@ -416,8 +417,8 @@ def command(draft: str, folder: Path, code: str) -> list[str]:
         "import torch\n"
         "from agentcompress.drafts import load\n"
         "from agentcompress.drafts.runtime import DraftRuntime\n"
-        "from agentcompress.segment_cache import SegmentCache\n"
-        "from agentcompress.segment_files import SegmentFiles\n"
+        "from agentcompress.drafts.cache.windows import SegmentCache\n"
+        "from agentcompress.drafts.cache.files import SegmentFiles\n"
         "from tests.unit.test_segment_cache import DOCUMENTS as documents\n"
         f"files = SegmentFiles({str(folder)!r}, 1 << 30)\n"
         f"cache = SegmentCache(DraftRuntime(load.pull({draft!r}), torch.float32), files=files)\n"

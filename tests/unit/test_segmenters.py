@@ -8,8 +8,8 @@ from agentcompress import CompressConfig, plugins
 from agentcompress.schema import Segment
 from agentcompress.segmenters.detect import detect
 from agentcompress.segmenters.lines import LineSegmenter
-from agentcompress.segmenters.pieces import cut_points
 from agentcompress.segmenters.prose import ProseSegmenter
+from agentcompress.text.cut_points import cut_points
 from tests.texts import any_text
 
 

@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentcompress.delimiters import style_for
 from agentcompress.errors import ScoringError
-from agentcompress.rendering import render
 from agentcompress.schema import Segment, Span, Unit
 from agentcompress.scorers.seeded import RandomScorer
 from agentcompress.segmenters.lines import LineSegmenter
 from agentcompress.segmenters.prose import ProseSegmenter
-from agentcompress.selection import Selection, budget_tokens, select
-from agentcompress.targets import token_counter
+from agentcompress.selection.select import Selection, budget_tokens, select
+from agentcompress.targets.counting import token_counter
+from agentcompress.text.delimiters import style_for
+from agentcompress.text.rendering import render
 from tests.fakes import WordCounter
 from tests.texts import any_text
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from agentcompress import deadlines, progress
+from agentcompress.common import deadlines, progress
 from agentcompress.drafts import cores
 from agentcompress.drafts.streams import Streams
 from agentcompress.errors import DeadlineError, InvalidInputError

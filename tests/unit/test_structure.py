@@ -12,9 +12,7 @@ from hypothesis import strategies as st
 import agentcompress
 from agentcompress import Compressor, plugins
 from agentcompress.config import CompressConfig
-from agentcompress.delimiters import style_for
 from agentcompress.errors import AgentCompressError
-from agentcompress.ordering import keep_order, missing
 from agentcompress.schema import Segment, Unit
 from agentcompress.scorers.named import named
 from agentcompress.segmenters import logs
@@ -23,11 +21,13 @@ from agentcompress.segmenters.grammars import GRAMMARS, language_of_fence, langu
 from agentcompress.segmenters.kinds import Kind, built_in, kind_of
 from agentcompress.segmenters.logs import LogSegmenter
 from agentcompress.segmenters.matches import MatchSegmenter
-from agentcompress.segmenters.rows import Rows, view_of
 from agentcompress.segmenters.source import SourceSegmenter
 from agentcompress.segmenters.structured import JsonSegmenter
 from agentcompress.segmenters.tables import TableSegmenter
-from agentcompress.selection import Selection, select
+from agentcompress.selection.order import keep_order, missing
+from agentcompress.selection.select import Selection, select
+from agentcompress.text.delimiters import style_for
+from agentcompress.text.lines import Rows, view_of
 from tests.texts import any_text
 
 KINDS = [

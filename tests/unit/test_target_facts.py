@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agentcompress.errors import InvalidInputError
-from agentcompress.target_facts import target_facts
+from agentcompress.targets.facts import target_facts
 
 
 def test_a_model_with_a_cache_that_is_paid_for() -> None:

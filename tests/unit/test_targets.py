@@ -5,7 +5,7 @@ import tiktoken
 from hypothesis import given
 
 from agentcompress.errors import UnknownNameError
-from agentcompress.targets import token_counter
+from agentcompress.targets.counting import token_counter
 from tests.texts import any_text
 
 O200K = token_counter("gpt-4o")

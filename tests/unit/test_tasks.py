@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from agentcompress.errors import InvalidInputError
-from agentcompress.evaluation import ruler
-from agentcompress.evaluation.benchmark_prompts import INFINITEBENCH, LONGBENCH
-from agentcompress.evaluation.catalogue import task_named
-from agentcompress.evaluation.code_debug import CodeDebugTask
-from agentcompress.evaluation.ruler import RulerTask
-from agentcompress.evaluation.sets import JsonLinesTask, json_value_span
-from agentcompress.evaluation.tasks import EvalItem, Evidence
+from agentcompress.evaluation.quality import ruler
+from agentcompress.evaluation.quality.benchmark_prompts import INFINITEBENCH, LONGBENCH
+from agentcompress.evaluation.quality.catalogue import task_named
+from agentcompress.evaluation.quality.code_debug import CodeDebugTask
+from agentcompress.evaluation.quality.ruler import RulerTask
+from agentcompress.evaluation.quality.sets import JsonLinesTask, json_value_span
+from agentcompress.evaluation.quality.tasks import EvalItem, Evidence
 from agentcompress.schema import Span
 
 

@@ -1,0 +1,1 @@
+"""Receipts: what a call saved, held against what was billed, and where that is written."""

@@ -1,0 +1,204 @@
+"""The receipt of a call: what was decided, and what it saved against the same conversation without us.
+
+History, everything before the model's last reply, was sent in the request before this one, and is read from the
+provider's cache where that is still there, and was sent as it is sent now. Requests are remembered in this process, by
+hash; where the one before is not known, it is taken to be in the cache, which is what saves least.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+from cachetools import LRUCache
+
+from agentcompress.accounting.quotes import used_in_arguments, used_in_words
+from agentcompress.accounting.sinks import sink_of
+from agentcompress.config import CompressConfig
+from agentcompress.conversation.blocks import Plan
+from agentcompress.conversation.fit import Settled
+from agentcompress.messages.view import TextPart, Wire, as_mapping, last_cache_marker, last_reply
+from agentcompress.protocols import TokenCounter
+from agentcompress.receipt import DRIFT, Money, Receipt, billed_more, call_receipt
+from agentcompress.targets.facts import TargetFacts, target_facts
+from agentcompress.targets.prompt_cache import CacheRules, billed, cache_rules
+
+_log = logging.getLogger("agentcompress")
+
+_HOUR_MS = 3_600_000.0
+_MOST_STRINGS = 64
+"""Of a reply that are looked for: an agent may write a whole file."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a call was about, and what came of it.
+
+    prefixes: the hash of the history up to every message. beside: what else the request holds. continues: whether the
+    server holds more of the conversation.
+    """
+
+    target: str
+    messages: Sequence[Any]
+    wire: Wire
+    parts: Sequence[TextPart]
+    blocks: Sequence[Plan]
+    prefixes: Sequence[str]
+    beside: Mapping[str, Any]
+    beside_tokens: int
+    settled: Settled
+    ms: float
+    continues: bool = False
+
+
+class Accounts:
+    """Makes receipts, and hands them to the config's sink. Raises `ConfigError` and `PluginError` for a bad sink."""
+
+    def __init__(self, config: CompressConfig) -> None:
+        self._config = config
+        self._sink = sink_of(config.receipts) if config.receipts else None
+        self._sent: LRUCache[str, float] = LRUCache(10_000)
+        self._drifting: set[str] = set()
+        self._lock = threading.Lock()
+
+    def receipt(self, call: Call, counter: TokenCounter) -> Receipt:
+        """The receipt of a call."""
+        tokens = [counter.count(part.text) for part in call.parts]
+        made = call_receipt(call.target, self._config.scorer, sum(tokens), call.blocks, call.settled, counter, call.ms)
+        history = _history(call)
+        asked = next((part.address.message for part in call.parts if part.role == "user"), 0)
+        conversation = call.prefixes[asked][:16] if call.prefixes else ""
+        asks = self._sink is not None or self._config.mode == "shadow"
+        used, kept = _references(call, history) if asks else (None, None)
+        receipt = replace(
+            made,
+            mode=self._config.mode,
+            continues=call.continues,
+            conversation=conversation,
+            at=time.time(),
+            money=self._money(call, made, tokens, history),
+            used=used,
+            used_kept=kept,
+        )
+        if self._sink is not None:
+            self._sink.write(receipt.record())
+        return receipt
+
+    def reconciled(self, receipt: Receipt, usage: Any) -> Receipt:
+        """The receipt with what was billed, told to the sink; a drift over 2 % is logged, once a target."""
+        found = receipt.reconciled(usage)
+        if found.usage is None:
+            return found
+        if self._sink is not None:
+            self._sink.write({"type": "usage", "id": receipt.id, "target": receipt.target, **asdict(found.usage)})
+        drift = found.usage.drift
+        if drift is not None and abs(drift) > DRIFT and receipt.target not in self._drifting:
+            self._drifting.add(receipt.target)
+            _log.warning(
+                "%s bills other tokens than are counted here: %+.1f %%", receipt.target, 100 * billed_more(drift)
+            )
+        return found
+
+    def _money(self, call: Call, receipt: Receipt, tokens: Sequence[int], history: int) -> Money | None:
+        facts, rules = _prices(call.target)
+        if facts.input_price is None:
+            return None
+        cached = self._cached(call, history, rules)
+        new = (block.message for block in receipt.blocks if block.decision == "new" and block.message < cached)
+        unchanged = min([cached, *new, *([] if receipt.rewritten_from is None else [receipt.rewritten_from])])
+
+        def upto(end: int) -> int:
+            """Tokens of the texts of the first messages, and of what stands beside them."""
+            texts = (n for part, n in zip(call.parts, tokens, strict=True) if part.address.message < end)
+            return sum(texts) + call.beside_tokens if end else 0
+
+        cut = sum(block.tokens_before - block.tokens_after for block in receipt.blocks if block.message < unchanged)
+        before, after = receipt.tokens_before + call.beside_tokens, receipt.tokens_after + call.beside_tokens
+        marked = rules is not None and rules.marked and _is_marked(call)
+        return Money(
+            list_before=before * facts.input_price,
+            list_after=after * facts.input_price,
+            before=billed(rules, before, upto(cached), marked=marked).dollars(facts) or 0.0,
+            after=billed(rules, after, max(0, upto(unchanged) - cut), marked=marked).dollars(facts) or 0.0,
+            draft=call.ms / _HOUR_MS * self._config.machine_price,
+            warm=cached > 0,
+        )
+
+    def _cached(self, call: Call, history: int, rules: CacheRules | None) -> int:
+        """How many messages are in the provider's cache, as far as is known: also of a request that is sent again."""
+        if rules is None or not call.prefixes:
+            return 0
+        now = time.monotonic()
+        with self._lock:
+            sent = [self._sent.get(f"{call.target} {prefix}") for prefix in call.prefixes]
+            self._sent[f"{call.target} {call.prefixes[-1]}"] = now
+        alive = (i + 1 for i, at in enumerate(sent) if at is not None and now - at <= rules.ttl_s)
+        longest = max(alive, default=0)
+        known = history == 0 or sent[history - 1] is not None
+        return max(longest, 0 if known else history)
+
+
+@lru_cache(maxsize=256)
+def _prices(target: str) -> tuple[TargetFacts, CacheRules | None]:
+    facts = target_facts(target)
+    return facts, cache_rules(facts)
+
+
+def _is_marked(call: Call) -> bool:
+    """Whether anything of a request carries a cache marker."""
+    return last_cache_marker(call.messages) >= 0 or "cache_control" in str(call.beside)
+
+
+def _history(call: Call) -> int:
+    """How many messages the request before this one held: those before the model's last reply."""
+    at = last_reply(call.messages, call.wire)
+    while at > 0 and call.wire.is_reply(as_mapping(call.messages[at - 1], at - 1, "a mapping")):
+        at -= 1
+    return max(at, 0)
+
+
+def _references(call: Call, history: int) -> tuple[int, int]:
+    """Strings that the last reply took from blocks that are cut, and how many of them it was sent."""
+    cut = [
+        (block.text, each.decision.text)
+        for block, each in zip(call.blocks, call.settled.decisions, strict=True)
+        if each.decision.text is not None and block.address.message < history
+    ]
+    if not cut:
+        return 0, 0
+    whole = [part.text for part in call.parts if part.address.message < history]
+    used = kept = 0
+    for string in itertools.islice(dict.fromkeys(_used(call, history)), _MOST_STRINGS):
+        shown = [sent for text, sent in cut if string in text]
+        if not shown:
+            continue
+        beside = sum(string in text for text in whole) > len(shown)  # in a text that is not cut, too
+        used += 1
+        kept += beside or any(string in sent for sent in shown)
+    return used, kept
+
+
+def _used(call: Call, history: int) -> Iterator[str]:
+    seen: set[str] = set()
+    for part in call.parts:
+        if part.address.message < history:
+            continue
+        if part.role == "assistant":
+            yield from used_in_words(part.text)
+        elif part.arguments and part.arguments not in seen:
+            seen.add(part.arguments)
+            yield from used_in_arguments(_parsed(part.arguments))
+
+
+def _parsed(arguments: str) -> Any:
+    try:
+        return json.loads(arguments)
+    except ValueError:
+        return arguments

@@ -1,0 +1,218 @@
+"""What a log of receipts comes to: savings, what was missed, the slowest calls, and advice by kind of block."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from agentcompress.errors import InvalidInputError
+from agentcompress.receipt import DRIFT, billed_more
+
+_NEEDED = ("id", "target", "tokens_before", "tokens_after", "blocks", "ms")
+_LEAST_CALLS = 20
+"""Fewer calls than this say little."""
+
+_GOOD_RECALL = 0.95
+_SLOW_MS = 2_000.0
+_LITTLE = 0.1
+"""Of a kind's tokens; cutting less than this is hardly worth the time."""
+
+
+@dataclass
+class Kind:
+    """Blocks of one kind, each counted once, when it was compressed."""
+
+    blocks: int = 0
+    tokens_before: int = 0
+    tokens_after: int = 0
+    ms: float = 0.0
+
+    @property
+    def saved(self) -> float:
+        """The share of the tokens that was cut."""
+        return 1 - self.tokens_after / self.tokens_before if self.tokens_before else 0.0
+
+
+@dataclass
+class Report:
+    """All of a log. before, after, list_before, list_after, draft: dollars. used, used_kept: as in `Receipt`."""
+
+    calls: int = 0
+    conversations: int = 0
+    tokens_before: int = 0
+    tokens_after: int = 0
+    priced_calls: int = 0
+    list_before: float = 0.0
+    list_after: float = 0.0
+    before: float = 0.0
+    after: float = 0.0
+    draft: float = 0.0
+    used: int = 0
+    used_kept: int = 0
+    rewrites: int = 0
+    skipped: int = 0
+    unpaid: int = 0
+    ms: list[float] = field(default_factory=list)
+    slowest: list[tuple[float, str, str]] = field(default_factory=list)
+    kinds: dict[str, Kind] = field(default_factory=dict)
+    raw: Counter[str] = field(default_factory=Counter)
+    drifts: dict[str, list[float]] = field(default_factory=dict)
+
+    @property
+    def saved(self) -> float:
+        """Dollars, net of the draft's time."""
+        return self.before - self.after - self.draft
+
+    @property
+    def recall(self) -> float | None:
+        """Of the strings that replies took from blocks that are cut, the share that had been sent."""
+        return self.used_kept / self.used if self.used else None
+
+    def advice(self) -> list[str]:
+        """What to change, if anything."""
+        return list(_advice(self))
+
+    def as_json(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        kinds = {name: {**vars(kind), "saved": kind.saved} for name, kind in self.kinds.items()}
+        own = {name: value for name, value in vars(self).items() if name not in ("kinds", "ms", "raw", "drifts")}
+        more = {"saved": self.saved, "recall": self.recall, "ms_median": _quantile(self.ms, 0.5)}
+        drifts = {target: sum(values) / len(values) for target, values in self.drifts.items()}
+        worst = {"ms_95": _quantile(self.ms, 0.95), "drift": drifts, "advice": self.advice()}
+        return {**own, **more, **worst, "kinds": kinds, "raw": dict(self.raw)}
+
+
+def read(files: Sequence[Path]) -> dict[str, Report]:
+    """Read logs of receipts: a report for each mode there is, "live" and "shadow", an empty live one where none is.
+
+    Lines that are no records, as a full disk leaves them, are counted and skipped. Raises `InvalidInputError` for a
+    file that holds lines, and no record.
+    """
+    found: dict[str, Report] = {}
+    conversations: dict[str, set[str]] = {}
+    billed: list[tuple[str, float]] = []
+    for file in files:
+        lines = [line for line in file.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+        records = [record for line in lines if (record := _parsed(line)) is not None]
+        if lines and not records:
+            raise InvalidInputError(file.name, lines[0], "a log of receipts")
+        if len(records) < len(lines):
+            found.setdefault("live", Report()).skipped += len(lines) - len(records)
+        for record in records:
+            if record["type"] == "usage":
+                if isinstance(record.get("drift"), int | float):
+                    billed.append((str(record.get("target")), float(record["drift"])))
+                continue
+            mode = str(record.get("mode"))
+            _add(found.setdefault(mode, Report()), record)
+            if not record.get("continues"):  # else its beginning is another's
+                conversations.setdefault(mode, set()).add(str(record.get("conversation")))
+    for mode, names in conversations.items():
+        found[mode].conversations = len(names)
+    for target, drift in billed:
+        found.setdefault("live", Report()).drifts.setdefault(target, []).append(drift)
+    for report in found.values():
+        report.slowest = sorted(report.slowest, reverse=True)[:5]
+    return found or {"live": Report()}
+
+
+def _parsed(line: str) -> dict[str, Any] | None:
+    """A record, None for a line that is none."""
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(record, dict) or record.get("type") not in ("receipt", "usage"):
+        return None
+    whole = record["type"] == "usage" or all(name in record for name in _NEEDED)
+    return record if whole else None
+
+
+def _add(report: Report, record: dict[str, Any]) -> None:
+    report.calls += 1
+    report.tokens_before += record["tokens_before"]
+    report.tokens_after += record["tokens_after"]
+    money = record.get("money")
+    if money:
+        report.priced_calls += 1
+        for name in ("list_before", "list_after", "before", "after", "draft"):
+            setattr(report, name, getattr(report, name) + money[name])
+        report.unpaid += money["saved"] < 0
+    report.used += record.get("used") or 0
+    report.used_kept += record.get("used_kept") or 0
+    report.rewrites += record.get("rewritten_from") is not None
+    report.ms.append(record["ms"])
+    report.slowest.append((record["ms"], record["id"], record["target"]))
+    for block in record["blocks"]:
+        kind = report.kinds.setdefault(block["tool"] or block["kind"], Kind())
+        kind.blocks += 1
+        kind.tokens_before += block["tokens_before"]
+        kind.tokens_after += block["tokens_after"]
+        kind.ms += block["ms"]
+    report.raw.update(record.get("raw") or {})
+
+
+def _advice(report: Report) -> Iterator[str]:
+    if report.calls < _LEAST_CALLS:
+        yield f"{report.calls} calls say little yet: go on for some hundred."
+    recall = report.recall
+    if recall is not None and report.used >= _LEAST_CALLS and recall < _GOOD_RECALL:
+        yield f"{1 - recall:.0%} of what replies used had been cut: raise keep_rate, or use a larger draft."
+    if report.priced_calls and report.saved <= 0:
+        yield "It costs more than it saves here: switch it off, or raise min_tokens."
+    for name, kind in sorted(report.kinds.items()):
+        if kind.tokens_before and kind.saved < _LITTLE:
+            yield f"{name}: only {kind.saved:.0%} is cut: leave it alone (a higher min_tokens, or fewer tools)."
+        elif kind.blocks and kind.ms / kind.blocks > _SLOW_MS:
+            yield f'{name}: {kind.ms / kind.blocks / 1000:.1f} s a block: more cores, or scorer="lexical".'
+    for target, values in sorted(report.drifts.items()):
+        drift = sum(values) / len(values)
+        if abs(drift) > DRIFT:
+            more = billed_more(drift)
+            yield f"{target} bills {more:+.0%} on what is counted here: leave that margin in target_tokens."
+
+
+def shown(report: Report) -> str:
+    """The report as a page of text."""
+    skipped = f", {report.skipped:,} lines that are no records" if report.skipped else ""
+    calls = f"{report.calls:,} calls of {report.conversations:,} conversations{skipped}"
+    lines = [calls, "", f"tokens      {report.tokens_before:>14,} -> {report.tokens_after:,}"]
+    if report.priced_calls:
+        lines += [
+            f"list price  {_dollars(report.list_before):>14} -> {_dollars(report.list_after)}",
+            f"as billed   {_dollars(report.before):>14} -> {_dollars(report.after)}",
+            f"saved       {_dollars(report.saved):>14}    (the draft's time: {_dollars(report.draft)})",
+        ]
+    if report.recall is not None:
+        lines.append(
+            f"recall      {report.recall:>14.3f}    (of {report.used:,} strings that replies took from what was cut)"
+        )
+    if report.ms:
+        lines.append(f"ms a call   {_quantile(report.ms, 0.5):>14.1f}    (95 %: {_quantile(report.ms, 0.95):.0f})")
+    lines.append(f"rewrites    {report.rewrites:>14,}")
+    if report.kinds:
+        lines += ["", f"{'kind':24} {'blocks':>8} {'tokens':>12} {'cut':>6} {'ms a block':>11}"]
+        for name, kind in sorted(report.kinds.items(), key=lambda item: -item[1].tokens_before):
+            each = kind.ms / max(1, kind.blocks)
+            lines.append(f"{name[:24]:24} {kind.blocks:>8,} {kind.tokens_before:>12,} {kind.saved:>6.0%} {each:>11.0f}")
+    if report.raw:
+        lines += ["", "left as they are, call by call:"]
+        lines += [f"{count:>8,}  {reason}" for reason, count in report.raw.most_common(6)]
+    if report.slowest:
+        lines += ["", "slowest calls:"]
+        lines += [f"{ms:>8.0f} ms  {name}  {target}" for ms, name, target in report.slowest]
+    advice = report.advice()
+    return "\n".join([*lines, *(["", "advice:", *(f"- {each}" for each in advice)] if advice else [])])
+
+
+def _dollars(amount: float) -> str:
+    return f"${amount:,.2f}" if abs(amount) >= 1 else f"${amount:,.5f}"
+
+
+def _quantile(values: Sequence[float], at: float) -> float:
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(at * len(ordered)))] if ordered else 0.0

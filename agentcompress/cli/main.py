@@ -1,0 +1,244 @@
+"""The command line. Text goes to standard output, everything else to standard error.
+
+Exit codes: 0 done; 2 bad input (a file that is not there, a value out of range); 3 the draft can't be used; 4 anything
+else that went wrong in compression; 1 anything unforeseen.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from agentcompress import __version__
+from agentcompress.cli.explain import explain, report
+from agentcompress.cli.measure import bench, calibrate, evaluate
+from agentcompress.cli.replay import replay
+from agentcompress.cli.terminal import RateOption, progress_bar
+from agentcompress.errors import AgentCompressError, DraftError, InvalidInputError
+
+if TYPE_CHECKING:
+    from agentcompress.ledger.fronted import LastingStore
+    from agentcompress.schema import CompressedText
+
+EXIT_INPUT, EXIT_DRAFT, EXIT_FAILED = 2, 3, 4
+
+
+class _Commands(click.Group):
+    """Turns our errors into one line on standard error and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except AgentCompressError as error:
+            click.echo(f"agentcompress: {error}", err=True)
+            code = EXIT_INPUT if isinstance(error, InvalidInputError) else EXIT_FAILED
+            ctx.exit(EXIT_DRAFT if isinstance(error, DraftError) else code)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="agentcompress")
+def main() -> None:
+    """Compress what an LLM agent is about to send.
+
+    Exit codes: 0 done, 2 bad input, 3 the draft can't be used, 4 compression failed, 1 anything unforeseen.
+    """
+    # LiteLLM would ask the network for its price list when it is imported, and wait.
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+
+
+@main.command()
+@click.argument("file", type=click.File("rb"), default="-")
+@click.option("-q", "--query", required=True, help="What the text is read for.")
+@click.option("-k", "--keep-rate", type=RateOption(), help="Fraction of the target's tokens to keep: (0, 1]. [auto]")
+@click.option("-n", "--target-tokens", type=int, help="Most tokens to keep, instead of --keep-rate.")
+@click.option("-t", "--target", default="gpt-4o", show_default=True, help="Model whose tokens are counted.")
+@click.option("-d", "--draft", default="smollm2-135m", show_default=True, help="Model that scores.")
+@click.option("-s", "--scorer", default="calibrated", show_default=True, help="calibrated, lexical, random, ...")
+@click.option("--segmenter", default="auto", show_default=True, help="auto, prose, lines, chunks, ...")
+@click.option("--json", "as_json", is_flag=True, help="Print text, spans, tokens and timings as JSON.")
+def compress(
+    file: io.BufferedIOBase,
+    query: str,
+    keep_rate: Any,
+    target_tokens: int | None,
+    target: str,
+    draft: str,
+    scorer: str,
+    segmenter: str,
+    as_json: bool,
+) -> None:
+    """Compress FILE (or standard input) and print what is left.
+
+    Bytes that are no UTF-8 come out as they went in.
+    """
+    from agentcompress import CompressConfig, Compressor
+
+    if keep_rate is not None and target_tokens is not None:
+        raise click.UsageError("--keep-rate and --target-tokens exclude each other")
+    text, name = file.read().decode("utf-8", "surrogateescape"), getattr(file, "name", "<stdin>")
+    compressor = Compressor(CompressConfig(draft=draft, scorer=scorer, segmenter=segmenter))
+    with progress_bar():
+        result = compressor.compress_text(
+            text,
+            query=query,
+            keep_rate=keep_rate,
+            target_tokens=target_tokens,
+            target=target,
+            hint=None if name == "<stdin>" else name,
+        )
+    if as_json:
+        click.echo(_as_json(result))
+    else:
+        sys.stdout.buffer.write(result.text.encode("utf-8", "surrogateescape"))
+        sys.stdout.buffer.flush()
+    click.echo(summary(result), err=True)
+
+
+@main.command()
+@click.option("-t", "--target", default="embedded/smollm2-135m", show_default=True, help="Model that answers.")
+@click.option("-k", "--keep-rate", type=float, default=0.15, show_default=True, help="Fraction of tokens to keep.")
+@click.option("-d", "--draft", default="smollm2-135m", show_default=True, help="Model that scores.")
+def demo(target: str, keep_rate: float, draft: str) -> None:
+    """Compress a real agent context made on this machine, and have a target answer from what is left.
+
+    The default target is the draft itself, run on this machine: it needs no key, and answers like the small model it
+    is. Any model LiteLLM knows will do better, e.g. --target gpt-4o with OPENAI_API_KEY set.
+    """
+    from agentcompress.cli.demo import run
+
+    with progress_bar():
+        show = run(target=target, keep_rate=keep_rate, draft=draft)
+    show()
+
+
+@main.group("draft")
+def draft_group() -> None:
+    """Fetch, find and remove draft models."""
+
+
+@draft_group.command("list")
+def draft_list() -> None:
+    """List the built-in drafts and what was converted from GGUF, and where they are."""
+    from agentcompress.drafts import load
+
+    for name, files in load.known():
+        click.echo(f"{name}\t{files.folder if files else 'not on this machine'}")
+
+
+@draft_group.command("pull")
+@click.argument("name")
+def draft_pull(name: str) -> None:
+    """Make NAME (smollm2-135m, a Hugging Face id, or a .gguf file) ready for use. Prints its folder."""
+    from agentcompress.drafts import load
+
+    with progress_bar():
+        files = load.pull(name)
+    click.echo(files.folder)
+
+
+@draft_group.command("path")
+@click.argument("name")
+def draft_path(name: str) -> None:
+    """Print the folder of NAME; exit code 3 when it is not on this machine. Never touches the network."""
+    from agentcompress.drafts import load
+    from agentcompress.errors import DraftUnavailableError
+
+    files = load.find(name)
+    if files is None:
+        raise DraftUnavailableError(f"draft {name!r} is not on this machine: `agentcompress draft pull {name}`")
+    click.echo(files.folder)
+
+
+@draft_group.command("remove")
+@click.argument("name")
+def draft_remove(name: str) -> None:
+    """Delete the converted weights of NAME. The Hugging Face cache and your own folders are left alone."""
+    from agentcompress.drafts import load
+
+    removed = load.remove(name)
+    click.echo(f"removed {removed}" if removed else f"nothing of {name} to remove", err=removed is None)
+
+
+@main.group("ledger")
+@click.option("--ledger", "name", default="auto", show_default=True, help="SQLite file, Redis URL, or auto.")
+@click.pass_context
+def ledger_group(context: click.Context, name: str) -> None:
+    """Look at what was decided about conversations, and drop what is old."""
+    context.obj = name
+
+
+@ledger_group.command("stats")
+@click.pass_obj
+def ledger_stats(name: str) -> None:
+    """Print how many decisions there are, and what they saved, as JSON."""
+    click.echo(json.dumps(asdict(_ledger(name).stats()), indent=1))
+
+
+@ledger_group.command("show")
+@click.option("-n", "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Most to show.")
+@click.option("--text", is_flag=True, help="Print the texts, too.")
+@click.pass_obj
+def ledger_show(name: str, limit: int, *, text: bool) -> None:
+    """Print the decisions seen last, a line of JSON each."""
+    for entry in _ledger(name).entries(limit):
+        shown = asdict(entry)
+        if not text:
+            del shown["decision"]["text"]
+        click.echo(json.dumps(shown))
+
+
+@ledger_group.command("prune")
+@click.option(
+    "--older-than", "days", type=click.FloatRange(min=0), default=30.0, show_default=True, help="Days unseen."
+)
+@click.option("--max-bytes", type=click.IntRange(min=0), help="Most that texts and keys may take.")
+@click.option(
+    "--keep-days", type=click.FloatRange(min=0), default=7.0, show_default=True, help="Never drop younger ones."
+)
+@click.pass_obj
+def ledger_prune(name: str, days: float, max_bytes: int | None, keep_days: float) -> None:
+    """Drop decisions about conversations that were not seen for long. A dropped one may be decided differently."""
+    dropped = _ledger(name).prune(older_than_s=days * 86_400, max_bytes=max_bytes, keep_s=keep_days * 86_400)
+    click.echo(f"dropped {dropped}")
+
+
+def _ledger(name: str) -> LastingStore:
+    from agentcompress.ledger.opening import lasting_store
+
+    store = lasting_store(name)
+    if store is None:
+        raise click.UsageError("a ledger in memory is gone when its process is")
+    return store
+
+
+def summary(result: CompressedText) -> str:
+    """One line: tokens before and after, share kept, who counted and scored, how long it took."""
+    return (
+        f"{result.tokens_before:,} -> {result.tokens_after:,} tokens ({result.keep_rate:.1%}) for {result.target}, "
+        f"scorer {result.scorer}, {result.timings_ms['total'] / 1000:.1f} s"
+    )
+
+
+def _as_json(result: CompressedText) -> str:
+    return json.dumps(
+        {
+            "text": result.text,
+            "spans": result.spans,
+            "tokens_before": result.tokens_before,
+            "tokens_after": result.tokens_after,
+            "keep_rate": result.keep_rate,
+            "target": result.target,
+            "scorer": result.scorer,
+            "timings_ms": dict(result.timings_ms),
+        }
+    )
+
+
+for measure in (bench, evaluate, calibrate, replay, explain, report):
+    main.add_command(measure)

@@ -1,0 +1,88 @@
+"""What commands share: bars on standard error, and options."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr
+from typing import Any, TextIO
+
+import click
+
+from agentcompress.common import progress
+
+
+class RateOption(click.ParamType):
+    """A keep rate: a number, or "auto"."""
+
+    name = "rate"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Ranges are the compressor's business."""
+        return value if value == "auto" else click.FLOAT.convert(value, param, ctx)
+
+
+def compressor_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that say how a command compresses: keep_rate, scorer, draft, target."""
+    options = (
+        click.option("-k", "--keep-rate", type=RateOption(), default="auto", show_default=True, help="Share to keep."),
+        click.option("-s", "--scorer", default="calibrated", show_default=True, help="Scorer."),
+        click.option("-d", "--draft", default="smollm2-135m", show_default=True, help="Model that scores."),
+        click.option("--target", default="gpt-4o", show_default=True, help="Model whose tokens are counted."),
+    )
+    for option in reversed(options):  # the last one that is put on stands first
+        command = option(command)
+    return command
+
+
+@contextmanager
+def progress_bar() -> Iterator[None]:
+    """Show what is reported in this context as bars on standard error, where that is a terminal."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(file=sys.stderr)
+    if not console.is_terminal:
+        with redirect_stderr(_WithoutBars(sys.stderr)):
+            yield
+        return
+
+    class Amount(MofNCompleteColumn):
+        def render(self, task: Any) -> Any:
+            return DownloadColumn().render(task) if task.description == "download" else super().render(task)
+
+    columns = (TextColumn("{task.description}"), BarColumn(), Amount(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as bar:
+        tasks: dict[str, Any] = {}
+
+        def show(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, total=total)
+            bar.update(tasks[what], completed=done, total=total)
+
+        with progress.listening(show), redirect_stderr(_WithoutBars(sys.stderr)):
+            yield
+
+
+class _WithoutBars(io.TextIOBase):
+    """Standard error without the bars that libraries below draw there; ours stands for them all."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        if "\r" not in text and text != "\n":
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        self._stream.flush()

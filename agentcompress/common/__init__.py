@@ -1,0 +1,1 @@
+"""What every other package may use: deadlines, threads, progress, digests, checks of values, a clock."""

@@ -1,0 +1,145 @@
+"""LiteLLM with compression: the same calls, shorter prompts.
+
+    import agentcompress
+
+    reply = agentcompress.completion(model="gpt-4o", messages=messages)
+
+Every argument is LiteLLM's, and goes through as it is. `agentcompress=`, beside them: False sends the original; a
+mapping of `keep_rate`, `target_tokens`, `deadline_ms`, `namespace`, `fit` is of this call alone; a `CompressConfig` or
+`Compressor` (also as `compressor` in a mapping) is used instead of the default one. A request that would exceed the
+target's window is made to fit, unless `fit` is False. A block that can't be compressed is sent as it is, now and later,
+and a warning is logged; should anything else fail, the original is sent: the agent gets its answer. A setting that
+there is not raises, before anything is sent.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from agentcompress.compressor import Compressor
+from agentcompress.config import CompressConfig
+from agentcompress.doors.litellm_sender import Sender, Sent, in_background
+from agentcompress.errors import InvalidInputError
+from agentcompress.ledger.memory import MemoryStore
+from agentcompress.ledger.opening import open_store
+from agentcompress.overrides import Overrides, checked_overrides
+from agentcompress.targets.counting import EMBEDDED
+
+if TYPE_CHECKING:
+    from agentcompress.doors.litellm_router import CompressingRouter
+
+Choice = Compressor | CompressConfig | Mapping[str, Any] | bool | None
+
+_lock = threading.Lock()
+_senders: dict[str, Sender] = {}
+_decisions = MemoryStore()
+
+
+def completion(model: str, messages: Sequence[Any] = (), *, agentcompress: Choice = None, **options: Any) -> Any:
+    """Call `litellm.completion` with compressed messages, streaming or not."""
+    import litellm
+
+    kwargs = {"model": model, "messages": messages, **options}
+    prepared = _Prepared(kwargs, "completion", agentcompress)
+    return prepared.billed(litellm.completion(**prepared.kwargs))
+
+
+async def acompletion(model: str, messages: Sequence[Any] = (), *, agentcompress: Choice = None, **options: Any) -> Any:
+    """Await `litellm.acompletion` with compressed messages, streaming or not."""
+    import litellm
+
+    kwargs = {"model": model, "messages": messages, **options}
+    prepared = await in_background(lambda: _Prepared(kwargs, "acompletion", agentcompress))
+    return prepared.billed(await litellm.acompletion(**prepared.kwargs))
+
+
+def responses(input: str | Sequence[Any], model: str, *, agentcompress: Choice = None, **options: Any) -> Any:  # noqa: A002
+    """Call `litellm.responses` with a compressed input, streaming or not."""
+    import litellm
+
+    kwargs = {"input": input, "model": model, **options}
+    prepared = _Prepared(kwargs, "responses", agentcompress)
+    return prepared.billed(litellm.responses(**prepared.kwargs))
+
+
+async def aresponses(
+    input: str | Sequence[Any],  # noqa: A002
+    model: str,
+    *,
+    agentcompress: Choice = None,
+    **options: Any,
+) -> Any:
+    """Await `litellm.aresponses` with a compressed input, streaming or not."""
+    import litellm
+
+    kwargs = {"input": input, "model": model, **options}
+    prepared = await in_background(lambda: _Prepared(kwargs, "aresponses", agentcompress))
+    return prepared.billed(await litellm.aresponses(**prepared.kwargs))
+
+
+def wrap_router(router: Any, agentcompress: Choice = None) -> CompressingRouter:
+    """A `litellm.Router` that compresses: every attempt, retries and fallbacks included, for the model it goes to.
+
+    agentcompress: what holds where a call says nothing else.
+    """
+    from agentcompress.doors.litellm_router import CompressingRouter
+
+    return CompressingRouter(router, agentcompress)
+
+
+class _Prepared:
+    """The arguments of a call as they are to be sent, and who made them. Raises for a choice that is none."""
+
+    def __init__(self, kwargs: Mapping[str, Any], call_type: str, choice: Choice) -> None:
+        if str(kwargs.get("model", "")).startswith(EMBEDDED):
+            from agentcompress.targets import embedded
+
+            embedded.register()
+        self._sender, overrides = chosen(choice)
+        self._sent = Sent(dict(kwargs)) if self._sender is None else self._sender.sent(kwargs, call_type, overrides)
+        self.kwargs = self._sent.kwargs
+
+    def billed(self, response: Any) -> Any:
+        """The response, after its usage was looked at; a stream's comes too late."""
+        if self._sender is not None:
+            self._sender.billed(self._sent.receipt, getattr(response, "usage", None))
+        return response
+
+
+def chosen(choice: Choice, usual: Choice = None) -> tuple[Sender | None, Overrides]:
+    """Who compresses, and how this call differs; None for nobody. usual: what holds where `choice` says nothing.
+
+    Raises `InvalidInputError` for what is none.
+    """
+    if choice is None:
+        return (None, Overrides()) if usual is False else chosen(True if usual is None else usual)
+    if choice is False:
+        return None, Overrides()
+    if isinstance(choice, Compressor):
+        return Sender(choice), Overrides()
+    if isinstance(choice, CompressConfig):
+        return shared_sender(choice), Overrides()
+    before = chosen(usual) if usual not in (None, False, True) else (None, Overrides())
+    if choice is True:
+        return before[0] or shared_sender(CompressConfig()), before[1]
+    if not isinstance(choice, Mapping):
+        raise InvalidInputError("agentcompress", choice, "False, True, a mapping, a CompressConfig or a Compressor")
+    named = dict(choice)
+    whose = named.pop("compressor", True)
+    if not isinstance(whose, Compressor | CompressConfig) and whose is not True:
+        raise InvalidInputError("agentcompress.compressor", whose, "a Compressor or a CompressConfig")
+    sender = chosen(whose)[0] if whose is not True else before[0] or shared_sender(CompressConfig())
+    return sender, checked_overrides({**before[1].model_dump(exclude_unset=True), **named})
+
+
+def shared_sender(config: CompressConfig) -> Sender:
+    """One compressor a config, and one store a ledger: decisions outlive calls and settings."""
+    key = repr(config)
+    with _lock:
+        if key not in _senders:
+            store = open_store(config.ledger)
+            compressor = Compressor(config, store=_decisions if isinstance(store, MemoryStore) else store)
+            _senders[key] = Sender(compressor)
+        return _senders[key]

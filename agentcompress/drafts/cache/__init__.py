@@ -1,0 +1,1 @@
+"""What the draft has encoded, kept in memory and in files."""

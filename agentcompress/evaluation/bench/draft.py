@@ -1,0 +1,250 @@
+"""How fast the draft is: cold, warm and hot calls, against the published method and the machine's own ceiling.
+
+A call is `Scorer.score` of the default scorer: text and units in, scores out. Counting the target's tokens, selecting
+and rendering are not the draft's and are not in it. Ratios are taken within one run, neighbours in time.
+"""
+
+from __future__ import annotations
+
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+
+from agentcompress.common import progress
+from agentcompress.config import checked_count
+from agentcompress.corpora.passages import passage
+from agentcompress.drafts.cache.windows import SegmentCache
+from agentcompress.errors import InvalidInputError
+from agentcompress.evaluation.bench import conversation, doors, structure
+from agentcompress.evaluation.bench.rivals import GemmCeiling, SpeculativePass, at_once
+from agentcompress.schema import Segment
+
+LENGTHS = (1024, 2048, 4096, 8192, 16_384, 32_768, 65_536, 131_072)
+_QUERY = "Why was the {} moved?"
+_SUBJECTS = ("shipment", "session", "replica", "batch", "index", "order")
+_CALLERS, _CALLER_TOKENS = 16, 4096
+_SHORT = 16_384
+_ROUNDS = 2
+_SLACK_BYTES = 3 << 29  # 1.5 GiB for everything but weights and cache
+
+
+@dataclass(frozen=True)
+class Row:
+    """Median times at a length, in milliseconds; None where not measured: warm, beyond what the cache can hold."""
+
+    tokens: int
+    cold_ms: float
+    warm_ms: float | None
+    hot_ms: float
+    baseline_ms: float | None
+
+
+@dataclass(frozen=True)
+class _Call:
+    """Milliseconds, and memory, of calls on one text."""
+
+    TIMES: ClassVar = ("cold", "warm", "hot")
+    cold: list[float]
+    warm: list[float]
+    hot: list[float]
+    peak_rss_bytes: int
+    kv_bytes_per_token: float
+
+
+@dataclass
+class BenchReport:
+    """What a run found. `keys` are the figures for machines; `rows` the table; `machine` where it was."""
+
+    draft: str
+    machine: dict[str, Any]
+    rows: list[Row] = field(default_factory=list)
+    keys: dict[str, float | int | bool | None] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything, the keys on the top level."""
+        return {**self.keys, "draft": self.draft, "machine": self.machine, "rows": [asdict(row) for row in self.rows]}
+
+
+class Bench:
+    """One run over a draft's runtime. Everything is measured on caches of its own."""
+
+    def __init__(self, draft: str, lengths: Sequence[int] = LENGTHS, budget_bytes: int = 1 << 30) -> None:
+        from agentcompress.drafts.runtime import shared_runtime
+        from agentcompress.scorers.calibrated import CalibratedScorer
+        from agentcompress.scorers.remembered import RememberedScores
+
+        if not lengths or min(checked_count("lengths", length) for length in lengths) < 64:
+            raise InvalidInputError("lengths", list(lengths), "token counts >= 64")
+        self._lengths = sorted(set(lengths))
+        self._runtime = shared_runtime(draft)
+        self._budget = budget_bytes
+        self._new_cache = lambda: SegmentCache(self._runtime, budget_bytes)
+        self._new_scorer = lambda cache: RememberedScores(CalibratedScorer(lambda: cache))
+        self._seed = 0
+        self._report = BenchReport(draft, self._machine())
+
+    def run(self) -> BenchReport:
+        """Measure everything. Takes minutes."""
+        self._warm_up()
+        texts = [(tokens, i) for i in range(3) for tokens in self._lengths if i < _texts(tokens)]
+        calls: dict[int, list[_Call]] = {tokens: [] for tokens in self._lengths}
+        steps: list[tuple[str, Callable[[], None]]] = [  # lengths in turn, so that a busy minute is not one length's
+            *((f"{tokens} tokens", lambda t=tokens: calls[t].append(self._call(t))) for tokens, _ in texts),
+            ("summing up", lambda: self._sum_up(calls)),
+            ("share of the ceiling", self._measure_share),
+            (f"{_CALLERS} callers at once", self._measure_callers),
+            ("speculative prefill", self._measure_baseline),
+            ("segmentation", lambda: self._report.keys.update(structure.measure())),
+            ("conversations", lambda: self._report.keys.update(conversation.measure())),
+            ("doors", lambda: self._report.keys.update(doors.measure())),
+        ]
+        for i, (name, step) in enumerate(steps):
+            progress.report(name, i, len(steps))
+            step()
+        progress.report("done", len(steps), len(steps))
+        return self._report
+
+    def _sum_up(self, calls: dict[int, list[_Call]]) -> None:
+        """Rows and ratios of cold, warm and hot calls; at the longest also the memory of the process."""
+        keys = self._report.keys
+        for tokens, of_length in calls.items():
+            cold, warm, hot = ([ms for call in of_length for ms in getattr(call, name)] for name in _Call.TIMES)
+            row = Row(tokens, _median(cold), _median(warm) if warm else None, _median(hot), None)
+            self._report.rows.append(row)
+            if tokens == _SHORT and row.warm_ms:
+                keys["warm_speedup_16k"], keys["hot_speedup_16k"] = row.cold_ms / row.warm_ms, row.cold_ms / row.hot_ms
+                keys["kv_bytes_per_token"] = of_length[0].kv_bytes_per_token
+        keys["peak_rss_bytes"] = max(call.peak_rss_bytes for call in calls[self._lengths[-1]])
+        keys["peak_rss_limit_bytes"] = self._runtime.weight_bytes + self._budget + _SLACK_BYTES
+        cold_ms = {row.tokens: row.cold_ms for row in self._report.rows}
+        for tokens in cold_ms:
+            if tokens % 2048 == 0 and tokens // 2 in cold_ms:
+                ratio = cold_ms[tokens] / cold_ms[tokens // 2]
+                keys[f"growth_{tokens // 1024}k_over_{tokens // 2048}k"] = ratio
+
+    def _call(self, tokens: int) -> _Call:
+        """One fresh text: scored once cold, then with other queries, then again with the first."""
+        cache, segment = self._new_cache(), self._passage(tokens)
+        scorer = self._new_scorer(cache)
+
+        def score(subject: str) -> float:
+            return _ms(lambda: scorer.score(segment, _QUERY.format(subject)))
+
+        fits = tokens * self._runtime.shape.token_bytes * 1.1 < self._budget
+        subjects = _SUBJECTS if fits else []
+        with _peak_rss() as peak:
+            cold = score("user")
+            warm, hot = [score(subject) for subject in subjects], [score("user") for _ in range(9)]
+        return _Call([cold], warm, hot, peak[0], cache.kv_bytes_per_token())
+
+    def _measure_share(self) -> None:
+        """Share of the best matrix product's speed that encoding reaches, in slices between readings of the product."""
+        ceiling = GemmCeiling(self._runtime.dtype, self._runtime.decoder.device.type, self._runtime.threads)
+        shares, readings = [], [ceiling.measure()]
+        for _ in range(2):
+            ids = self._runtime.tokenizer.tokenize(self._passage(_SHORT).text).ids
+            for start in range(0, len(ids), 4096):
+                windows = [ids[i : i + 512] for i in range(start, min(start + 4096, len(ids)), 512)]
+                seconds = _ms(lambda: self._runtime.encode(windows)) / 1000  # noqa: B023
+                readings.append(ceiling.measure())
+                flops = sum(self._runtime.flops(len(window)) for window in windows)
+                shares.append(flops / seconds / statistics.mean(readings[-2:]))
+        self._report.keys["gemm_share_16k"] = _median(shares)
+        self._report.keys["gemm_ceiling_flops"] = _median(readings)
+
+    def _measure_callers(self) -> None:
+        """The same calls in a row and at once, on caches of their own."""
+        ratios, identical = [], True
+        for i in range(_ROUNDS):
+            segments = [self._passage(_CALLER_TOKENS) for _ in range(_CALLERS)]
+            found: dict[str, list[np.ndarray]] = {}
+            ms = {}
+            for way in ("row", "once") if i % 2 == 0 else ("once", "row"):  # neither always goes first
+                scorer = self._new_scorer(self._new_cache())
+                calls: list[Callable[[], np.ndarray]] = [
+                    lambda s=s, scorer=scorer: scorer.score(s, _QUERY.format("user")) for s in segments
+                ]
+                started = time.perf_counter()
+                found[way] = [call() for call in calls] if way == "row" else at_once(calls)
+                ms[way] = (time.perf_counter() - started) * 1000
+            ratios.append(ms["once"] / ms["row"])
+            identical &= all(np.array_equal(a, b) for a, b in zip(found["row"], found["once"], strict=True))
+        self._report.keys["callers_at_once_over_in_a_row"] = _median(ratios)
+        self._report.keys["callers_identical"] = identical
+
+    def _measure_baseline(self) -> None:
+        """Speculative prefill where its context allows, each time next to a cold call of ours."""
+        baseline = SpeculativePass(self._runtime.files, self._runtime.dtype, self._runtime.decoder.device.type)
+        baseline.run(torch.arange(256))
+        for i, row in enumerate(self._report.rows):
+            if row.tokens > 8192:
+                break
+            theirs, ours = [], []
+            for _ in range(_ROUNDS):
+                segment = self._passage(row.tokens)
+                ids = torch.from_numpy(self._runtime.tokenizer.tokenize(segment.text).ids)
+                theirs.append(_ms(lambda: baseline.run(ids)))  # noqa: B023
+                scorer = self._new_scorer(self._new_cache())
+                ours.append(_ms(lambda: scorer.score(segment, _QUERY.format("user"))))  # noqa: B023
+            ratio = _median([t / o for t, o in zip(theirs, ours, strict=True)])
+            if row.tokens % 1024 == 0:
+                self._report.keys[f"cold_over_baseline_{row.tokens // 1024}k"] = ratio
+            self._report.rows[i] = replace(row, baseline_ms=_median(theirs))
+
+    def _warm_up(self) -> None:
+        self._new_scorer(self._new_cache()).score(self._passage(2048), _QUERY.format("user"))
+
+    def _passage(self, tokens: int) -> Segment:
+        self._seed += 1
+        return passage(self._runtime.tokenizer, tokens, self._seed)
+
+    def _machine(self) -> dict[str, Any]:
+        return {
+            "device": self._runtime.decoder.device.type,
+            "dtype": str(self._runtime.dtype).removeprefix("torch."),
+            "threads": self._runtime.threads,
+            "decoder": type(self._runtime.decoder).__name__,
+            "torch": torch.__version__,
+        }
+
+
+def _texts(tokens: int) -> int:
+    """How many texts of a length are measured."""
+    return 3 if tokens <= 16_384 else 2 if tokens <= 65_536 else 1
+
+
+_median = statistics.median
+
+
+def _ms(call: Callable[[], Any]) -> float:
+    started = time.perf_counter()
+    call()
+    return (time.perf_counter() - started) * 1000
+
+
+@contextmanager
+def _peak_rss() -> Iterator[list[int]]:
+    """The most memory the process held at any time inside, looked at every few milliseconds: [bytes]."""
+    import psutil
+
+    process, peak, ended = psutil.Process(), [0], threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(0.01):
+            peak[0] = max(peak[0], process.memory_info().rss)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield peak
+    finally:
+        ended.set()
+        watcher.join()
+        peak[0] = max(peak[0], process.memory_info().rss)

@@ -1,0 +1,183 @@
+"""Evaluation sets as JSON Lines: `id, context, question, answers, meta`, or reference cases of recorded agents.
+
+context: a text, a list of `{"title", "text"}` documents, or of `{"speaker" or "role", "content"}` turns. What the
+evidence is, `meta` says; see `_evidence`. A reference case has `text`, `query` {"task", "action"} and `references`:
+strings that later steps of the agent really used. A context of messages with tool results is a recorded agent, of
+which such cases are made (`references`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from agentcompress.conversation.blocks import next_action_query
+from agentcompress.errors import InvalidInputError
+from agentcompress.evaluation.quality import metrics
+from agentcompress.evaluation.quality.references import cases, is_trajectory
+from agentcompress.evaluation.quality.tasks import EvalItem, Evidence, answers_of, any_answer
+from agentcompress.schema import Span
+
+
+class JsonLinesTask:
+    """A file of items; its name is the task's."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.name = path, path.stem
+        if not path.is_file():
+            raise InvalidInputError("task", str(path), "a JSON Lines file that exists, or the name of a built-in task")
+
+    def items(self, limit: int | None = None) -> Iterator[EvalItem]:
+        """Yield the first `limit` items, or all. Raises `InvalidInputError` naming the line that is no item."""
+        yield from islice(self._all(), limit)
+
+    def _all(self) -> Iterator[EvalItem]:
+        for number, row in json_rows(self.path):
+            try:
+                if is_trajectory(row):
+                    yield from cases(row)
+                    continue
+                item = _case(row, number) if "references" in row else _question(row)
+                if item.evidence or item.answers:  # else there is nothing to measure
+                    yield item
+            except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+                raise InvalidInputError(
+                    f"{self.path.name} line {number}",
+                    row,
+                    f"an item with id, context, question and answers ({type(error).__name__}: {error})",
+                ) from error
+
+
+def json_rows(path: Path) -> Iterator[tuple[int, Any]]:
+    """Rows of a JSON list, or of JSON Lines without the blank ones, and their numbers from 1."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidInputError(path.name, str(error), "UTF-8") from error
+    if path.suffix == ".json":
+        yield from enumerate(_parsed(path.name, text), 1)
+        return
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            yield number, _parsed(f"{path.name} line {number}", line)
+
+
+def _parsed(where: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise InvalidInputError(where, text[:60], f"JSON ({error})") from error
+
+
+def _case(row: Mapping[str, Any], number: int) -> EvalItem:
+    return EvalItem(
+        id=f"{row['id']}:{row.get('step', number)}",
+        text=row["text"],
+        query=next_action_query(row["query"]["task"], row["query"]["action"]),
+        evidence=Evidence(strings=tuple(row["references"])),
+        tool_result=True,
+    )
+
+
+def _question(row: Mapping[str, Any]) -> EvalItem:
+    text, meta = text_of(row["context"]), row.get("meta") or {}
+    answers = answers_of(row["answers"])
+    metric = meta.get("metric") or ("choice" if meta.get("options") else "best_subspan_em")
+    if metric not in metrics.NAMES:
+        raise ValueError(f"metric {metric!r} is none of {', '.join(metrics.NAMES)}")
+    behind = meta.get("suffix", "")
+    if meta.get("options"):
+        behind = f"\n\n{row['question']}\nAnswer with one letter.\nAnswer:"
+        answers = answers[:1]
+    return EvalItem(
+        id=str(row["id"]),
+        text=text,
+        query=row["question"],
+        evidence=_evidence(text, row["context"], meta, answers, metric),
+        answers=answers,
+        metric=metric,
+        before=meta.get("prefix", ""),
+        behind=behind,
+        classes=tuple(meta.get("all_classes") or ()),
+        dataset=meta.get("task", ""),
+        max_tokens=meta.get("max_tokens") or _MAX_TOKENS.get(metric, 32),
+    )
+
+
+_MAX_TOKENS = {"rouge_l": 256, "code_sim": 64, "choice": 16}
+
+
+def text_of(context: str | Sequence[Mapping[str, Any]]) -> str:
+    """One text from a context: documents under their titles, turns behind their speakers, blank lines between."""
+    if isinstance(context, str):
+        return context
+    parts = []
+    for part in context:
+        title = part.get("title", "").replace("_", " ")
+        if "text" not in part:
+            parts.append(f"{part.get('speaker') or part.get('role')}: {part.get('content') or ''}")
+        else:
+            parts.append(f"{title}: {part['text']}" if title else part["text"])
+    return "\n\n".join(parts)
+
+
+def _evidence(text: str, context: Any, meta: Mapping[str, Any], answers: tuple[str, ...], metric: str) -> Evidence:
+    """What `meta` names, else any of the answers.
+
+    path: that value of a JSON text; gold_source: a function's lines; buggy_lines, buggy_line; gold_sentences;
+    gold_turn_spans: closed ranges of turns.
+    """
+    if isinstance(meta.get("path"), list):
+        span = json_value_span(text, meta["path"])
+        return Evidence(spans=(span,) if span else ())
+    if meta.get("gold_source"):
+        lines = [line.strip() for line in meta["gold_source"].splitlines()]
+        strings = [line for line in lines if len(line) > 3]
+    elif meta.get("buggy_lines") or meta.get("buggy_line"):
+        strings = meta.get("buggy_lines") or [meta["buggy_line"]]
+    elif meta.get("gold_sentences"):
+        strings = [sentence.strip() for sentence in meta["gold_sentences"]]
+    elif meta.get("gold_turn_spans"):
+        turns = [context[i]["content"] for a, b in meta["gold_turn_spans"] for i in range(a, min(b + 1, len(context)))]
+        strings = [turn for turn in turns if len(turn) > 20]
+    else:
+        return any_answer(text, answers, metric)
+    return Evidence(strings=tuple(string for string in strings if string in text))
+
+
+def json_value_span(text: str, path: Sequence[str | int]) -> Span | None:
+    """The characters of the value at `path` (keys and indexes) of a JSON text; None where there is none."""
+    try:
+        return _value_span(text, path)
+    except (ValueError, IndexError):  # no JSON, or a path through a number
+        return None
+
+
+def _value_span(text: str, path: Sequence[str | int]) -> Span | None:
+    decode = json.JSONDecoder().raw_decode
+
+    def skip(i: int) -> int:
+        while text[i] in " \t\r\n,:":
+            i += 1
+        return i
+
+    i = skip(0)
+    for step in path:
+        if text[i] not in "[{":
+            return None
+        closing = "}" if text[i] == "{" else "]"
+        i, index = skip(i + 1), 0
+        while text[i] != closing:
+            key: str | int = index
+            if closing == "}":
+                key, i = decode(text, i)
+                i = skip(i)
+            if key == step:
+                break
+            i, index = skip(decode(text, i)[1]), index + 1
+        else:
+            return None
+    return Span(i, decode(text, i)[1])

@@ -1,0 +1,1 @@
+"""Recorded agents sent again: what is rewritten, and what it costs."""

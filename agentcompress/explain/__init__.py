@@ -1,0 +1,1 @@
+"""What was kept and why, as a page."""

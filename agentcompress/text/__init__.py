@@ -1,0 +1,1 @@
+"""Texts without a model: delimiters, rendering, lines, where a text may be cut."""
