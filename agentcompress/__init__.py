@@ -41,23 +41,17 @@ if TYPE_CHECKING:
         InvalidInputError as InvalidInputError,
     )
     from agentcompress.receipt import Receipt as Receipt
-    from agentcompress.schema import (
-        CompressedMessages as CompressedMessages,
-    )
-    from agentcompress.schema import (
-        CompressedRequest as CompressedRequest,
-    )
-    from agentcompress.schema import (
-        CompressedText as CompressedText,
-    )
+    from agentcompress.results import CompressedMessages as CompressedMessages
+    from agentcompress.results import CompressedRequest as CompressedRequest
+    from agentcompress.results import CompressedText as CompressedText
 
 _HOME = {
     "AgentCompressError": "errors",
     "CompressConfig": "config",
     "CompressedDocument": "documents",
-    "CompressedMessages": "schema",
-    "CompressedRequest": "schema",
-    "CompressedText": "schema",
+    "CompressedMessages": "results",
+    "CompressedRequest": "results",
+    "CompressedText": "results",
     "Compressor": "compressor",
     "ConfigError": "errors",
     "DraftError": "errors",

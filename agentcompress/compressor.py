@@ -11,12 +11,15 @@ import numpy as np
 
 from agentcompress import plugins
 from agentcompress.accounting.receipts import Accounts, Call
-from agentcompress.config import CompressConfig, KeepRate, checked_count, checked_rate, checked_text
+from agentcompress.common.checks import KeepRate, checked_count, checked_rate, checked_text
+from agentcompress.common.clock import Clock
+from agentcompress.config import CompressConfig
 from agentcompress.conversation import own_texts
 from agentcompress.conversation.blocks import Plan, plan
-from agentcompress.conversation.decide import Decider, Ladder, OnError, Rung
+from agentcompress.conversation.decide import Decider
 from agentcompress.conversation.fit import Fitting
-from agentcompress.conversation.recall import RAW_RECALLED, Originals, is_recalled, named, recalled
+from agentcompress.conversation.ladder import Ladder, OnError, Rung
+from agentcompress.conversation.recall import RAW_RECALLED, Originals, is_recalled, recalled
 from agentcompress.errors import AgentCompressError, ScoringError
 from agentcompress.ledger.fronted import FrontedStore
 from agentcompress.ledger.memory import MemoryStore
@@ -26,8 +29,9 @@ from agentcompress.messages.formats import Format, wire_of
 from agentcompress.messages.hashing import chain, seed_of
 from agentcompress.messages.sizes import other_tokens
 from agentcompress.protocols import Scorer, Segmenter, Store, TokenCounter
-from agentcompress.receipt import Clock, Receipt
-from agentcompress.schema import CompressedMessages, CompressedRequest, CompressedText, Segment, Span
+from agentcompress.receipt import Receipt
+from agentcompress.results import CompressedMessages, CompressedRequest, CompressedText
+from agentcompress.schema import Segment, Span
 from agentcompress.segmenters import kinds
 from agentcompress.segmenters.listings import left_whole
 from agentcompress.segmenters.tiling import tiled
@@ -35,6 +39,7 @@ from agentcompress.selection.budget import asked_budget, auto_rate
 from agentcompress.selection.select import budget_tokens, select, select_share
 from agentcompress.targets.counting import RememberedCounts, countable_target, token_counter
 from agentcompress.text.delimiters import style_for
+from agentcompress.text.recall_style import named
 
 _log = logging.getLogger("agentcompress")
 

@@ -15,15 +15,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from agentcompress.common.checks import KeepRate, checked_text
 from agentcompress.compressor import Compressor
-from agentcompress.config import KeepRate, checked_text
 from agentcompress.errors import InvalidInputError
 from agentcompress.protocols import TokenCounter
-from agentcompress.schema import Segment, Span, Unit
+from agentcompress.schema import DelimiterStyle, Segment, Span, Unit
 from agentcompress.selection.budget import asked_budget, auto_rate
 from agentcompress.selection.select import budget_tokens, checked_scores, select
 from agentcompress.targets.counting import token_counter
-from agentcompress.text.delimiters import DelimiterStyle, style_for
+from agentcompress.text.delimiters import style_for
 from agentcompress.text.rendering import render_spans, trimmed
 
 _TRIES = 8

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 if TYPE_CHECKING:
     import numpy as np
 
-    from agentcompress.ledger.decision import Decision
-    from agentcompress.schema import Segment
+    from agentcompress.schema import Decision, Segment
 
 
 @runtime_checkable

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from agentcompress.conversation.blocks import Plan
-    from agentcompress.conversation.decide import Decided
-    from agentcompress.conversation.fit import Settled
-    from agentcompress.protocols import TokenCounter
+    pass
 
 
 DRIFT = 0.02
@@ -180,65 +175,3 @@ def _count(value: Any) -> int:
     """A number of tokens; 0 for what is none."""
     number = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e12
     return int(value) if number else 0
-
-
-def call_receipt(
-    target: str,
-    scorer: str,
-    tokens_before: int,
-    blocks: Sequence[Plan],
-    settled: Settled,
-    counter: TokenCounter,
-    ms: float,
-) -> Receipt:
-    """What was settled comes to in the tokens of this call's target."""
-    receipts = [_block(*each, counter) for each in zip(blocks, settled.decisions, strict=True)]
-    return Receipt(
-        target=target,
-        scorer=scorer,
-        tokens_before=tokens_before,
-        tokens_after=tokens_before - sum(block.tokens_before - block.tokens_after for block in receipts),
-        blocks=tuple(receipts),
-        ms=ms,
-        request_tokens=settled.tokens,
-        rewritten_from=settled.rewritten_from,
-        reasoning_dropped=settled.reasoning_dropped,
-        skipped_because=settled.skipped_because,
-    )
-
-
-def _block(block: Plan, decided: Decided, counter: TokenCounter) -> BlockReceipt:
-    decision = decided.decision
-    return BlockReceipt(
-        message=block.address.message,
-        kind=block.kind,
-        tool=block.tool,
-        decision="raw" if decision.text is None else "new" if decided.is_new else "replayed",
-        reason=decision.reason,
-        tokens_before=block.tokens,
-        tokens_after=block.tokens if decision.text is None else counter.count(decision.text),
-        ms=decided.ms,
-        scorer=decision.scorer,
-        stages_ms=decided.stages_ms,
-    )
-
-
-class Clock:
-    """Wall time per stage, in milliseconds."""
-
-    def __init__(self) -> None:
-        self._started = time.perf_counter()
-        self.stages_ms: dict[str, float] = {}
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Note what is done within as a stage of that name."""
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.stages_ms[name] = (time.perf_counter() - started) * 1000
-
-    def total_ms(self) -> float:
-        """Milliseconds since it was made."""
-        return (time.perf_counter() - self._started) * 1000

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-if TYPE_CHECKING:
-    from agentcompress.receipt import Receipt
-    from agentcompress.text.delimiters import DelimiterStyle
+from typing import NamedTuple, Protocol
 
 
 class Span(NamedTuple):
@@ -45,6 +40,18 @@ class Unit:
     name: str = ""
 
 
+class DelimiterStyle(Protocol):
+    """Says what stands in place of a gap."""
+
+    def gap(self, text: str, gap: Span) -> str:
+        """Return the delimiter for `text[gap.start:gap.end]`."""
+        ...
+
+    def longest(self, text: str) -> str:
+        """Return a delimiter that costs at least as much as any that `gap` gives for this text."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Segment:
     """A typed stretch of a request, cut into units.
@@ -68,44 +75,16 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
-class CompressedText:
-    """What `compress_text` returns.
+class Decision:
+    """What stands for a block from now on: `text`, or None for the block as it is ("raw", for `reason`)."""
 
-    text: the rendered text, delimiters included.
-    spans: the kept ranges of the *input*, in order, disjoint and not touching.
-    tokens_before, tokens_after: counted with the target's tokenizer on the whole input and the whole `text`.
-    timings_ms: wall time per stage, in milliseconds, and "total".
-    """
-
-    text: str
-    spans: tuple[Span, ...]
+    text: str | None
+    reason: str | None
     tokens_before: int
     tokens_after: int
-    target: str
-    scorer: str
-    timings_ms: Mapping[str, float] = field(compare=False)
+    scorer: str | None
 
-    @property
-    def keep_rate(self) -> float:
-        """Fraction of the target's tokens that was kept, in [0, 1]; 1 for an empty input."""
-        return self.tokens_after / self.tokens_before if self.tokens_before else 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class CompressedMessages:
-    """What `compress` returns: the messages to send, in the form they came, and the receipt.
-
-    sent: what stands for every block of the receipt; None: the block as it is.
-    """
-
-    messages: list[Any]
-    receipt: Receipt
-    sent: tuple[str | None, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class CompressedRequest:
-    """What `compress_request` returns: the body to send, all but its conversation as it was, and the receipt."""
-
-    body: dict[str, Any]
-    receipt: Receipt
+    @classmethod
+    def raw(cls, reason: str, tokens: int) -> Decision:
+        """Decide to leave a block of `tokens` target tokens as it is."""
+        return cls(None, reason, tokens, tokens, None)

@@ -23,10 +23,11 @@ from agentcompress.accounting.quotes import used_in_arguments, used_in_words
 from agentcompress.accounting.sinks import sink_of
 from agentcompress.config import CompressConfig
 from agentcompress.conversation.blocks import Plan
+from agentcompress.conversation.decide import Decided
 from agentcompress.conversation.fit import Settled
 from agentcompress.messages.view import TextPart, Wire, as_mapping, last_cache_marker, last_reply
 from agentcompress.protocols import TokenCounter
-from agentcompress.receipt import DRIFT, Money, Receipt, billed_more, call_receipt
+from agentcompress.receipt import DRIFT, BlockReceipt, Money, Receipt, billed_more
 from agentcompress.targets.facts import TargetFacts, target_facts
 from agentcompress.targets.prompt_cache import CacheRules, billed, cache_rules
 
@@ -202,3 +203,44 @@ def _parsed(arguments: str) -> Any:
         return json.loads(arguments)
     except ValueError:
         return arguments
+
+
+def call_receipt(
+    target: str,
+    scorer: str,
+    tokens_before: int,
+    blocks: Sequence[Plan],
+    settled: Settled,
+    counter: TokenCounter,
+    ms: float,
+) -> Receipt:
+    """What was settled comes to in the tokens of this call's target."""
+    receipts = [_block(*each, counter) for each in zip(blocks, settled.decisions, strict=True)]
+    return Receipt(
+        target=target,
+        scorer=scorer,
+        tokens_before=tokens_before,
+        tokens_after=tokens_before - sum(block.tokens_before - block.tokens_after for block in receipts),
+        blocks=tuple(receipts),
+        ms=ms,
+        request_tokens=settled.tokens,
+        rewritten_from=settled.rewritten_from,
+        reasoning_dropped=settled.reasoning_dropped,
+        skipped_because=settled.skipped_because,
+    )
+
+
+def _block(block: Plan, decided: Decided, counter: TokenCounter) -> BlockReceipt:
+    decision = decided.decision
+    return BlockReceipt(
+        message=block.address.message,
+        kind=block.kind,
+        tool=block.tool,
+        decision="raw" if decision.text is None else "new" if decided.is_new else "replayed",
+        reason=decision.reason,
+        tokens_before=block.tokens,
+        tokens_after=block.tokens if decision.text is None else counter.count(decision.text),
+        ms=decided.ms,
+        scorer=decision.scorer,
+        stages_ms=decided.stages_ms,
+    )

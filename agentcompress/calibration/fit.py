@@ -14,11 +14,13 @@ from typing import TypeVar
 
 import numpy as np
 
-from agentcompress.calibration.items import Item, make_items, makers
+from agentcompress.calibration.families import make_items, makers
+from agentcompress.calibration.items import Item
 from agentcompress.common import progress
+from agentcompress.common.checks import checked_count
 from agentcompress.compressor import Compressor
-from agentcompress.config import CompressConfig, checked_count
-from agentcompress.drafts.cache.windows import Runtime
+from agentcompress.config import CompressConfig
+from agentcompress.drafts.cache.protocol import Runtime
 from agentcompress.drafts.profile import LINES, PROSE, Head, Profile, Weights
 from agentcompress.errors import InvalidInputError
 from agentcompress.scorers.calibrated import CalibratedScorer

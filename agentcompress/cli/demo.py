@@ -13,10 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from agentcompress.common.checks import checked_keep_rate
 from agentcompress.compressor import Compressor
-from agentcompress.config import CompressConfig, checked_keep_rate
+from agentcompress.config import CompressConfig
 from agentcompress.errors import AgentCompressError
-from agentcompress.schema import CompressedMessages
+from agentcompress.results import CompressedMessages
 from agentcompress.targets.counting import token_counter
 
 TASK = "Our settings test fails. Run it, read the sources that the traceback names, and then answer my question."

@@ -87,7 +87,7 @@ def _parsed(text: str) -> Any:
 def _replayed(compressor: Compressor, file: Path) -> Page:
     """All trajectories of a file on one page, one after the other."""
     from agentcompress.common import progress
-    from agentcompress.evaluation.quality.sets import json_rows
+    from agentcompress.evaluation.files import json_rows
     from agentcompress.evaluation.replay.replay import as_sent, checked_trajectory
     from agentcompress.explain.explain import Page, explained_messages
 

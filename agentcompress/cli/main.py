@@ -24,7 +24,7 @@ from agentcompress.errors import AgentCompressError, DraftError, InvalidInputErr
 
 if TYPE_CHECKING:
     from agentcompress.ledger.fronted import LastingStore
-    from agentcompress.schema import CompressedText
+    from agentcompress.results import CompressedText
 
 EXIT_INPUT, EXIT_DRAFT, EXIT_FAILED = 2, 3, 4
 

@@ -26,14 +26,15 @@ def bench(draft: str, lengths: str | None, json_file: str | None, plot_file: str
     """
     from agentcompress.evaluation.bench import report as bench_report
     from agentcompress.evaluation.bench.draft import LENGTHS, Bench
+    from agentcompress.evaluation.plots import FORMATS, pyplot
 
     for option, file in (("--json", json_file), ("--plot", plot_file)):  # said now, not after minutes
         if file and not Path(file).absolute().parent.is_dir():
             raise click.BadParameter(f"no such folder: {Path(file).parent}", param_hint=option)
     if plot_file:
-        bench_report.pyplot()
-        if Path(plot_file).suffix.lower() not in bench_report.FORMATS:
-            raise click.BadParameter(f"one of {', '.join(bench_report.FORMATS)}", param_hint="--plot")
+        pyplot()
+        if Path(plot_file).suffix.lower() not in FORMATS:
+            raise click.BadParameter(f"one of {', '.join(FORMATS)}", param_hint="--plot")
     try:
         tokens = [int(part) for part in lengths.split(",")] if lengths else LENGTHS
     except ValueError:
@@ -89,7 +90,7 @@ def evaluate(
     The folder then holds results.jsonl, timings.jsonl, table.md, quality.png and, with --oracle, spearman.jsonl and
     spearman.png.
     """
-    from agentcompress.evaluation.bench.report import pyplot
+    from agentcompress.evaluation.plots import pyplot
     from agentcompress.evaluation.quality import grid, report, spearman
     from agentcompress.evaluation.quality.answers import LiteLLMTarget
     from agentcompress.evaluation.quality.catalogue import task_named

@@ -88,15 +88,15 @@ def _costs(
     json_file: Path | None,
     plot_file: Path | None,
 ) -> None:
-    from agentcompress.evaluation.bench import report as bench_report
+    from agentcompress.evaluation.plots import FORMATS, pyplot
     from agentcompress.evaluation.replay import cost_report
     from agentcompress.evaluation.replay.costs import Costs
     from agentcompress.evaluation.replay.ways import DEFAULT, way_named
 
     if plot_file:
-        bench_report.pyplot()  # what is missing is said now, not after minutes
-        if plot_file.suffix.lower() not in bench_report.FORMATS:
-            raise click.BadParameter(f"one of {', '.join(bench_report.FORMATS)}", param_hint="--plot")
+        pyplot()  # what is missing is said now, not after minutes
+        if plot_file.suffix.lower() not in FORMATS:
+            raise click.BadParameter(f"one of {', '.join(FORMATS)}", param_hint="--plot")
     ways = {name: way_named(name, compressor) for name in names or DEFAULT}
     with progress_bar():
         report = Costs(ways, prices, gap_s).run(files)

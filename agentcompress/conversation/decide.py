@@ -6,61 +6,40 @@ did not ask for it.
 
 from __future__ import annotations
 
-import contextvars
 import logging
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeVar
 
-from agentcompress.common import deadlines
 from agentcompress.common.deadlines import Deadline
+from agentcompress.common.threads import run_within
 from agentcompress.conversation.blocks import RAW_WHOLE, Plan
+from agentcompress.conversation.ladder import Ladder, Rung, checked_on_error
 from agentcompress.conversation.own_texts import SEEN
-from agentcompress.errors import AgentCompressError, DeadlineError, DraftError, InvalidInputError, ScoringError, said
-from agentcompress.ledger.decision import Decision
+from agentcompress.errors import AgentCompressError, DeadlineError, DraftError, ScoringError, said
 from agentcompress.ledger.fronted import FrontedStore
 from agentcompress.ledger.memory import MemoryStore
-from agentcompress.messages.hashing import sent_key
+from agentcompress.ledger.notes import sent_key
 from agentcompress.protocols import TokenCounter
-from agentcompress.schema import CompressedText
+from agentcompress.results import CompressedText
+from agentcompress.schema import Decision
+from agentcompress.text.clip import clipped
 
 _log = logging.getLogger("agentcompress")
-_T = TypeVar("_T")
 
-OnError = Literal["raise", "warn", "ignore"]
 RAW_LEDGER = "the ledger is down"
 RAW_DEADLINE = "the deadline passed"
 
-CLIP = "[...]"
-"""What stands for the middle of a text that nothing but its length was known of."""
 
 CLIPPED = "clipped"
 """Who decided then."""
 
-_MOST_CHARS = 8
-"""Of a token, on average over a text: a bound on what is tried."""
 
 _FIRST_SHARE = 0.8
 """Of the time that is left, what a rung may take before the next one gets its turn."""
 
 _FAIR_MS = 5_000.0
 """From how long a deadline on it is the scorer's fault that it passed."""
-
-_REST_S = 60.0
-"""How long a scorer that failed is not asked again."""
-
-Compress = Callable[[Plan, int | None], CompressedText]
-"""Compresses a block, to so many target tokens where that is said, else as the call's rate has it."""
-
-
-@dataclass(frozen=True)
-class Rung:
-    """A way to compress a block: its name, and the function that does."""
-
-    name: str
-    compress: Compress
 
 
 @dataclass(frozen=True)
@@ -71,22 +50,6 @@ class Decided:
     is_new: bool = False
     ms: float = 0.0
     stages_ms: Mapping[str, float] = field(default_factory=dict)
-
-
-class Ladder:
-    """Rungs in order, the best first; one that failed or was too slow rests for a while, in this process."""
-
-    def __init__(self, names: Sequence[str]) -> None:
-        self.names = tuple(names)
-        self._resting_until = dict.fromkeys(names, 0.0)
-
-    def rests(self, name: str) -> bool:
-        """Whether a rung is passed over now."""
-        return time.monotonic() < self._resting_until[name]
-
-    def let_rest(self, name: str) -> None:
-        """Pass it over for a while."""
-        self._resting_until[name] = time.monotonic() + _REST_S
 
 
 class Decider:
@@ -216,7 +179,7 @@ class Decider:
         if left_s == float("inf"):
             return rung.compress(block, tokens)
         share = 1.0 if last else _FIRST_SHARE
-        return within(left_s * share, lambda: rung.compress(block, tokens))
+        return run_within(left_s * share, lambda: rung.compress(block, tokens))
 
     def _note(self, what: str, error: Exception) -> None:
         if self._on_error == "raise":
@@ -226,57 +189,3 @@ class Decider:
         if self._on_error == "warn" and what not in self._noted:
             _log.warning("%s", what)
             self._noted.add(what)
-
-
-def checked_on_error(on_error: object) -> None:
-    """Raise `InvalidInputError` for what is no `OnError`."""
-    if on_error not in ("raise", "warn", "ignore"):
-        raise InvalidInputError("on_error", on_error, '"raise", "warn" or "ignore"')
-
-
-def clipped(text: str, tokens: int, counter: TokenCounter) -> str:
-    """Both ends of a text, whole lines where they are short, with a mark between; the mark alone where nothing fits."""
-    low, high, best = 0, min(len(text) // 2, tokens * _MOST_CHARS), CLIP
-    while low <= high:
-        half = (low + high) // 2
-        head, tail = text[:half], text[len(text) - half :]
-        shorter = f"{_to_line_end(head)}\n{CLIP}\n{_from_line_start(tail)}" if half else CLIP
-        if counter.count(shorter) <= tokens:
-            low, best = half + 1, shorter
-        else:
-            high = half - 1
-    return best
-
-
-def _to_line_end(head: str) -> str:
-    """Without the line that is broken off, if another is left."""
-    return head[: head.rfind("\n")] if "\n" in head.strip() else head
-
-
-def _from_line_start(tail: str) -> str:
-    return tail[tail.find("\n") + 1 :] if "\n" in tail.strip() else tail
-
-
-def within(seconds: float, work: Callable[[], _T]) -> _T:
-    """Do the work in a thread of its own for so long, its deadline told to what it calls; `DeadlineError` after that.
-
-    What does not listen to its deadline goes on in the background, and its result is dropped.
-    """
-    done: list[_T] = []
-    failed: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            with deadlines.within(Deadline(max(1.0, seconds * 1000))):
-                done.append(work())
-        except BaseException as error:  # noqa: BLE001 - handed to the caller
-            failed.append(error)
-
-    thread = threading.Thread(target=contextvars.copy_context().run, args=(run,), daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if done:
-        return done[0]
-    if failed:
-        raise failed[0]
-    raise DeadlineError(f"no result after {seconds:.1f} s")

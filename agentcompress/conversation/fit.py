@@ -12,24 +12,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from agentcompress.config import KeepRate
+from agentcompress.common.checks import KeepRate
 from agentcompress.conversation import own_texts
 from agentcompress.conversation.blocks import Plan
-from agentcompress.conversation.decide import CLIP, Decided, Decider
+from agentcompress.conversation.decide import Decided, Decider
+from agentcompress.conversation.shares import shares
 from agentcompress.ledger.cuts import Cut, Cuts
-from agentcompress.ledger.decision import Decision
 from agentcompress.messages.sizes import request_tokens
 from agentcompress.messages.view import Address, Wire, as_mapping, last_reply, replaced
 from agentcompress.protocols import TokenCounter
-from agentcompress.schema import Span
+from agentcompress.schema import Decision, Span
 from agentcompress.selection.budget import EXPECTED
 from agentcompress.selection.select import budget_tokens
+from agentcompress.text.clip import CLIP
 
 ROOM = 0.75
 """How much of the target a cut fills: the rest is for the turns to come, or it would be cut again at every one."""
 
-LEAST_TOKENS = 64
-"""Blocks are not cut below this while others can be."""
 
 RAW_OVER = "what must not be touched alone is over target_tokens"
 RAW_CUT = "left as it is by a cut"
@@ -235,30 +234,3 @@ class Fitting:
 
 def _indexes(ranges: Iterable[range]) -> set[int]:
     return {i for each in ranges for i in each}
-
-
-def shares(sizes: Sequence[int], whole: Sequence[int], tokens: int, least: int) -> list[int] | None:
-    """Spread `tokens` over blocks of these sizes, in order of age; None where not even `least` each fits.
-
-    whole: what the blocks take uncut. None gets more than its size; others get what is proportional to their whole and
-    to `1 + 3 / (1 + age)`, age 0 being the last block: of recorded agents, 67 % put the last tool result to use in the
-    next step, 20 to 28 % those up to four steps back, and 10 to 20 % older ones.
-    """
-    floor = LEAST_TOKENS
-    while sum(min(size, floor) for size in sizes) > tokens:
-        if floor <= least:
-            return None
-        floor = max(least, floor // 2)
-    weights = [1 + 3 / (1 + age) for age in range(len(sizes) - 1, -1, -1)]
-    parts = [weight * tokens_uncut for weight, tokens_uncut in zip(weights, whole, strict=True)]
-
-    def at(level: float) -> list[int]:
-        return [min(size, max(floor, int(level * part))) for size, part in zip(sizes, parts, strict=True)]
-
-    if sum(sizes) <= tokens:
-        return list(sizes)
-    low, high = 0.0, 1.0  # at 1.0, every block has its size
-    for _ in range(40):
-        middle = (low + high) / 2
-        low, high = (middle, high) if sum(at(middle)) <= tokens else (low, middle)
-    return at(low)

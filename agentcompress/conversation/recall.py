@@ -9,24 +9,22 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 from agentcompress.errors import InvalidInputError, StoreError
-from agentcompress.ledger.decision import Decision
 from agentcompress.ledger.fronted import FrontedStore
 from agentcompress.ledger.memory import MemoryStore
-from agentcompress.messages.hashing import ORIGINAL
-from agentcompress.schema import CompressedText, Span
-from agentcompress.text.delimiters import DelimiterStyle, whole_rows
+from agentcompress.ledger.notes import ORIGINAL
+from agentcompress.results import CompressedText
+from agentcompress.schema import Decision
 from agentcompress.text.lines import Rows
+from agentcompress.text.recall_style import TOOL_NAME
 
 RAW_RECALLED = "brought back by recall"
 PAGE_CHARS = 8000
 """Most characters of a page, about 2,000 tokens."""
 
-TOOL_NAME = "recall"
 DESCRIPTION = (
     "Read what was omitted from an earlier tool result or document. A mark such as "
     "`[... 14 lines omitted, recall k7f2q9:120-133]` carries the id `k7f2q9:120-133`. Other ranges of that text can be "
@@ -47,42 +45,7 @@ _PARAMETERS = {
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # no letters that are taken for others
 _NAME_CHARS = 6
 _ID = re.compile(rf"\b([{_ALPHABET}]{{{_NAME_CHARS}}})([:@])(\d{{1,12}})(?:-(\d{{1,12}}))?\b")
-_OMITTED = re.compile(r" omitted(?: \((?:\d+-)?\d+\))?")
 _PAGE = re.compile(rf"\[recalled [{_ALPHABET}]{{{_NAME_CHARS}}}[:@]\d+-\d+[,\]]")
-
-
-@dataclass(frozen=True)
-class RecallStyle:
-    """Another style's delimiters with the id of what they stand for. name: of the text. line_starts: of its lines."""
-
-    inner: DelimiterStyle
-    name: str
-    line_starts: Sequence[int]
-
-    def gap(self, text: str, gap: Span) -> str:
-        """`[... 14 lines omitted, recall k7f2q9:120-133]`."""
-        rows = whole_rows(text, gap, self.line_starts)
-        place = f"@{gap.start}-{gap.end}" if rows is None else f":{rows[0] + 1}-{rows[1] + 1}"
-        return _with_id(self.inner.gap(text, gap), f"{self.name}{place}")
-
-    def longest(self, text: str) -> str:
-        """The inner style's longest with the longest id."""
-        return _with_id(self.inner.longest(text), f"{self.name}@{len(text)}-{len(text)}")
-
-
-def named(style: DelimiterStyle, name: str, text: str) -> RecallStyle:
-    """A style whose delimiters call `text` by a name."""
-    return RecallStyle(style, name, Rows(text).starts)
-
-
-def _with_id(said: str, id: str) -> str:  # noqa: A002 - the word users have for it
-    if not said.strip():
-        return said
-    if _OMITTED.search(said):
-        return _OMITTED.sub(f" omitted, {TOOL_NAME} {id}", said, count=1)
-    words = said.rstrip()
-    blank = said[len(words) :]
-    return f"{words[:-1]} {TOOL_NAME} {id}]{blank}" if words.endswith("]") else f"{words} ({TOOL_NAME} {id}){blank}"
 
 
 class Originals:

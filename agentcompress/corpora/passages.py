@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from itertools import accumulate
 
-from agentcompress.drafts.cache.windows import Tokenizer
+from agentcompress.drafts.cache.protocol import Tokenizer
 from agentcompress.schema import Segment
 from agentcompress.segmenters.lines import LineSegmenter
 

@@ -15,8 +15,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from typing import Any, ParamSpec, TypedDict, TypeVar, Unpack, overload
 
-from agentcompress.config import KeepRate
-from agentcompress.conversation.decide import OnError
+from agentcompress.common.checks import KeepRate
+from agentcompress.conversation.ladder import OnError
 from agentcompress.doors.guard import Config, Guarded, OnReceipt
 from agentcompress.doors.litellm_sender import in_background
 from agentcompress.doors.tool_calls import QueryFrom, as_call, query_of

@@ -9,14 +9,15 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from agentcompress.common.checks import KeepRate, checked_text
+from agentcompress.common.threads import run_within
 from agentcompress.compressor import Compressor
-from agentcompress.config import CompressConfig, KeepRate, checked_text
-from agentcompress.conversation.decide import OnError, checked_on_error, within
+from agentcompress.config import CompressConfig, checked_overrides
+from agentcompress.conversation.ladder import OnError, checked_on_error
 from agentcompress.documents import CompressedDocument, compress_documents
-from agentcompress.doors.litellm_calls import shared_sender
+from agentcompress.doors.choice import shared_sender
 from agentcompress.doors.litellm_sender import Sender
 from agentcompress.errors import AgentCompressError, InvalidInputError, without_values
-from agentcompress.overrides import checked_overrides
 from agentcompress.receipt import Receipt
 from agentcompress.targets.counting import checked_target
 
@@ -146,7 +147,7 @@ class Guarded:
         try:
             if deadline_ms is None:
                 return compressed(self.compressor)
-            return within(deadline_ms / 1000, lambda: compressed(self.compressor))
+            return run_within(deadline_ms / 1000, lambda: compressed(self.compressor))
         except InvalidInputError:
             raise
         except Exception as error:

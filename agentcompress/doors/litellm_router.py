@@ -17,9 +17,9 @@ from typing import Any
 import litellm
 from litellm.integrations.custom_logger import CustomLogger
 
-from agentcompress.doors.litellm_calls import Choice, chosen
+from agentcompress.config import Overrides
+from agentcompress.doors.choice import Choice, chosen
 from agentcompress.doors.litellm_sender import Sender, in_background
-from agentcompress.overrides import Overrides
 
 _SYNC = frozenset(("completion", "responses"))
 _ASYNC = frozenset(

@@ -19,16 +19,16 @@ from typing import Any, TypeVar
 from cachetools import LRUCache
 
 from agentcompress.compressor import Compressor
-from agentcompress.conversation.decide import OnError
+from agentcompress.config import Overrides
+from agentcompress.conversation.ladder import OnError
 from agentcompress.conversation.own_texts import SEEN
 from agentcompress.errors import InvalidInputError, without_values
 from agentcompress.messages.bodies import opened
 from agentcompress.messages.formats import WIRES, Format
 from agentcompress.messages.hashing import chain
 from agentcompress.messages.view import WireName
-from agentcompress.overrides import Overrides
 from agentcompress.receipt import Receipt
-from agentcompress.schema import CompressedRequest
+from agentcompress.results import CompressedRequest
 from agentcompress.targets.facts import target_facts
 
 _log = logging.getLogger("agentcompress")

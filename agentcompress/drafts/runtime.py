@@ -21,8 +21,8 @@ import torch
 from cachetools import LRUCache
 from torch import Tensor
 
+from agentcompress.common.checks import checked_count
 from agentcompress.common.digests import digest
-from agentcompress.config import checked_count
 from agentcompress.drafts import capture, cores, load, pages
 from agentcompress.drafts.decoder import decoder_for
 from agentcompress.drafts.pages import Window

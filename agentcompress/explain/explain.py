@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from agentcompress.common.checks import KeepRate
 from agentcompress.compressor import Compressor
-from agentcompress.config import KeepRate
 from agentcompress.conversation.blocks import Plan, plan
 from agentcompress.errors import AgentCompressError
 from agentcompress.messages import langchain

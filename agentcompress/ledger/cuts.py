@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from agentcompress.ledger.decision import Decision
+from agentcompress.schema import Decision
 
 
 @dataclass(frozen=True)

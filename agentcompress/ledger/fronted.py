@@ -13,9 +13,9 @@ from typing import Protocol
 from cachetools import LRUCache
 
 from agentcompress.errors import StoreError
-from agentcompress.ledger.decision import Decision
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.protocols import Store
+from agentcompress.schema import Decision
 
 _log = logging.getLogger("agentcompress")
 

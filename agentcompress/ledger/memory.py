@@ -6,9 +6,9 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from agentcompress.config import checked_count
-from agentcompress.ledger.decision import Decision
+from agentcompress.common.checks import checked_count
 from agentcompress.protocols import Store
+from agentcompress.schema import Decision
 
 
 class MemoryStore:

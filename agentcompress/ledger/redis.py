@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from agentcompress.config import checked_count
+from agentcompress.common.checks import checked_count
 from agentcompress.errors import PluginError, StoreError
-from agentcompress.ledger.decision import Decision
 from agentcompress.ledger.fronted import Entry, Stats
-from agentcompress.messages.hashing import is_note
+from agentcompress.ledger.notes import is_note
+from agentcompress.schema import Decision
 
 _T = TypeVar("_T")
 

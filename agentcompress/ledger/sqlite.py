@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from agentcompress.errors import StoreError
-from agentcompress.ledger.decision import Decision
 from agentcompress.ledger.fronted import Entry, Stats
-from agentcompress.messages.hashing import ORIGINAL, SENT
+from agentcompress.ledger.notes import ORIGINAL, SENT
+from agentcompress.schema import Decision
 
 _log = logging.getLogger("agentcompress")
 _T = TypeVar("_T")

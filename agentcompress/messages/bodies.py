@@ -9,7 +9,7 @@ from typing import Any
 from agentcompress.errors import MessageFormatError
 from agentcompress.messages.formats import WIRES, wire_of
 from agentcompress.messages.view import Wire, as_mapping, parts_of
-from agentcompress.schema import CompressedMessages
+from agentcompress.results import CompressedMessages
 
 _ALLOWED = "a request with `messages`, or with `input` as of OpenAI Responses"
 _BESIDE = (

@@ -10,9 +10,6 @@ from typing import Any
 from agentcompress.errors import MessageFormatError
 from agentcompress.messages.view import Wire
 
-SENT, ORIGINAL = "sent:", "recall:"
-"""How keys begin of what is kept beside decisions."""
-
 _TEXTS = ("content", "output")
 _TEXT_TYPES = ("text", "input_text", "output_text")
 _CONSTANTS = {None: "n", True: "t", False: "f"}
@@ -42,16 +39,6 @@ def block_key(prefix: str, path: Sequence[str | int], start: int) -> str:
     """
     path = path[:-2] if tuple(path[-2:]) == (0, "text") else path
     return f"{prefix}:{'.'.join(map(str, path))}:{start}"
-
-
-def sent_key(text: str) -> str:
-    """Key of the note that a text was sent in another's place, whoever's that was: it is not to be compressed again."""
-    return f"{SENT}{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
-
-
-def is_note(key: str) -> bool:
-    """Whether what stands under a key is no decision about a block."""
-    return key.startswith((SENT, ORIGINAL))
 
 
 def canonical(message: Any, wire: Wire) -> str:

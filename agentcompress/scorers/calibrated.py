@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from agentcompress.config import checked_count, checked_text, checked_weight
+from agentcompress.common.checks import checked_count, checked_text, checked_weight
 from agentcompress.errors import ConfigError, InvalidInputError
 from agentcompress.schema import Segment
 from agentcompress.scorers.features import UnitFeatures
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from agentcompress.config import CompressConfig
-    from agentcompress.drafts.cache.windows import Runtime
+    from agentcompress.drafts.cache.protocol import Runtime
     from agentcompress.drafts.profile import Profile
     from agentcompress.drafts.tokens import Tokens
     from agentcompress.protocols import Scorer

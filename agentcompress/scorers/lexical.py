@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 from cachetools import LRUCache, cached
 
-from agentcompress.config import checked_weight
+from agentcompress.common.checks import checked_weight
 from agentcompress.schema import Segment
 from agentcompress.scorers.units import segment_digest, with_parents
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
-from agentcompress.config import checked_count, checked_flag
+from agentcompress.common.checks import checked_count, checked_flag
 from agentcompress.errors import InvalidInputError, TooLongError
 from agentcompress.schema import Segment
 from agentcompress.scorers.units import unit_means, unit_of_tokens

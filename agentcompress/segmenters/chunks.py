@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from agentcompress.config import checked_count
+from agentcompress.common.checks import checked_count
 from agentcompress.schema import Segment, Unit
 
 if TYPE_CHECKING:

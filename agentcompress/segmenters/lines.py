@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from agentcompress.config import checked_count
+from agentcompress.common.checks import checked_count
 from agentcompress.schema import Segment, Unit
 from agentcompress.text.cut_points import stretches
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from agentcompress.config import checked_count, checked_weight
+from agentcompress.common.checks import checked_count, checked_weight
 from agentcompress.schema import Segment, Span, Unit
 from agentcompress.text.cut_points import stretches
 from agentcompress.text.delimiters import LineStyle, line_style, whole_rows

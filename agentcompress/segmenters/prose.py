@@ -10,7 +10,7 @@ import itertools
 import re
 from dataclasses import dataclass, replace
 
-from agentcompress.config import checked_count
+from agentcompress.common.checks import checked_count
 from agentcompress.schema import Segment, Unit
 from agentcompress.text.cut_points import cut_points
 

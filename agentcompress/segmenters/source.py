@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from agentcompress.config import checked_count, checked_weight
+from agentcompress.common.checks import checked_count, checked_weight
 from agentcompress.errors import InvalidInputError
 from agentcompress.schema import Segment, Unit
 from agentcompress.segmenters.grammars import GRAMMARS, Grammar

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from agentcompress.config import checked_count, checked_weight
+from agentcompress.common.checks import checked_count, checked_weight
 from agentcompress.schema import Segment, Span, Unit
 from agentcompress.segmenters.json_strings import string_cuts
 from agentcompress.segmenters.lines import LineSegmenter

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from agentcompress.config import KeepRate, checked_count, checked_rate
+from agentcompress.common.checks import KeepRate, checked_count, checked_rate
 from agentcompress.errors import InvalidInputError
 from agentcompress.schema import Segment
 from agentcompress.selection.select import budget_tokens, checked_scores

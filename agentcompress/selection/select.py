@@ -16,10 +16,9 @@ import numpy as np
 
 from agentcompress.errors import ScoringError
 from agentcompress.protocols import TokenCounter
-from agentcompress.schema import Segment, Span
+from agentcompress.schema import DelimiterStyle, Segment, Span
 from agentcompress.selection.order import keep_order, missing
 from agentcompress.text.cut_points import cut_points
-from agentcompress.text.delimiters import DelimiterStyle
 from agentcompress.text.rendering import Rendered, render, render_spans
 
 _COUNTED_CHARS = 4_000_000

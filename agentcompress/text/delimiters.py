@@ -11,25 +11,13 @@ import re
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
-from agentcompress.schema import Segment, Span
+from agentcompress.schema import DelimiterStyle, Segment, Span
 
 _INDENT = re.compile(r"(?:[^\S\n]*\n)*([^\S\n]*)")
 _MOST_INDENT = 40
 _NUMBERED = re.compile(r"\.\.\. #(\d{1,18})")
-
-
-class DelimiterStyle(Protocol):
-    """Says what stands in place of a gap."""
-
-    def gap(self, text: str, gap: Span) -> str:
-        """Return the delimiter for `text[gap.start:gap.end]`."""
-        ...
-
-    def longest(self, text: str) -> str:
-        """Return a delimiter that costs at least as much as any that `gap` gives for this text."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from agentcompress.schema import Segment, Span
-from agentcompress.text.delimiters import DelimiterStyle
+from agentcompress.schema import DelimiterStyle, Segment, Span
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from typing import Any
 from langchain.agents.middleware import AgentMiddleware, ModelRequest, ModelResponse
 from langchain_core.tools import BaseTool
 
+from agentcompress.common.checks import KeepRate
 from agentcompress.compressor import Compressor
-from agentcompress.config import KeepRate
-from agentcompress.conversation.decide import OnError
+from agentcompress.conversation.ladder import OnError
 from agentcompress.doors.guard import Config, Guarded, OnReceipt, with_recall
 from agentcompress.doors.litellm_sender import in_background
 from agentcompress.errors import InvalidInputError

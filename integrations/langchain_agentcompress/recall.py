@@ -10,9 +10,10 @@ from langchain.tools import ToolRuntime
 from langchain_core.tools import BaseTool, StructuredTool
 from pydantic import Field
 
+from agentcompress.common.checks import checked_text
 from agentcompress.compressor import Compressor
-from agentcompress.config import checked_text
-from agentcompress.conversation.recall import DESCRIPTION, DOWN, TOOL_NAME
+from agentcompress.conversation.recall import DESCRIPTION, DOWN
+from agentcompress.text.recall_style import TOOL_NAME
 
 _log = logging.getLogger("agentcompress")
 

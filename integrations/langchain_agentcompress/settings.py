@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from agentcompress.config import CompressConfig
-from agentcompress.conversation.decide import OnError
+from agentcompress.conversation.ladder import OnError
 from agentcompress.doors.guard import Guarded, settings_of
 from agentcompress.errors import InvalidInputError
 

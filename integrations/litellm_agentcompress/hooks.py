@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 from cachetools import LRUCache
 from litellm.integrations.custom_logger import CustomLogger
 
+from agentcompress.config import Overrides
 from agentcompress.conversation.own_texts import SEEN
 from agentcompress.doors.litellm_sender import FORMATS, Sender, in_background
 from agentcompress.errors import without_values
-from agentcompress.overrides import Overrides
 from agentcompress.receipt import Receipt
 from litellm_agentcompress import metrics
 from litellm_agentcompress.settings import (

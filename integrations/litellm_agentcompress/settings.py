@@ -10,9 +10,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from agentcompress.config import CompressConfig
+from agentcompress.config import CompressConfig, Overrides, checked_overrides
 from agentcompress.errors import ConfigError, InvalidInputError
-from agentcompress.overrides import Overrides, checked_overrides
 from agentcompress.targets.facts import target_facts
 
 SECTION = "agentcompress_settings"

@@ -19,9 +19,10 @@ from typing import Any
 
 from agentcompress import CompressConfig, Compressor
 from agentcompress.evaluation.replay.replay import as_sent
+from agentcompress.ledger.notes import sent_key
 from agentcompress.ledger.sqlite import SQLiteStore
 from agentcompress.messages.formats import WIRES
-from agentcompress.messages.hashing import block_key, canonical, chain, seed_of, sent_key
+from agentcompress.messages.hashing import block_key, canonical, chain, seed_of
 from tests.provider import with_reasoning
 
 HERE = Path(__file__).parent

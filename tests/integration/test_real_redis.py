@@ -20,10 +20,9 @@ from agentcompress import CompressConfig, Compressor
 from agentcompress.errors import StoreError
 from agentcompress.evaluation.replay.replay import as_sent
 from agentcompress.ledger import fronted
-from agentcompress.ledger.decision import Decision
 from agentcompress.ledger.opening import lasting_store, open_store
 from agentcompress.ledger.redis import RedisStore
-from agentcompress.schema import Segment
+from agentcompress.schema import Decision, Segment
 from tests.fakes import conversation
 from tests.unit import test_ledger
 from tests.unit.test_conversations import LOG

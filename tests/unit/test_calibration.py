@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from agentcompress import CompressConfig, Compressor
-from agentcompress.calibration import fit, items
+from agentcompress.calibration import families, fit, items
 from agentcompress.cli.main import main
 from agentcompress.corpora.source_files import HELD_OUT_PACKAGES, PACKAGES, pick
 from agentcompress.drafts import load, profile
@@ -31,9 +31,9 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("family", sorted(items.makers()))
+@pytest.mark.parametrize("family", sorted(families.makers()))
 def test_items_are_seeded_and_hold_their_evidence(family: str) -> None:
-    make = items.makers()[family]
+    make = families.makers()[family]
     for seed in range(4):
         item = make(random.Random(seed))
         assert item == make(random.Random(seed))
@@ -46,10 +46,10 @@ def test_items_are_seeded_and_hold_their_evidence(family: str) -> None:
 
 
 def test_families_take_turns() -> None:
-    made = list(items.make_items(20, seed=3))
-    assert [item.family for item in made] == 2 * list(items.makers())
-    assert made == list(items.make_items(20, seed=3))
-    assert made[0].text != next(items.make_items(1, seed=4)).text
+    made = list(families.make_items(20, seed=3))
+    assert [item.family for item in made] == 2 * list(families.makers())
+    assert made == list(families.make_items(20, seed=3))
+    assert made[0].text != next(families.make_items(1, seed=4)).text
 
 
 def reading(scores: list[float], evidence: list[tuple[int, int]], heads: list[list[float]]) -> fit.Reading:

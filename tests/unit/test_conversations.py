@@ -14,11 +14,10 @@ from hypothesis import strategies as st
 from agentcompress import CompressConfig, Compressor
 from agentcompress.conversation.blocks import RAW_CACHED, RAW_SMALL, RAW_WHOLE, Plan, plan
 from agentcompress.errors import DeadlineError, MessageFormatError, ScoringError
-from agentcompress.ledger.decision import Decision
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.messages.hashing import chain
 from agentcompress.messages.openai_chat import OpenAIChat
-from agentcompress.schema import Segment
+from agentcompress.schema import Decision, Segment
 from tests.fakes import WordCounter, conversation
 from tests.texts import any_text
 

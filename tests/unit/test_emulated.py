@@ -20,9 +20,8 @@ from agentcompress import CompressConfig, Compressor
 from agentcompress.errors import StoreError
 from agentcompress.evaluation.replay.replay import as_sent
 from agentcompress.ledger import fronted, sqlite
-from agentcompress.ledger.decision import Decision
 from agentcompress.ledger.sqlite import SQLiteStore
-from agentcompress.schema import Segment
+from agentcompress.schema import Decision, Segment
 from tests.provider import BadRequestError, Provider, _bytes, with_reasoning
 
 SCORERS = [

@@ -12,15 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentcompress import CompressConfig, Compressor, InvalidInputError
-from agentcompress.conversation.decide import CLIP, clipped
-from agentcompress.conversation.fit import ROOM, shares
+from agentcompress.conversation.fit import ROOM
+from agentcompress.conversation.shares import shares
 from agentcompress.evaluation.replay.replay import as_sent
-from agentcompress.ledger.decision import Decision
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.ledger.sqlite import SQLiteStore
 from agentcompress.messages.formats import WIRES
 from agentcompress.messages.sizes import FILE_TOKENS, IMAGE_TOKENS, request_tokens
 from agentcompress.protocols import Store
+from agentcompress.schema import Decision
+from agentcompress.text.clip import CLIP, clipped
 from tests.fakes import WordCounter
 from tests.provider import Provider, reasoning, with_reasoning
 

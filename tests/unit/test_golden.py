@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 
 from agentcompress import CompressConfig, Compressor
+from agentcompress.ledger.notes import sent_key
 from agentcompress.ledger.sqlite import SQLiteStore
 from agentcompress.messages.formats import WIRES
-from agentcompress.messages.hashing import block_key, canonical, chain, seed_of, sent_key
+from agentcompress.messages.hashing import block_key, canonical, chain, seed_of
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 KEYS = json.loads((GOLDEN / "canonical.json").read_text(encoding="utf-8"))

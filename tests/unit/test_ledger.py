@@ -20,12 +20,12 @@ from hypothesis import strategies as st
 from agentcompress.cli.main import main
 from agentcompress.errors import ConfigError, StoreError
 from agentcompress.ledger import fronted, sqlite
-from agentcompress.ledger.decision import Decision
 from agentcompress.ledger.fronted import FrontedStore
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.ledger.opening import lasting_store, open_store
 from agentcompress.ledger.sqlite import SQLiteStore
 from agentcompress.protocols import Store
+from agentcompress.schema import Decision
 from tests.texts import any_text
 
 DAY_S = 86_400.0

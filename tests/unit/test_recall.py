@@ -18,10 +18,10 @@ from agentcompress import CompressConfig, Compressor, recall_schema
 from agentcompress.conversation import recall
 from agentcompress.conversation.recall import PAGE_CHARS, RAW_RECALLED, Originals, is_recalled
 from agentcompress.errors import InvalidInputError, StoreError
-from agentcompress.ledger.decision import Decision
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.ledger.opening import lasting_store
-from agentcompress.schema import CompressedText
+from agentcompress.results import CompressedText
+from agentcompress.schema import Decision
 from agentcompress.targets.counting import token_counter
 from tests.fakes import conversation
 

@@ -17,7 +17,7 @@ from agentcompress.accounting.sinks import JsonlSink, OtelSink, sink_of
 from agentcompress.conversation import own_texts
 from agentcompress.errors import ConfigError
 from agentcompress.ledger.memory import MemoryStore
-from agentcompress.messages.hashing import sent_key
+from agentcompress.ledger.notes import sent_key
 from agentcompress.receipt import Money, Usage
 from agentcompress.targets.counting import token_counter
 from agentcompress.targets.prompt_cache import PromptCache

@@ -20,7 +20,7 @@ from uuid import uuid4
 import torch
 from torch import Tensor
 
-from agentcompress.config import checked_count
+from agentcompress.common.checks import checked_count
 from agentcompress.drafts.pages import EXTENT_PAGES, Shape, Window, placed
 
 _log = logging.getLogger("agentcompress")

@@ -14,14 +14,15 @@ from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from agentcompress.common import deadlines
+from agentcompress.common.checks import checked_count
 from agentcompress.common.digests import digest
-from agentcompress.config import checked_count
 from agentcompress.drafts.cache.memory import SegmentMemory
+from agentcompress.drafts.cache.protocol import Runtime, Tokenizer
 
 if TYPE_CHECKING:
     from agentcompress.drafts.cache.files import SegmentFiles
@@ -30,52 +31,6 @@ if TYPE_CHECKING:
     from agentcompress.drafts.tokens import Tokens
 
 _EXTENTS_PER_BUDGET = 8  # so that what is evicted at a time is a small part of it
-
-
-class Tokenizer(Protocol):
-    """What a runtime's tokenizer does."""
-
-    @property
-    def template(self) -> Any:
-        """The words around the windows."""
-        ...
-
-    def tokenize(self, text: str) -> Tokens:
-        """Tokenize plain text."""
-        ...
-
-    def template_ids(self, text: str) -> list[int]:
-        """Ids of template text."""
-        ...
-
-
-class Runtime(Protocol):
-    """What encodes and probes: a `DraftRuntime`, or a `SegmentCache` around one."""
-
-    @property
-    def tokenizer(self) -> Tokenizer:
-        """The draft's tokenizer."""
-        ...
-
-    @property
-    def fingerprint(self) -> str:
-        """What the draft's profile is known by."""
-        ...
-
-    @property
-    def band(self) -> range:
-        """The layers whose attention is read."""
-        ...
-
-    def encode(self, windows: Sequence[np.ndarray]) -> list[Window]:
-        """Encode windows of token ids."""
-        ...
-
-    def probe(
-        self, windows: Sequence[Window], query: Sequence[int], null: Sequence[int]
-    ) -> tuple[ProbeAttention, ProbeAttention]:
-        """Read the attention of a query and of the query-free probe on encoded windows."""
-        ...
 
 
 @dataclass(frozen=True)

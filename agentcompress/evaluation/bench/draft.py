@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from agentcompress.common import progress
-from agentcompress.config import checked_count
+from agentcompress.common.checks import checked_count
 from agentcompress.corpora.passages import passage
 from agentcompress.drafts.cache.windows import SegmentCache
 from agentcompress.errors import InvalidInputError

@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agentcompress.errors import PluginError
+from agentcompress.evaluation.plots import pyplot
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from agentcompress.evaluation.bench.draft import BenchReport
 
-FORMATS = (".png", ".svg", ".pdf")
 _FIGURES = {
     "cold_over_baseline_8k": "speculative prefill's time over ours, cold, 8k tokens",
     "warm_speedup_16k": "cold over warm, 16k tokens",
@@ -69,15 +68,6 @@ def figures(report: BenchReport) -> list[str]:
             shown = f"{value:,.0f}" if value >= 1000 else f"{value:.2f}"
             lines.append(f"{key:30s} {shown:>14s}  {meaning}")
     return lines
-
-
-def pyplot() -> object:
-    """Matplotlib's figures without a screen; says which extra brings it where it is missing."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise PluginError('a plot needs matplotlib: pip install "agentcompress[eval]"') from error
-    return Figure
 
 
 def plot(report: BenchReport, file: Path) -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from agentcompress.errors import InvalidInputError
+from agentcompress.evaluation.files import json_rows
 from agentcompress.evaluation.quality.benchmark_prompts import INFINITEBENCH, LONGBENCH
-from agentcompress.evaluation.quality.sets import json_rows
 from agentcompress.evaluation.quality.tasks import EvalItem, answers_of, any_answer
 
 _RULER_QUESTION = re.compile(r"\n(?:Question: )?(?=What |Find |Answer )[^\n]*\Z|\nQuestion: [^\n]*\Z", re.DOTALL)

@@ -18,9 +18,9 @@ from typing import Any, Protocol, TextIO
 
 import agentcompress
 from agentcompress.common import progress
+from agentcompress.common.checks import checked_keep_rate
 from agentcompress.common.digests import digest
 from agentcompress.compressor import Compressor
-from agentcompress.config import checked_keep_rate
 from agentcompress.drafts import load, profile
 from agentcompress.errors import InvalidInputError, TooLongError
 from agentcompress.evaluation.quality import metrics

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from agentcompress.config import checked_count
+from agentcompress.common.checks import checked_count
 from agentcompress.schema import Segment
 from agentcompress.scorers.units import unit_means, unit_of_tokens
 

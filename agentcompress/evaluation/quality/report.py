@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from agentcompress.evaluation.bench.report import pyplot
+from agentcompress.evaluation.plots import pyplot
 from agentcompress.evaluation.quality.variants import FULL
 
 _RESAMPLES, _RESAMPLES_AT_ONCE = 10_000, 500

@@ -16,6 +16,7 @@ from typing import Any
 
 from agentcompress.conversation.blocks import next_action_query
 from agentcompress.errors import InvalidInputError
+from agentcompress.evaluation.files import json_rows
 from agentcompress.evaluation.quality import metrics
 from agentcompress.evaluation.quality.references import cases, is_trajectory
 from agentcompress.evaluation.quality.tasks import EvalItem, Evidence, answers_of, any_answer
@@ -49,27 +50,6 @@ class JsonLinesTask:
                     row,
                     f"an item with id, context, question and answers ({type(error).__name__}: {error})",
                 ) from error
-
-
-def json_rows(path: Path) -> Iterator[tuple[int, Any]]:
-    """Rows of a JSON list, or of JSON Lines without the blank ones, and their numbers from 1."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise InvalidInputError(path.name, str(error), "UTF-8") from error
-    if path.suffix == ".json":
-        yield from enumerate(_parsed(path.name, text), 1)
-        return
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            yield number, _parsed(f"{path.name} line {number}", line)
-
-
-def _parsed(where: str, text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise InvalidInputError(where, text[:60], f"JSON ({error})") from error
 
 
 def _case(row: Mapping[str, Any], number: int) -> EvalItem:

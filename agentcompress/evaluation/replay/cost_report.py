@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from agentcompress.evaluation.bench.report import pyplot
+from agentcompress.evaluation.plots import pyplot
 from agentcompress.evaluation.replay.costs import CostReport, WayReport
 
 

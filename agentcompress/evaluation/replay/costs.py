@@ -15,8 +15,8 @@ from typing import Any
 
 from agentcompress.common import progress
 from agentcompress.errors import InvalidInputError
+from agentcompress.evaluation.files import json_rows
 from agentcompress.evaluation.quality.references import cases, references_of
-from agentcompress.evaluation.quality.sets import json_rows
 from agentcompress.evaluation.replay.replay import as_sent, checked_trajectory, requests_of, starts_of
 from agentcompress.evaluation.replay.ways import Way
 from agentcompress.targets.counting import RememberedCounts, token_counter

@@ -16,8 +16,8 @@ from typing import Any
 
 from agentcompress.compressor import Compressor
 from agentcompress.errors import InvalidInputError
+from agentcompress.evaluation.files import json_rows
 from agentcompress.evaluation.quality.references import cases
-from agentcompress.evaluation.quality.sets import json_rows
 from agentcompress.messages.formats import WIRES
 from agentcompress.targets.counting import RememberedCounts, token_counter
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from agentcompress.common.checks import checked_count, checked_rate
 from agentcompress.compressor import Compressor
-from agentcompress.config import checked_count, checked_rate
 from agentcompress.errors import InvalidInputError, PluginError
 
 Messages = Sequence[Mapping[str, Any]]

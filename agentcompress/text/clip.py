@@ -1,0 +1,34 @@
+"""Both ends of a text: what is left where nothing but its length is known."""
+
+from __future__ import annotations
+
+from agentcompress.protocols import TokenCounter
+
+CLIP = "[...]"
+"""What stands for the middle of a text that nothing but its length was known of."""
+
+_MOST_CHARS = 8
+"""Of a token, on average over a text: a bound on what is tried."""
+
+
+def clipped(text: str, tokens: int, counter: TokenCounter) -> str:
+    """Both ends of a text, whole lines where they are short, with a mark between; the mark alone where nothing fits."""
+    low, high, best = 0, min(len(text) // 2, tokens * _MOST_CHARS), CLIP
+    while low <= high:
+        half = (low + high) // 2
+        head, tail = text[:half], text[len(text) - half :]
+        shorter = f"{_to_line_end(head)}\n{CLIP}\n{_from_line_start(tail)}" if half else CLIP
+        if counter.count(shorter) <= tokens:
+            low, best = half + 1, shorter
+        else:
+            high = half - 1
+    return best
+
+
+def _to_line_end(head: str) -> str:
+    """Without the line that is broken off, if another is left."""
+    return head[: head.rfind("\n")] if "\n" in head.strip() else head
+
+
+def _from_line_start(tail: str) -> str:
+    return tail[tail.find("\n") + 1 :] if "\n" in tail.strip() else tail

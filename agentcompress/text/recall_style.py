@@ -1,0 +1,49 @@
+"""Delimiters that carry the id of what they stand for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from agentcompress.schema import DelimiterStyle, Span
+from agentcompress.text.delimiters import whole_rows
+from agentcompress.text.lines import Rows
+
+TOOL_NAME = "recall"
+
+_OMITTED = re.compile(r" omitted(?: \((?:\d+-)?\d+\))?")
+
+
+@dataclass(frozen=True)
+class RecallStyle:
+    """Another style's delimiters with the id of what they stand for. name: of the text. line_starts: of its lines."""
+
+    inner: DelimiterStyle
+    name: str
+    line_starts: Sequence[int]
+
+    def gap(self, text: str, gap: Span) -> str:
+        """`[... 14 lines omitted, recall k7f2q9:120-133]`."""
+        rows = whole_rows(text, gap, self.line_starts)
+        place = f"@{gap.start}-{gap.end}" if rows is None else f":{rows[0] + 1}-{rows[1] + 1}"
+        return _with_id(self.inner.gap(text, gap), f"{self.name}{place}")
+
+    def longest(self, text: str) -> str:
+        """The inner style's longest with the longest id."""
+        return _with_id(self.inner.longest(text), f"{self.name}@{len(text)}-{len(text)}")
+
+
+def named(style: DelimiterStyle, name: str, text: str) -> RecallStyle:
+    """A style whose delimiters call `text` by a name."""
+    return RecallStyle(style, name, Rows(text).starts)
+
+
+def _with_id(said: str, id: str) -> str:  # noqa: A002 - the word users have for it
+    if not said.strip():
+        return said
+    if _OMITTED.search(said):
+        return _OMITTED.sub(f" omitted, {TOOL_NAME} {id}", said, count=1)
+    words = said.rstrip()
+    blank = said[len(words) :]
+    return f"{words[:-1]} {TOOL_NAME} {id}]{blank}" if words.endswith("]") else f"{words} ({TOOL_NAME} {id}){blank}"
