@@ -25,6 +25,7 @@ check: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyrefly check
+	$(BIN)/lint-imports --no-cache
 
 unit: $(INSTALLED)
 	$(BIN)/python -m pytest -m "not integration"
