@@ -4,42 +4,40 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from functools import cached_property, partial
-from typing import Any
+from functools import cached_property
+from typing import Any, Unpack
 
 import numpy as np
 
 from agentcompress import plugins
-from agentcompress.accounting.receipts import Accounts, Call
-from agentcompress.common.checks import KeepRate, checked_count, checked_rate, checked_text
+from agentcompress.accounting.receipts import Accounts
+from agentcompress.common.checks import KeepRate, checked_text
 from agentcompress.common.clock import Clock
-from agentcompress.config import CompressConfig
-from agentcompress.conversation import own_texts
-from agentcompress.conversation.blocks import Plan, plan
-from agentcompress.conversation.decide import Decider
-from agentcompress.conversation.fit import Fitting
-from agentcompress.conversation.ladder import Ladder, OnError, Rung
-from agentcompress.conversation.recall import RAW_RECALLED, Originals, is_recalled, recalled
+from agentcompress.config import CallOptions, CallSettings, CompressConfig, check_options
+from agentcompress.conversation.blocks import Block, find_blocks
+from agentcompress.conversation.decide import CallLedger
+from agentcompress.conversation.failures import Failures
+from agentcompress.conversation.fit import HardFit, find_cut, open_cuts, read_cut
+from agentcompress.conversation.ladder import Ladder, Rung
+from agentcompress.conversation.own_texts import own_texts
+from agentcompress.conversation.put_back import Assembled, put_back
+from agentcompress.conversation.recall import Originals, answer_recall
 from agentcompress.errors import AgentCompressError, ScoringError
 from agentcompress.ledger.fronted import FrontedStore
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.ledger.opening import open_store
 from agentcompress.messages import bodies, langchain
-from agentcompress.messages.formats import Format, wire_of
-from agentcompress.messages.hashing import chain, seed_of
-from agentcompress.messages.sizes import other_tokens
+from agentcompress.messages.conversation import Conversation
 from agentcompress.protocols import Scorer, Segmenter, Store, TokenCounter
 from agentcompress.receipt import Receipt
 from agentcompress.results import CompressedMessages, CompressedRequest, CompressedText
-from agentcompress.schema import Segment, Span
+from agentcompress.schema import DelimiterStyle, Segment, Span
 from agentcompress.segmenters import kinds
-from agentcompress.segmenters.listings import left_whole
 from agentcompress.segmenters.tiling import tiled
-from agentcompress.selection.budget import asked_budget, auto_rate
-from agentcompress.selection.select import budget_tokens, select, select_share
+from agentcompress.selection.budget import Budget, keep_within
 from agentcompress.targets.counting import RememberedCounts, countable_target, token_counter
 from agentcompress.text.delimiters import style_for
-from agentcompress.text.recall_style import named
+from agentcompress.text.recall_style import add_recall_ids
 
 _log = logging.getLogger("agentcompress")
 
@@ -61,9 +59,10 @@ class Compressor:
         self._segmenters: dict[str, Segmenter] = {}
         self._counters: dict[str, TokenCounter] = {}
         self._accounts = Accounts(self.config)
-        self._ladder = Ladder(list(dict.fromkeys([self.config.scorer, _FALLBACK])))
         if self.config.segmenter != "auto":
-            self._segmenter(self.config.segmenter)
+            self._load_segmenter(self.config.segmenter)
+
+    # A text: segment, score, select.
 
     def compress_text(
         self,
@@ -79,11 +78,11 @@ class Compressor:
         """Keep the parts of `text` that matter for `query`, within a budget of the target's tokens.
 
         The budget is `target_tokens` (>= 1), or `ceil(keep_rate * tokens of text)` with keep_rate in (0, 1] or "auto"
-        (`rates.py`), by default the config's; it holds for the returned text, delimiters included (unless the config's
-        selection is "share"). hint: what is known of where the text comes from (a file's name, a tool's call), which
-        helps to tell what kind of text it is; by default the query. recall_name: what delimiters are to call this text,
-        as `recall.py` does. Raises `InvalidInputError` (and its kind) for bad
-        values, `DraftError` and `ScoringError` when the text can't be scored.
+        (`selection/budget.py`), by default the config's; it holds for the returned text, delimiters included (unless
+        the config's selection is "share"). hint: what is known of where the text comes from (a file's name, a tool's
+        call), which helps to tell what kind of text it is; by default the query. recall_name: what delimiters are to
+        call this text, as `conversation/recall.py` does. Raises `InvalidInputError` (and its kind) for bad values,
+        `DraftError` and `ScoringError` when the text can't be scored.
         """
         clock = Clock()
         checked_text("text", text)
@@ -91,41 +90,57 @@ class Compressor:
         target = checked_text("target", target if target is not None else self.config.target)
         with clock.stage("count"):
             counter = token_counter(target)
-            tokens_before = counter.count(text)
-        budget, share = asked_budget(self.config.keep_rate, keep_rate, target_tokens, tokens_before)
-        if budget is not None and budget >= tokens_before:
-            whole = (Span(0, len(text)),) if text else ()
-            return self._result(text, whole, tokens_before, tokens_before, target, clock)
+            budget = Budget.from_call(counter.count(text), self.config, keep_rate, target_tokens)
+        if budget.holds_all:
+            return self._keep_all(text, budget.text_tokens, target, clock)
         with clock.stage("segment"):
             segment = self.segment(text, hint)
         with clock.stage("score"):
             scores = self.score(segment, query)
         with clock.stage("select"):
-            if budget is None:
-                share = auto_rate(segment, scores, tokens_before)
-                budget = budget_tokens(share, tokens_before)
-            style = style_for(segment, self.config.delimiter)
-            style = named(style, recall_name, text) if recall_name else style
-            if self.config.selection == "share":
-                selection = select_share(segment, scores, share, counter, style)
-            else:
-                selection = select(segment, scores, budget, counter, style)
-        rendered = selection.rendered
-        return self._result(rendered.text, rendered.spans, tokens_before, selection.tokens, target, clock)
+            kept = keep_within(segment, scores, budget, counter, self._choose_style(segment, recall_name))
+        return CompressedText(
+            text=kept.rendered.text,
+            spans=kept.rendered.spans,
+            tokens_before=budget.text_tokens,
+            tokens_after=kept.tokens,
+            target=target,
+            scorer=self.config.scorer,
+            timings_ms=clock.read_ms(),
+        )
+
+    def segment(self, text: str, hint: str = "") -> Segment:
+        """Cut a text into units as this config says; `SegmentationError` when they don't tile it.
+
+        With "auto" a segmenter that fails is replaced by lines. hint: as in `compress_text`.
+        """
+        if self.config.segmenter != "auto":
+            return tiled(self._load_segmenter(self.config.segmenter), self.config.segmenter, text)
+        try:
+            segmenter = kinds.segmenter_for(text, hint, self.config)
+            return tiled(segmenter, type(segmenter).__name__, text)
+        except Exception as error:  # noqa: BLE001 - a wrong guess must cost nothing but quality
+            _log.warning("%s: %s; cut at lines instead", type(error).__name__, error)
+            return tiled(self._load_segmenter("lines"), "lines", text)
+
+    def score(self, segment: Segment, query: str) -> np.ndarray:
+        """Score every unit, float64 (units,), higher = keep. Raises `DraftError` and `ScoringError`."""
+        try:
+            return np.asarray(self.scorer.score(segment, query), dtype=np.float64)
+        except AgentCompressError:
+            raise
+        except Exception as error:
+            raise ScoringError(f"scorer {self.config.scorer!r} failed: {type(error).__name__}: {error}") from error
+
+    # A conversation: read, find its blocks, decide each of them once, put back what was decided.
 
     def compress(
         self,
         messages: Sequence[Any],
         *,
-        target: str | None = None,
-        keep_rate: KeepRate | None = None,
-        target_tokens: int | None = None,
-        on_error: OnError = "raise",
-        deadline_ms: float | None = None,
-        format: Format = "auto",  # noqa: A002 - the word users have for it
-        namespace: str | None = None,
         continues: str = "",
         beside: Mapping[str, Any] | None = None,
+        **options: Unpack[CallOptions],
     ) -> CompressedMessages:
         """Compress the tool results and long context blocks of a conversation; never mutates its messages.
 
@@ -134,79 +149,75 @@ class Compressor:
         failed. With `on_error="warn"` or "ignore" nothing but bad arguments is raised: a block that can't be compressed
         by the scorer is compressed by BM25, else stays as it is, from now on, with a warning or without one.
 
-        target_tokens: the most that the request may take, >= 1, images and all else estimated; None: no such limit.
-        beside: what it holds beside the messages (system prompt, tools), by name, to be counted in. Where blocks as
-        they were decided take more, all of them are cut further, and stay so for this target; where even that is too
-        much, nothing new is cut and the receipt says so (`fitting.py`).
+        options: target, keep_rate, deadline_ms and namespace, by default the config's; target_tokens, on_error and
+        format (`CallSettings` says what they mean). Where blocks as they were decided take more than target_tokens, all
+        of them are cut further, and stay so for this target; where even that is too much, nothing new is cut and the
+        receipt says so (`conversation/fit.py`). LangChain's messages need no format.
 
-        format: "openai" (Chat Completions), "responses" or "anthropic"; "auto" looks at the messages, and LangChain's
-        need none of these. deadline_ms: for all of it, > 0, by default the config's. namespace: whose conversation it
-        is, by default the config's; nobody reads another's decisions. continues: what the messages go on from, where
-        they are not all there is: `previous_response_id`.
+        beside: what the request holds beside the messages (system prompt, tools), by name, to be counted in.
+        continues: what the messages go on from, where they are not all there is: `previous_response_id`.
         """
-        clock = Clock()
-        target = checked_text("target", target if target is not None else self.config.target)
-        keep_rate = self.config.keep_rate if keep_rate is None else checked_rate(keep_rate)
-        counter = self._counter(target)
-        chat = langchain.opened(messages)
-        wire = wire_of(chat, format if chat is messages else "openai")
-        deadline_ms = self.config.deadline_ms if deadline_ms is None else deadline_ms
-        namespace = self.config.namespace if namespace is None else checked_text("namespace", namespace)
-        originals = Originals(self.store, namespace)
-        rungs = self._rungs(target, keep_rate, originals)
-        live = self.config.mode == "live"
-        decider = Decider(self.store, self._ladder, rungs, self._left_whole, on_error, deadline_ms, live=live)
-        seed = seed_of(namespace, checked_text("continues", continues), self.config.mode)
-        if target_tokens is not None:
-            checked_count("target_tokens", target_tokens)
-        parts, prefixes = wire.text_parts(chat), list(chain(chat, wire, seed))
-        blocks = list(plan(chat, parts, wire, prefixes, self.config.min_tokens, counter))
-        tokens = other_tokens(beside or {}, counter)
-        fitting = Fitting(chat, blocks, prefixes, wire, decider, counter, target, keep_rate, tokens)
-        settled = fitting.settled(target_tokens)
-        if self.config.recall:
-            cut = zip(blocks, settled.decisions, strict=True)
-            originals.touch(block.key for block, each in cut if each.decision.text is not None)
-        ms = clock.total_ms()
-        call = Call(target, chat, wire, parts, blocks, prefixes, beside or {}, tokens, settled, ms, bool(continues))
-        receipt = self._accounts.receipt(call, counter)
-        sent = tuple(each.decision.text for each in settled.decisions)
-        return CompressedMessages(langchain.closed(settled.messages) if live else list(messages), receipt, sent)
+        return self.compress_conversation(self.read_conversation(messages, options, continues, beside))
 
-    def compress_request(
-        self,
-        body: Mapping[str, Any],
-        *,
-        target: str | None = None,
-        keep_rate: KeepRate | None = None,
-        target_tokens: int | None = None,
-        on_error: OnError = "raise",
-        deadline_ms: float | None = None,
-        format: Format = "auto",  # noqa: A002
-        namespace: str | None = None,
-    ) -> CompressedRequest:
+    def compress_request(self, body: Mapping[str, Any], **options: Unpack[CallOptions]) -> CompressedRequest:
         """Compress the conversation of a whole request: of Chat Completions, Responses or Anthropic Messages.
 
-        All but `messages` or `input` comes out as it was, save for `thinking` (`bodies.Body.closed`). target: by
-        default the body's model, the config's target where LiteLLM does not know that. target_tokens: of all of it,
-        system prompt and tools too, but not of what the server holds where a request goes on from another
-        (`previous_response_id`, which is heeded). Everything else as in `compress`.
+        All but `messages` or `input` comes out as it was, save for `thinking` (`bodies.Request.rebuild`). options: as
+        in `compress`; target is by default the body's model, the config's target where LiteLLM does not know that.
+        target_tokens: of all of it, system prompt and tools too, but not of what the server holds where a request goes
+        on from another (`previous_response_id`, which is heeded).
         """
-        opened = bodies.opened(body, format)
-        result = self.compress(
-            opened.messages,
-            target=countable_target(body.get("model"), self.config.target) if target is None else target,
-            keep_rate=keep_rate,
-            target_tokens=target_tokens,
-            on_error=on_error,
-            deadline_ms=deadline_ms,
-            format=opened.wire.name,
-            namespace=namespace,
-            continues=opened.continues,
-            beside=opened.beside,
+        request = bodies.parse(body, options.get("format", "auto"))
+        result = self.compress_conversation(self.read_request(request, options))
+        return CompressedRequest(self.rebuild(request, result), result.receipt)
+
+    def read_conversation(
+        self,
+        messages: Sequence[Any],
+        options: Mapping[str, Any],
+        continues: str = "",
+        beside: Mapping[str, Any] | None = None,
+    ) -> Conversation:
+        """Read messages once, for all stages after this. Raises `InvalidInputError` for bad options and messages."""
+        check_options(options)
+        settings = CallSettings.from_options(options, self.config)
+        return Conversation.read(
+            messages,
+            settings,
+            self.count_for(str(settings.target)),
+            continues=checked_text("continues", continues),
+            beside=beside,
+            mode=self.config.mode,
         )
-        live = self.config.mode == "live"
-        return CompressedRequest(opened.closed(result) if live else dict(body), result.receipt)
+
+    def read_request(self, request: bodies.Request, options: Mapping[str, Any]) -> Conversation:
+        """Read the conversation of a parsed request, for its model unless the options name another target."""
+        named = {**options, "format": request.wire.name}
+        if named.get("target") is None:
+            named["target"] = countable_target(request.fields.get("model"), self.config.target)
+        return self.read_conversation(request.messages, named, request.continues, request.beside)
+
+    def compress_conversation(self, call: Conversation) -> CompressedMessages:
+        """Compress a conversation that was read. Raises what `compress` does."""
+        blocks = find_blocks(call, self.config.min_tokens)
+        failures = Failures(call.settings.on_error)
+        ledger = CallLedger(self.store, failures, own_texts, live=self._is_live)
+        originals = Originals(self.store, str(call.settings.namespace)) if self.config.recall else None
+        ladder = Ladder(self._rungs, call, ledger, failures, originals, whole_listings=self.config.segmenter == "auto")
+        cuts = open_cuts(call, blocks, ledger)
+        cut = find_cut(call, cuts)
+        if call.settings.target_tokens is None:
+            decided = [read_cut(call, block, cut) or ladder.decide(block) for block in blocks]
+            assembled = put_back(call, blocks, decided, cut)
+        else:
+            assembled = HardFit(call, blocks, ledger, ladder, cuts).fit(call.settings.target_tokens, cut)
+        self._note_use(blocks, assembled, originals)
+        receipt = self._accounts.write_receipt(call, blocks, assembled)
+        return self._result(call, assembled, receipt)
+
+    def rebuild(self, request: bodies.Request, result: CompressedMessages) -> dict[str, Any]:
+        """The request to send for a parsed one; in shadow mode as it came."""
+        return request.rebuild(result) if self._is_live else dict(request.fields)
 
     def reconciled(self, receipt: Receipt, usage: Any) -> Receipt:
         """The receipt with what the provider has billed: the `usage` of its response, in any of the three formats."""
@@ -218,30 +229,9 @@ class Compressor:
         namespace: whose conversation it is, as in `compress`.
         """
         namespace = self.config.namespace if namespace is None else checked_text("namespace", namespace)
-        return recalled(Originals(self.store, namespace), id, page)
+        return answer_recall(Originals(self.store, namespace), id, page)
 
-    def _rungs(self, target: str, keep_rate: KeepRate, originals: Originals) -> list[Rung]:
-        """Ways to compress a block, the best first."""
-
-        def rung(name: str) -> Rung:
-            def compress(block: Plan, tokens: int | None) -> CompressedText:
-                compressor = self if name == self.config.scorer else self.fallback
-                compress_text = partial(
-                    compressor.compress_text,
-                    block.text,
-                    query=block.query,
-                    keep_rate=keep_rate if tokens is None else None,
-                    target_tokens=tokens,
-                    target=target,
-                    hint=block.hint,
-                )
-                if not self.config.recall:
-                    return compress_text()
-                return originals.kept(block.key, block.text, lambda name: compress_text(recall_name=name))
-
-            return Rung(name, compress)
-
-        return [rung(name) for name in self._ladder.names]
+    # What is made once.
 
     @cached_property
     def fallback(self) -> Compressor:
@@ -251,49 +241,47 @@ class Compressor:
         update = {"scorer": _FALLBACK, "scorer_options": {}, "segmenter": segmenter, "segmenter_options": options}
         return Compressor(self.config.model_copy(update=update), store=self.store)
 
-    def _counter(self, target: str) -> TokenCounter:
+    @cached_property
+    def _rungs(self) -> Sequence[Rung]:
+        """Ways to compress a block, the best first."""
+        best = Rung(self.config.scorer, self)
+        return [best] if self.config.scorer == _FALLBACK else [best, Rung(_FALLBACK, self.fallback)]
+
+    @property
+    def _is_live(self) -> bool:
+        return self.config.mode == "live"
+
+    def count_for(self, target: str) -> TokenCounter:
+        """The counter of a target's tokens, which knows the texts that it has counted."""
         if target not in self._counters:
             self._counters[target] = RememberedCounts(token_counter(target))
         return self._counters[target]
 
-    def _left_whole(self, block: Plan) -> str | None:
-        """Why a block is not cut, whatever it costs."""
-        if own_texts.was_sent(block.text):
-            return own_texts.SEEN
-        if is_recalled(block.text):
-            return RAW_RECALLED
-        return left_whole(block.text) if block.kind == "tool" and self.config.segmenter == "auto" else None
-
-    def segment(self, text: str, hint: str = "") -> Segment:
-        """Cut a text into units as this config says; `SegmentationError` when they don't tile it.
-
-        With "auto" a segmenter that fails is replaced by lines. hint: as in `compress_text`.
-        """
-        if self.config.segmenter != "auto":
-            return tiled(self._segmenter(self.config.segmenter), self.config.segmenter, text)
-        try:
-            segmenter = kinds.segmenter_for(text, hint, self.config)
-            return tiled(segmenter, type(segmenter).__name__, text)
-        except Exception as error:  # noqa: BLE001 - a wrong guess must cost nothing but quality
-            _log.warning("%s: %s; cut at lines instead", type(error).__name__, error)
-            return tiled(self._segmenter("lines"), "lines", text)
-
-    def _segmenter(self, name: str) -> Segmenter:
+    def _load_segmenter(self, name: str) -> Segmenter:
         if name not in self._segmenters:
             self._segmenters[name] = plugins.build("segmenters", name, self.config.segmenter_options, self.config)
         return self._segmenters[name]
 
-    def score(self, segment: Segment, query: str) -> np.ndarray:
-        """Score every unit, float64 (units,), higher = keep. Raises `DraftError` and `ScoringError`."""
-        try:
-            return np.asarray(self.scorer.score(segment, query), dtype=np.float64)
-        except AgentCompressError:
-            raise
-        except Exception as error:
-            raise ScoringError(f"scorer {self.config.scorer!r} failed: {type(error).__name__}: {error}") from error
+    def _choose_style(self, segment: Segment, recall_name: str | None) -> DelimiterStyle:
+        style = style_for(segment, self.config.delimiter)
+        return add_recall_ids(style, recall_name, segment.text) if recall_name else style
 
-    def _result(
-        self, text: str, spans: tuple[Span, ...], before: int, after: int, target: str, clock: Clock
-    ) -> CompressedText:
-        timings = {**clock.stages_ms, "total": clock.total_ms()}
-        return CompressedText(text, spans, before, after, target, self.config.scorer, timings)
+    def _keep_all(self, text: str, tokens: int, target: str, clock: Clock) -> CompressedText:
+        whole = (Span(0, len(text)),) if text else ()
+        return CompressedText(text, whole, tokens, tokens, target, self.config.scorer, clock.read_ms())
+
+    def _note_use(self, blocks: Sequence[Block], assembled: Assembled, originals: Originals | None) -> None:
+        """Note which texts are sent in the place of others, and that their originals are in use."""
+        cut = [(b, each.decision.text) for b, each in zip(blocks, assembled.decided, strict=True)]
+        if self._is_live:
+            for _, text in cut:
+                if text is not None:
+                    own_texts.note_text(text)
+        if originals is not None:
+            originals.touch(block.key for block, text in cut if text is not None)
+
+    def _result(self, call: Conversation, assembled: Assembled, receipt: Receipt) -> CompressedMessages:
+        messages = langchain.from_chat(assembled.messages) if self._is_live else call.original
+        sent = tuple(each.decision.text for each in assembled.decided)
+        spans = tuple(each.decision.spans for each in assembled.decided)
+        return CompressedMessages(list(messages), receipt, sent, spans)

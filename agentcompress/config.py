@@ -1,14 +1,34 @@
-"""CompressConfig: every setting, its range, and one clear error when a value is outside it."""
+"""Every setting, its range, and one clear error when a value is outside it: of a compressor, and of one call."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypedDict
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from agentcompress.common.checks import KEEP_RATES, TOKENS_RANGE
+from agentcompress.common.checks import KEEP_RATES, TOKENS_RANGE, KeepRate
 from agentcompress.errors import ConfigError, InvalidInputError
+
+OnError = Literal["raise", "warn", "ignore"]
+ON_ERRORS = '"raise", "warn" or "ignore"'
+Format = Literal["auto", "openai", "responses", "anthropic"]
+FORMATS = "one of auto, openai, responses, anthropic"
+_OPTIONS = "a mapping of option names to values"
+
+
+def _as_float(value: object) -> object:
+    return float(value) if isinstance(value, Real) and not isinstance(value, bool) else value
+
+
+def _as_int(value: object) -> object:
+    return int(value) if isinstance(value, Integral) and not isinstance(value, bool) else value
+
+
+_Rate = Annotated[float, BeforeValidator(_as_float), Field(gt=0, le=1, allow_inf_nan=False)] | Literal["auto"]
+_Tokens = Annotated[int, BeforeValidator(_as_int), Field(ge=1)]
+_Milliseconds = Annotated[float, BeforeValidator(_as_float), Field(gt=0)]
 
 
 class CompressConfig(BaseModel):
@@ -22,65 +42,67 @@ class CompressConfig(BaseModel):
     scorer: Annotated[str, Field(min_length=1)] = "calibrated"
     """Name of a scorer ("calibrated", "lexical", "random", an entry point) or "pkg.mod:Class"."""
 
-    scorer_options: Mapping[str, Any] = Field(default_factory=dict)
+    scorer_options: Mapping[str, Any] = Field(default_factory=dict, description=_OPTIONS)
     """Keyword options of the scorer, e.g. {"lexical_weight": 0.0}."""
 
     segmenter: Annotated[str, Field(min_length=1)] = "auto"
     """"auto" (by content and by what named it), "prose", "lines", "chunks", "source", "log", "json", "diff", "matches",
     "table", "outline", "mixed", an entry point or "pkg.mod:Class"."""
 
-    segmenter_options: Mapping[str, Any] = Field(default_factory=dict)
+    segmenter_options: Mapping[str, Any] = Field(default_factory=dict, description=_OPTIONS)
     """Keyword options of the segmenter, e.g. {"chunk_tokens": 128}; not allowed with "auto"."""
 
-    selection: Literal["budget", "share"] = "budget"
+    selection: Annotated[Literal["budget", "share"], Field(description='"budget" or "share"')] = "budget"
     """"budget" never goes above the budget; "share" keeps that share of the units, as published methods do, whatever
     they cost the target."""
 
-    delimiter: Annotated[str | None, Field(min_length=1)] = None
+    delimiter: Annotated[str | None, Field(min_length=1, description="a non-empty string or None")] = None
     """What stands where something was left out; None: by the kind of text, and how much it was."""
 
     target: Annotated[str, Field(min_length=1)] = "gpt-4o"
     """LiteLLM name of the model whose tokens are counted, where a call names none."""
 
-    keep_rate: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | Literal["auto"] = "auto"
+    keep_rate: Annotated[_Rate, Field(description=KEEP_RATES)] = "auto"
     """Fraction of a block's tokens that is kept, where a call says nothing else: (0, 1], or "auto": by how the scores
-    are spread, the kind and the length (`rates.py`)."""
+    are spread, the kind and the length (`selection/budget.py`)."""
 
-    min_tokens: Annotated[int, Field(ge=1)] = 512
+    min_tokens: Annotated[int, Field(ge=1, description=TOKENS_RANGE)] = 512
     """Blocks of a conversation with fewer target tokens are left alone."""
 
-    deadline_ms: Annotated[float | None, Field(gt=0, allow_inf_nan=False)] = 60_000.0
+    deadline_ms: Annotated[float | None, Field(gt=0, allow_inf_nan=False, description="a number > 0 or None")] = (
+        60_000.0
+    )
     """How long all blocks of a call may take; what is not done then is done without the draft, or left as it is."""
 
-    namespace: str = ""
+    namespace: Annotated[str, Field(description="a string")] = ""
     """Whose conversations these are: nobody reads the decisions of another namespace."""
 
     ledger: Annotated[str, Field(min_length=1)] = "auto"
     """Where decisions about conversations are kept: "auto" (AGENTCOMPRESS_LEDGER, else an SQLite file in the user's
     state folder), "memory", an SQLite file, or the URL of a Redis."""
 
-    mode: Literal["live", "shadow"] = "live"
+    mode: Annotated[Literal["live", "shadow"], Field(description='"live" or "shadow"')] = "live"
     """"shadow": the original is sent, and receipts say what would have been sent and saved."""
 
-    receipts: Annotated[str | None, Field(min_length=1)] = None
+    receipts: Annotated[str | None, Field(min_length=1, description='"otel", a file, or None')] = None
     """Where receipts of conversations are written: a file (JSON Lines), or "otel" (OpenTelemetry); None: nowhere."""
 
-    machine_price: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.1
+    machine_price: Annotated[float, Field(ge=0, allow_inf_nan=False, description="a number >= 0")] = 0.1
     """US dollars an hour of the machine that the draft runs on: what receipts take off the savings."""
 
-    recall: bool = False
-    """Whether delimiters carry ids, by which what they stand for can be read again (`recall.py`)."""
+    recall: Annotated[bool, Field(description="true or false")] = False
+    """Whether delimiters carry ids, by which what they stand for can be read again (`conversation/recall.py`)."""
 
-    segment_cache_bytes: Annotated[int, Field(ge=0)] = 1 << 30
+    segment_cache_bytes: Annotated[int, Field(ge=0, description="a whole number >= 0")] = 1 << 30
     """Memory for what the draft has encoded (0: none), shared where draft and cache settings are the same."""
 
-    segment_cache_folder: Annotated[str | None, Field(min_length=1)] = None
+    segment_cache_folder: Annotated[str | None, Field(min_length=1, description="a path or None")] = None
     """Folder where encoded segments are kept for other processes and later ones; None: memory only."""
 
-    segment_cache_folder_bytes: Annotated[int, Field(ge=1)] = 8 << 30
+    segment_cache_folder_bytes: Annotated[int, Field(ge=1, description=TOKENS_RANGE)] = 8 << 30
     """Most that may lie in that folder."""
 
-    seed: int = 0
+    seed: Annotated[int, Field(description="a whole number")] = 0
     """Seed of the `random` scorer."""
 
     @classmethod
@@ -115,59 +137,109 @@ class CompressConfig(BaseModel):
 def _config_error(error: ValidationError) -> ConfigError:
     first = error.errors()[0]
     name = str(first["loc"][0]) if first["loc"] else "config"
-    allowed = {
-        "keep_rate": KEEP_RATES,
-        "min_tokens": TOKENS_RANGE,
-        "seed": "a whole number",
-        "deadline_ms": "a number > 0 or None",
-        "namespace": "a string",
-        "segment_cache_bytes": "a whole number >= 0",
-        "segment_cache_folder": "a path or None",
-        "recall": "true or false",
-        "mode": '"live" or "shadow"',
-        "receipts": '"otel", a file, or None',
-        "machine_price": "a number >= 0",
-        "selection": '"budget" or "share"',
-        "delimiter": "a non-empty string or None",
-        "segment_cache_folder_bytes": TOKENS_RANGE,
-        "scorer_options": "a mapping of option names to values",
-        "segmenter_options": "a mapping of option names to values",
-    }.get(name, "a non-empty string")
     if first["type"] == "extra_forbidden":
         allowed = f"absent (settings are: {', '.join(CompressConfig.model_fields)})"
+    else:
+        allowed = (CompressConfig.model_fields[name].description if name != "config" else None) or "a non-empty string"
     return ConfigError(name, first["input"], allowed)
 
 
-_ALLOWED = {
-    "keep_rate": KEEP_RATES,
-    "target_tokens": TOKENS_RANGE,
-    "deadline_ms": "a number > 0",
-    "namespace": "a string",
-    "fit": "true or false",
-}
+class SharedOptions(TypedDict, total=False):
+    """What one call may want otherwise than its compressor is configured, as keyword arguments; None: as configured.
+
+    Names of `CallSettings`, whose fields say what they mean and what is allowed.
+    """
+
+    target: str | None
+    keep_rate: KeepRate | None
+    target_tokens: int | None
+    deadline_ms: float | None
+    on_error: OnError
 
 
-class Overrides(BaseModel):
-    """Settings of one call; None: as configured. Frozen. fit: whether the target's window is kept to."""
+class CallOptions(SharedOptions, total=False):
+    """Those of one call of a compressor."""
+
+    namespace: str | None
+    format: Format
+
+
+class DoorOptions(SharedOptions, total=False):
+    """Those of one place in a program, where requests are told apart and their models are known."""
+
+    namespace: str | None
+    fit: bool
+
+
+class CallSettings(BaseModel):
+    """Settings of one call; None: as configured. Frozen.
+
+    The only list of them: whoever takes them by name hands them to `from_options`, which says what is wrong with one.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    keep_rate: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | Literal["auto"] | None = None
-    target_tokens: Annotated[int, Field(ge=1)] | None = None
-    deadline_ms: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    namespace: str | None = None
-    fit: bool = True
+    target: Annotated[str | None, Field(description="a string")] = None
+    """LiteLLM name of the model whose tokens are counted."""
+
+    keep_rate: Annotated[_Rate | None, Field(description=KEEP_RATES)] = None
+    """Fraction of a block's tokens that is kept: (0, 1], or "auto"."""
+
+    target_tokens: Annotated[_Tokens | None, Field(description=TOKENS_RANGE)] = None
+    """The most that the whole request may take, >= 1, images and all else estimated; None: no such limit."""
+
+    deadline_ms: Annotated[_Milliseconds | None, Field(description="a number > 0")] = None
+    """How long all blocks of the call may take, > 0."""
+
+    namespace: Annotated[str | None, Field(description="a string")] = None
+    """Whose conversation it is; nobody reads another's decisions."""
+
+    on_error: Annotated[OnError, Field(description=ON_ERRORS)] = "raise"
+    """What becomes of a failure: raised, or overcome ("warn": with a warning; "ignore": without one)."""
+
+    format: Annotated[Format, Field(description=FORMATS)] = "auto"
+    """The messages' wire format; "auto" looks at them."""
+
+    fit: Annotated[bool, Field(description="true or false")] = True
+    """Whether a request that would exceed its model's window is made to fit, where no `target_tokens` are said."""
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any], config: CompressConfig | None = None) -> Self:
+        """Read options by name. config: what holds for those that are None; otherwise they stay so.
+
+        Raises `InvalidInputError` for a name there is not, and for a value out of its range.
+        """
+        named = dict(options)
+        if config is not None:
+            named.update({name: getattr(config, name) for name in _CONFIGURED if named.get(name) is None})
+        try:
+            return cls(**named)
+        except ValidationError as error:
+            name = str(error.errors()[0]["loc"][0])
+            if name not in cls.model_fields:
+                raise InvalidInputError(name, named[name], f"absent ({', '.join(cls.model_fields)})") from None
+            raise InvalidInputError(name, named[name], str(cls.model_fields[name].description)) from None
 
 
-def checked_overrides(named: Any) -> Overrides:
-    """Return the overrides that a mapping names. Raises `InvalidInputError` for what is none of them."""
+_CONFIGURED = ("target", "keep_rate", "deadline_ms", "namespace")
+"""What a call takes from its compressor's config where it says nothing."""
+
+PER_CALL = ("keep_rate", "target_tokens", "deadline_ms", "namespace", "fit")
+"""What `agentcompress=` of a call, a header, a key or a team may say."""
+
+
+def check_options(options: Mapping[str, Any]) -> None:
+    """Raise `InvalidInputError` for a name that is none of `CallOptions`."""
+    for name, value in options.items():
+        if name not in CallOptions.__annotations__:
+            raise InvalidInputError(name, value, f"absent (options are: {', '.join(CallOptions.__annotations__)})")
+
+
+def read_overrides(named: Any) -> CallSettings:
+    """Return the settings that a mapping of `PER_CALL` names. Raises `InvalidInputError` for what is none of them."""
     if not isinstance(named, Mapping):
         raise InvalidInputError("agentcompress", named, "False, True, a mapping, a CompressConfig or a Compressor")
     for name in named:
-        if name not in _ALLOWED:
-            raise InvalidInputError("agentcompress", name, f"one of {', '.join(_ALLOWED)}")
-    try:
-        return Overrides(**named)
-    except ValidationError as error:
-        name = str(error.errors()[0]["loc"][0])
-        raise InvalidInputError(name, named[name], _ALLOWED[name]) from None
+        if name not in PER_CALL:
+            raise InvalidInputError("agentcompress", name, f"one of {', '.join(PER_CALL)}")
+    return CallSettings.from_options(named)

@@ -20,8 +20,8 @@ from agentcompress.compressor import Compressor
 from agentcompress.errors import InvalidInputError
 from agentcompress.protocols import TokenCounter
 from agentcompress.schema import DelimiterStyle, Segment, Span, Unit
-from agentcompress.selection.budget import asked_budget, auto_rate
-from agentcompress.selection.select import budget_tokens, checked_scores, select
+from agentcompress.selection.budget import Budget, keep_within
+from agentcompress.selection.select import checked_scores
 from agentcompress.targets.counting import token_counter
 from agentcompress.text.delimiters import style_for
 from agentcompress.text.rendering import render_spans, trimmed
@@ -68,34 +68,32 @@ def compress_documents(
     config = compressor.config
     counter = token_counter(config.target if target is None else checked_text("target", target))
     before = [counter.count(text) for text in texts]
-    budget, share = asked_budget(config.keep_rate, keep_rate, target_tokens, sum(before))
+    budget = Budget.from_call(sum(before), config, keep_rate, target_tokens)
     said = [*hints, *[""] * len(texts)]
     found = [i for i, text in enumerate(texts) if text.strip()]
     segments = [compressor.segment(texts[i], said[i]) for i in found]
-    whole = [_whole(i, text, before[i]) for i, text in enumerate(texts)]
+    whole = [_keep_whole(i, text, before[i]) for i, text in enumerate(texts)]
     if not segments:
         return whole
-    joined = _joined(segments)
+    joined = _join_segments(segments)
     scores = checked_scores(joined, compressor.score(joined, query))
-    if budget is None:
-        share = auto_rate(joined, scores, sum(before))
-        budget = budget_tokens(share, sum(before))
-    best = _best_of_each(segments, scores)
-    if budget >= sum(before):
+    budget = replace(budget.for_scores(joined, scores), by_units=False)  # shares of units are of one text
+    best = _find_best_scores(segments, scores)
+    if budget.holds_all:
         kept = [whole[i] for i in found]
     else:
         whole = [replace(each, text="", spans=(), tokens_after=0) for each in whole]
-        kept = _kept(segments, joined, scores, budget, counter, config.delimiter)
+        kept = _keep_documents(segments, joined, scores, budget, counter, config.delimiter)
     for i, document, score in zip(found, kept, best, strict=True):
         whole[i] = replace(document, index=i, score=score, tokens_before=before[i])
     return whole
 
 
-def _whole(index: int, text: str, tokens: int) -> CompressedDocument:
+def _keep_whole(index: int, text: str, tokens: int) -> CompressedDocument:
     return CompressedDocument(index, text, (Span(0, len(text)),) if text else (), 0.0, tokens, tokens)
 
 
-def _joined(segments: Sequence[Segment]) -> Segment:
+def _join_segments(segments: Sequence[Segment]) -> Segment:
     """One segment of all; its kind and floors are those of the kind that most of the text is of."""
     chars = Counter[str]()
     units: list[Unit] = []
@@ -103,7 +101,7 @@ def _joined(segments: Sequence[Segment]) -> Segment:
     for segment in segments:
         chars[segment.kind] += len(segment.text)
         first = len(units)
-        units += [_moved(unit, offset, parents, first) for unit in segment.units]
+        units += [_move_unit(unit, offset, parents, first) for unit in segment.units]
         parents += max(unit.parent for unit in segment.units) + 1
         offset += len(segment.text)
     kind = chars.most_common(1)[0][0]
@@ -115,11 +113,11 @@ def _joined(segments: Sequence[Segment]) -> Segment:
         floor_share=like.floor_share,
         floor_from=like.floor_from,
         divisible=all(segment.divisible for segment in segments),
-        breaks=tuple(_offsets(segments)[1:-1]),
+        breaks=tuple(_find_offsets(segments)[1:-1]),
     )
 
 
-def _moved(unit: Unit, offset: int, parents: int, first: int) -> Unit:
+def _move_unit(unit: Unit, offset: int, parents: int, first: int) -> Unit:
     return replace(
         unit,
         start=unit.start + offset,
@@ -130,43 +128,43 @@ def _moved(unit: Unit, offset: int, parents: int, first: int) -> Unit:
     )
 
 
-def _offsets(segments: Sequence[Segment]) -> list[int]:
+def _find_offsets(segments: Sequence[Segment]) -> list[int]:
     return [0, *itertools.accumulate(len(segment.text) for segment in segments)]
 
 
-def _best_of_each(segments: Sequence[Segment], scores: np.ndarray) -> list[float]:
+def _find_best_scores(segments: Sequence[Segment], scores: np.ndarray) -> list[float]:
     standard = (scores - scores.mean()) / (scores.std() or 1.0)
     ends = itertools.accumulate(len(segment.units) for segment in segments)
     return [float(each.max()) for each in np.split(standard, list(ends)[:-1])]
 
 
-def _kept(
+def _keep_documents(
     segments: Sequence[Segment],
     joined: Segment,
     scores: np.ndarray,
-    budget: int,
+    budget: Budget,
     counter: TokenCounter,
     delimiter: str | None,
 ) -> list[CompressedDocument]:
     joined = replace(joined, kind="documents")  # white space before a gap is a matter of the text that it stands in
     styles = [style_for(segment, delimiter) for segment in segments]
-    style = _Apart(segments, styles, _offsets(segments))
-    allowed, documents = budget, []
+    style = _Apart(segments, styles, _find_offsets(segments))
+    most, allowed, documents = budget.tokens or 0, budget, []
     for _ in range(_TRIES):
-        selection = select(joined, scores, allowed, counter, style)
-        documents = _rendered(segments, styles, selection.rendered.spans, counter)
-        over = sum(document.tokens_after for document in documents) - budget
+        selection = keep_within(joined, scores, allowed, counter, style)
+        documents = _render_documents(segments, styles, selection.rendered.spans, counter)
+        over = sum(document.tokens_after for document in documents) - most
         if over <= 0:
             return documents
-        allowed = max(1, allowed - over)
+        allowed = replace(allowed, tokens=max(1, (allowed.tokens or 0) - over))
     return [replace(document, text="", spans=(), tokens_after=0) for document in documents]
 
 
-def _rendered(
+def _render_documents(
     segments: Sequence[Segment], styles: Sequence[DelimiterStyle], spans: Sequence[Span], counter: TokenCounter
 ) -> list[CompressedDocument]:
     documents = []
-    for (start, end), segment, style in zip(itertools.pairwise(_offsets(segments)), segments, styles, strict=True):
+    for (start, end), segment, style in zip(itertools.pairwise(_find_offsets(segments)), segments, styles, strict=True):
         within = [Span(max(a, start) - start, min(b, end) - start) for a, b in spans if a < end and b > start]
         rendered = render_spans(segment.text, trimmed(segment, within), style)
         text = rendered.text if within else ""

@@ -38,12 +38,14 @@ class CompressedText:
 class CompressedMessages:
     """What `compress` returns: the messages to send, in the form they came, and the receipt.
 
-    sent: what stands for every block of the receipt; None: the block as it is.
+    sent: what stands for every block of the receipt; None: the block as it is. spans: the ranges of every block that
+    were kept, in order; None where the block is as it is, or nobody knows.
     """
 
     messages: list[Any]
     receipt: Receipt
     sent: tuple[str | None, ...] = ()
+    spans: tuple[tuple[Span, ...] | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

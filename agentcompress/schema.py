@@ -76,13 +76,18 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What stands for a block from now on: `text`, or None for the block as it is ("raw", for `reason`)."""
+    """What stands for a block from now on: `text`, or None for the block as it is ("raw", for `reason`).
+
+    spans: the ranges of the block that `text` has kept, in order; None where nobody knows: raw, clipped, or decided
+    before ledgers held them.
+    """
 
     text: str | None
     reason: str | None
     tokens_before: int
     tokens_after: int
     scorer: str | None
+    spans: tuple[Span, ...] | None = None
 
     @classmethod
     def raw(cls, reason: str, tokens: int) -> Decision:

@@ -12,8 +12,8 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
 from functools import lru_cache
 from typing import Any
 
@@ -22,10 +22,9 @@ from cachetools import LRUCache
 from agentcompress.accounting.quotes import used_in_arguments, used_in_words
 from agentcompress.accounting.sinks import sink_of
 from agentcompress.config import CompressConfig
-from agentcompress.conversation.blocks import Plan
-from agentcompress.conversation.decide import Decided
-from agentcompress.conversation.fit import Settled
-from agentcompress.messages.view import TextPart, Wire, as_mapping, last_cache_marker, last_reply
+from agentcompress.conversation.blocks import Block, DecidedBlock
+from agentcompress.conversation.put_back import Assembled
+from agentcompress.messages.conversation import Conversation
 from agentcompress.protocols import TokenCounter
 from agentcompress.receipt import DRIFT, BlockReceipt, Money, Receipt, billed_more
 from agentcompress.targets.facts import TargetFacts, target_facts
@@ -38,27 +37,6 @@ _MOST_STRINGS = 64
 """Of a reply that are looked for: an agent may write a whole file."""
 
 
-@dataclass(frozen=True)
-class Call:
-    """What a call was about, and what came of it.
-
-    prefixes: the hash of the history up to every message. beside: what else the request holds. continues: whether the
-    server holds more of the conversation.
-    """
-
-    target: str
-    messages: Sequence[Any]
-    wire: Wire
-    parts: Sequence[TextPart]
-    blocks: Sequence[Plan]
-    prefixes: Sequence[str]
-    beside: Mapping[str, Any]
-    beside_tokens: int
-    settled: Settled
-    ms: float
-    continues: bool = False
-
-
 class Accounts:
     """Makes receipts, and hands them to the config's sink. Raises `ConfigError` and `PluginError` for a bad sink."""
 
@@ -69,25 +47,33 @@ class Accounts:
         self._drifting: set[str] = set()
         self._lock = threading.Lock()
 
-    def receipt(self, call: Call, counter: TokenCounter) -> Receipt:
-        """The receipt of a call."""
-        tokens = [counter.count(part.text) for part in call.parts]
-        made = call_receipt(call.target, self._config.scorer, sum(tokens), call.blocks, call.settled, counter, call.ms)
-        history = _history(call)
-        asked = next((part.address.message for part in call.parts if part.role == "user"), 0)
-        conversation = call.prefixes[asked][:16] if call.prefixes else ""
+    def write_receipt(self, call: Conversation, blocks: Sequence[Block], assembled: Assembled) -> Receipt:
+        """Make the receipt of a call, and hand it to the sink. The time it has taken ends here."""
+        ms = call.clock.total_ms()
+        tokens = [call.counter.count(part.text) for part in call.parts]
+        told = tuple(_describe_block(*each, call.counter) for each in zip(blocks, assembled.decided, strict=True))
+        history = call.count_history()
         asks = self._sink is not None or self._config.mode == "shadow"
-        used, kept = _references(call, history) if asks else (None, None)
-        receipt = replace(
-            made,
+        used, kept = _count_references(call, blocks, assembled, history) if asks else (None, None)
+        receipt = Receipt(
+            target=call.target,
+            scorer=self._config.scorer,
+            tokens_before=sum(tokens),
+            tokens_after=sum(tokens) - sum(block.tokens_before - block.tokens_after for block in told),
+            blocks=told,
+            ms=ms,
+            request_tokens=assembled.tokens,
+            rewritten_from=assembled.rewritten_from,
+            reasoning_dropped=assembled.reasoning_dropped,
+            skipped_because=assembled.skipped_because,
             mode=self._config.mode,
             continues=call.continues,
-            conversation=conversation,
+            conversation=_identify(call),
             at=time.time(),
-            money=self._money(call, made, tokens, history),
             used=used,
             used_kept=kept,
         )
+        receipt = replace(receipt, money=self._bill(call, receipt, tokens, history))
         if self._sink is not None:
             self._sink.write(receipt.record())
         return receipt
@@ -107,11 +93,11 @@ class Accounts:
             )
         return found
 
-    def _money(self, call: Call, receipt: Receipt, tokens: Sequence[int], history: int) -> Money | None:
-        facts, rules = _prices(call.target)
+    def _bill(self, call: Conversation, receipt: Receipt, tokens: Sequence[int], history: int) -> Money | None:
+        facts, rules = _find_prices(call.target)
         if facts.input_price is None:
             return None
-        cached = self._cached(call, history, rules)
+        cached = self._count_cached(call, history, rules)
         new = (block.message for block in receipt.blocks if block.decision == "new" and block.message < cached)
         unchanged = min([cached, *new, *([] if receipt.rewritten_from is None else [receipt.rewritten_from])])
 
@@ -128,11 +114,11 @@ class Accounts:
             list_after=after * facts.input_price,
             before=billed(rules, before, upto(cached), marked=marked).dollars(facts) or 0.0,
             after=billed(rules, after, max(0, upto(unchanged) - cut), marked=marked).dollars(facts) or 0.0,
-            draft=call.ms / _HOUR_MS * self._config.machine_price,
+            draft=receipt.ms / _HOUR_MS * self._config.machine_price,
             warm=cached > 0,
         )
 
-    def _cached(self, call: Call, history: int, rules: CacheRules | None) -> int:
+    def _count_cached(self, call: Conversation, history: int, rules: CacheRules | None) -> int:
         """How many messages are in the provider's cache, as far as is known: also of a request that is sent again."""
         if rules is None or not call.prefixes:
             return 0
@@ -147,90 +133,23 @@ class Accounts:
 
 
 @lru_cache(maxsize=256)
-def _prices(target: str) -> tuple[TargetFacts, CacheRules | None]:
+def _find_prices(target: str) -> tuple[TargetFacts, CacheRules | None]:
     facts = target_facts(target)
     return facts, cache_rules(facts)
 
 
-def _is_marked(call: Call) -> bool:
+def _is_marked(call: Conversation) -> bool:
     """Whether anything of a request carries a cache marker."""
-    return last_cache_marker(call.messages) >= 0 or "cache_control" in str(call.beside)
+    return call.last_marker >= 0 or "cache_control" in str(call.beside)
 
 
-def _history(call: Call) -> int:
-    """How many messages the request before this one held: those before the model's last reply."""
-    at = last_reply(call.messages, call.wire)
-    while at > 0 and call.wire.is_reply(as_mapping(call.messages[at - 1], at - 1, "a mapping")):
-        at -= 1
-    return max(at, 0)
+def _identify(call: Conversation) -> str:
+    """A hash of a conversation's beginning, up to the first message of its user."""
+    asked = next((part.address.message for part in call.parts if part.role == "user"), 0)
+    return call.prefixes[asked][:16] if call.prefixes else ""
 
 
-def _references(call: Call, history: int) -> tuple[int, int]:
-    """Strings that the last reply took from blocks that are cut, and how many of them it was sent."""
-    cut = [
-        (block.text, each.decision.text)
-        for block, each in zip(call.blocks, call.settled.decisions, strict=True)
-        if each.decision.text is not None and block.address.message < history
-    ]
-    if not cut:
-        return 0, 0
-    whole = [part.text for part in call.parts if part.address.message < history]
-    used = kept = 0
-    for string in itertools.islice(dict.fromkeys(_used(call, history)), _MOST_STRINGS):
-        shown = [sent for text, sent in cut if string in text]
-        if not shown:
-            continue
-        beside = sum(string in text for text in whole) > len(shown)  # in a text that is not cut, too
-        used += 1
-        kept += beside or any(string in sent for sent in shown)
-    return used, kept
-
-
-def _used(call: Call, history: int) -> Iterator[str]:
-    seen: set[str] = set()
-    for part in call.parts:
-        if part.address.message < history:
-            continue
-        if part.role == "assistant":
-            yield from used_in_words(part.text)
-        elif part.arguments and part.arguments not in seen:
-            seen.add(part.arguments)
-            yield from used_in_arguments(_parsed(part.arguments))
-
-
-def _parsed(arguments: str) -> Any:
-    try:
-        return json.loads(arguments)
-    except ValueError:
-        return arguments
-
-
-def call_receipt(
-    target: str,
-    scorer: str,
-    tokens_before: int,
-    blocks: Sequence[Plan],
-    settled: Settled,
-    counter: TokenCounter,
-    ms: float,
-) -> Receipt:
-    """What was settled comes to in the tokens of this call's target."""
-    receipts = [_block(*each, counter) for each in zip(blocks, settled.decisions, strict=True)]
-    return Receipt(
-        target=target,
-        scorer=scorer,
-        tokens_before=tokens_before,
-        tokens_after=tokens_before - sum(block.tokens_before - block.tokens_after for block in receipts),
-        blocks=tuple(receipts),
-        ms=ms,
-        request_tokens=settled.tokens,
-        rewritten_from=settled.rewritten_from,
-        reasoning_dropped=settled.reasoning_dropped,
-        skipped_because=settled.skipped_because,
-    )
-
-
-def _block(block: Plan, decided: Decided, counter: TokenCounter) -> BlockReceipt:
+def _describe_block(block: Block, decided: DecidedBlock, counter: TokenCounter) -> BlockReceipt:
     decision = decided.decision
     return BlockReceipt(
         message=block.address.message,
@@ -244,3 +163,45 @@ def _block(block: Plan, decided: Decided, counter: TokenCounter) -> BlockReceipt
         scorer=decision.scorer,
         stages_ms=decided.stages_ms,
     )
+
+
+def _count_references(
+    call: Conversation, blocks: Sequence[Block], assembled: Assembled, history: int
+) -> tuple[int, int]:
+    """Count the strings that the last reply took from blocks that are cut, and how many of them it was sent."""
+    cut = [
+        (block.text, each.decision.text)
+        for block, each in zip(blocks, assembled.decided, strict=True)
+        if each.decision.text is not None and block.address.message < history
+    ]
+    if not cut:
+        return 0, 0
+    whole = [part.text for part in call.parts if part.address.message < history]
+    used = kept = 0
+    for string in itertools.islice(dict.fromkeys(_find_used(call, history)), _MOST_STRINGS):
+        shown = [sent for text, sent in cut if string in text]
+        if not shown:
+            continue
+        beside = sum(string in text for text in whole) > len(shown)  # in a text that is not cut, too
+        used += 1
+        kept += beside or any(string in sent for sent in shown)
+    return used, kept
+
+
+def _find_used(call: Conversation, history: int) -> Iterator[str]:
+    seen: set[str] = set()
+    for part in call.parts:
+        if part.address.message < history:
+            continue
+        if part.role == "assistant":
+            yield from used_in_words(part.text)
+        elif part.arguments and part.arguments not in seen:
+            seen.add(part.arguments)
+            yield from used_in_arguments(_parse_arguments(part.arguments))
+
+
+def _parse_arguments(arguments: str) -> Any:
+    try:
+        return json.loads(arguments)
+    except ValueError:
+        return arguments

@@ -58,20 +58,20 @@ def explain(
 
 
 def _page(compressor: Compressor, file: Path, query: str | None) -> Page:
-    from agentcompress.explain.explain import explained_messages, explained_text
-    from agentcompress.messages.bodies import opened
+    from agentcompress.explain.explain import explain_messages, explain_text
+    from agentcompress.messages.bodies import parse
     from agentcompress.targets.counting import countable_target
 
     text = file.read_text(encoding="utf-8", errors="replace")
     if query is not None:
-        return explained_text(compressor, text, query, title=file.name)
+        return explain_text(compressor, text, query, title=file.name)
     parsed = _parsed(text)
     if isinstance(parsed, Mapping) and ("messages" in parsed or "input" in parsed):
-        body = opened(parsed)
+        body = parse(parsed)
         target = countable_target(parsed.get("model"), compressor.config.target)
-        return explained_messages(compressor, body.messages, title=file.name, target=target, format=body.wire.name)
+        return explain_messages(compressor, body.messages, title=file.name, target=target, format=body.wire.name)
     if isinstance(parsed, list) and parsed and all(isinstance(message, Mapping) for message in parsed):
-        return explained_messages(compressor, parsed, title=file.name)
+        return explain_messages(compressor, parsed, title=file.name)
     if text.lstrip().startswith("{"):
         return _replayed(compressor, file)
     raise InvalidInputError("query", query, "said for a text; without one, INPUT must be messages or trajectories")
@@ -89,14 +89,14 @@ def _replayed(compressor: Compressor, file: Path) -> Page:
     from agentcompress.common import progress
     from agentcompress.evaluation.files import json_rows
     from agentcompress.evaluation.replay.replay import as_sent, checked_trajectory
-    from agentcompress.explain.explain import Page, explained_messages
+    from agentcompress.explain.explain import Page, explain_messages
 
     rows = list(json_rows(file))
     pages: list[Page] = []
     for at, (number, row) in enumerate(rows):
         progress.report(f"line {number}", at, len(rows))
         messages = as_sent(checked_trajectory(row, f"{file.name} line {number}"), "openai")
-        pages.append(explained_messages(compressor, messages, title=file.name, format="openai"))
+        pages.append(explain_messages(compressor, messages, title=file.name, format="openai"))
     progress.report("done", len(rows), len(rows))
     if not pages:
         raise InvalidInputError("INPUT", file.name, "a file that is not empty")

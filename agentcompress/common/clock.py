@@ -26,3 +26,7 @@ class Clock:
     def total_ms(self) -> float:
         """Milliseconds since it was made."""
         return (time.perf_counter() - self._started) * 1000
+
+    def read_ms(self) -> dict[str, float]:
+        """Milliseconds of every stage so far, and "total"."""
+        return {**self.stages_ms, "total": self.total_ms()}

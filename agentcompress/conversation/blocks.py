@@ -9,30 +9,30 @@ sent as they are.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
 
 from agentcompress.messages.context import context_spans, outside
+from agentcompress.messages.conversation import Conversation
 from agentcompress.messages.hashing import block_key
-from agentcompress.messages.view import Address, TextPart, Wire, last_bound, last_cache_marker, last_reply
-from agentcompress.protocols import TokenCounter
-from agentcompress.schema import Span
+from agentcompress.messages.view import Address, TextPart
+from agentcompress.schema import Decision, Span
 
 RAW_CACHED = "at or before a cache marker"
 RAW_BOUND = "before reasoning that is bound to it"
 RAW_SMALL = "under min_tokens"
-RAW_WHOLE = "nothing would be cut, or nothing left"
 
 _HINT_CHARS = 200
 _TASK_CHARS, _ACTION_CHARS = (400, 200), 500  # of the query: both ends of the task, the end of the action
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """A block that may be compressed: where it stands, its text, its query, and why it must stay raw, if it must.
+class Block:
+    """A stretch of text that may be compressed: where it stands, its query, and why it must stay raw, if it must.
 
     hint: the tool's call it answers, or what stands right before it in a user's message; either may name a file.
+    key: of the decision about it in the ledger. tokens: of the whole block, as the target counts them.
     """
 
     address: Address
@@ -47,41 +47,44 @@ class Plan:
     raw_because: str | None
 
 
-def plan(
-    messages: Sequence[Any],
-    parts: Sequence[TextPart],
-    wire: Wire,
-    prefixes: Sequence[str],
-    min_tokens: int,
-    counter: TokenCounter,
-) -> Iterator[Plan]:
-    """Yield the blocks of a conversation in order.
+@dataclass(frozen=True, slots=True)
+class DecidedBlock:
+    """What stands for a block, whether that is new, and the milliseconds that it took to find out, also by stage."""
 
-    parts: the messages' texts; prefixes: as `ledger.keys.chain` gives them; min_tokens: >= 1.
-    """
-    marker = min(last_cache_marker(messages), last_reply(messages, wire))  # behind that nothing was sent before
-    bound = last_bound(messages, wire)
-    texts = Counter(part.address.message for part in parts if part.text.strip())
-    found = [(part, _block_spans(part, request_beside=texts[part.address.message] > 1)) for part in parts]
-    request = _last_request(found)
-    for part, spans in found:
-        at = part.address.message
-        for span in spans:
-            text = part.text[span.start : span.end]
-            tokens = counter.count(text)
-            raw = RAW_CACHED if at <= marker else RAW_BOUND if at < bound else None
-            yield Plan(
-                address=part.address,
-                span=span,
-                text=text,
-                kind="tool" if part.role == "tool" else "context",
-                tool=part.tool,
-                query=next_action_query(request, _action(part)) if part.role == "tool" else request,
-                hint=_call(part) or part.text[max(0, span.start - _HINT_CHARS) : span.start],
-                key=block_key(prefixes[at], part.address.path, span.start),
-                tokens=tokens,
-                raw_because=RAW_SMALL if tokens < min_tokens else raw,
-            )
+    decision: Decision
+    is_new: bool = False
+    ms: float = 0.0
+    stages_ms: Mapping[str, float] = field(default_factory=dict)
+
+
+def find_blocks(call: Conversation, min_tokens: int) -> list[Block]:
+    """Find the blocks of a conversation, in order. min_tokens: >= 1; smaller blocks must stay raw."""
+    marker = min(call.last_marker, call.last_reply)  # behind the last reply nothing was sent before
+    texts = Counter(part.address.message for part in call.parts if part.text.strip())
+    found = [(part, _find_spans(part, request_beside=texts[part.address.message] > 1)) for part in call.parts]
+    request = _find_last_request(found)
+    return [_describe_block(call, part, span, request, marker, min_tokens) for part, spans in found for span in spans]
+
+
+def _describe_block(
+    call: Conversation, part: TextPart, span: Span, request: str, marker: int, min_tokens: int
+) -> Block:
+    at = part.address.message
+    text = part.text[span.start : span.end]
+    tokens = call.counter.count(text)
+    raw = RAW_CACHED if at <= marker else RAW_BOUND if at < call.last_bound else None
+    return Block(
+        address=part.address,
+        span=span,
+        text=text,
+        kind="tool" if part.role == "tool" else "context",
+        tool=part.tool,
+        query=next_action_query(request, _describe_action(part)) if part.role == "tool" else request,
+        hint=_describe_call(part) or part.text[max(0, span.start - _HINT_CHARS) : span.start],
+        key=block_key(call.prefixes[at], part.address.path, span.start),
+        tokens=tokens,
+        raw_because=RAW_SMALL if tokens < min_tokens else raw,
+    )
 
 
 def next_action_query(task: str, action: str) -> str:
@@ -91,7 +94,7 @@ def next_action_query(task: str, action: str) -> str:
     return f"Task: {task}\nLast action: {action[-_ACTION_CHARS:]}"
 
 
-def _last_request(found: Sequence[tuple[TextPart, list[Span]]]) -> str:
+def _find_last_request(found: Sequence[tuple[TextPart, list[Span]]]) -> str:
     """The last human text of the conversation: the last user message that says anything outside of context blocks."""
     asked: dict[int, str] = {}
     for part, spans in found:
@@ -101,15 +104,15 @@ def _last_request(found: Sequence[tuple[TextPart, list[Span]]]) -> str:
     return next((text for text in reversed(asked.values()) if text), "")
 
 
-def _action(part: TextPart) -> str:
-    return "\n".join(text for text in (part.said, _call(part)) if text)
+def _describe_action(part: TextPart) -> str:
+    return "\n".join(text for text in (part.said, _describe_call(part)) if text)
 
 
-def _call(part: TextPart) -> str:
+def _describe_call(part: TextPart) -> str:
     return f"{part.tool} {part.arguments or ''}".strip() if part.tool else ""
 
 
-def _block_spans(part: TextPart, *, request_beside: bool) -> list[Span]:
+def _find_spans(part: TextPart, *, request_beside: bool) -> list[Span]:
     if part.role in ("tool", "document"):
         return [Span(0, len(part.text))] if part.text else []
     return context_spans(part.text, request_beside=request_beside) if part.role == "user" else []

@@ -8,27 +8,30 @@ Reasoning between the first edited message and the end of a cut is bound to what
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from agentcompress.common.checks import KeepRate
-from agentcompress.conversation import own_texts
-from agentcompress.conversation.blocks import Plan
-from agentcompress.conversation.decide import Decided, Decider
-from agentcompress.conversation.shares import shares
+from agentcompress.conversation.blocks import Block, DecidedBlock
+from agentcompress.conversation.decide import CallLedger
+from agentcompress.conversation.ladder import Ladder
+from agentcompress.conversation.put_back import (
+    Assembled,
+    drop_reasoning,
+    holds_bound_reasoning,
+    indexes_of,
+    put_back,
+)
+from agentcompress.conversation.shares import share_out
 from agentcompress.ledger.cuts import Cut, Cuts
+from agentcompress.messages.conversation import Conversation
 from agentcompress.messages.sizes import request_tokens
-from agentcompress.messages.view import Address, Wire, as_mapping, last_reply, replaced
-from agentcompress.protocols import TokenCounter
-from agentcompress.schema import Decision, Span
-from agentcompress.selection.budget import EXPECTED
-from agentcompress.selection.select import budget_tokens
+from agentcompress.schema import Decision
+from agentcompress.selection.budget import EXPECTED, budget_tokens
 from agentcompress.text.clip import CLIP
 
 ROOM = 0.75
 """How much of the target a cut fills: the rest is for the turns to come, or it would be cut again at every one."""
-
 
 RAW_OVER = "what must not be touched alone is over target_tokens"
 RAW_CUT = "left as it is by a cut"
@@ -38,199 +41,172 @@ _MOST_CUTS = 8
 """Of one call: more than one only where others were faster, with a higher limit."""
 
 
-@dataclass(frozen=True)
-class Settled:
-    """What is sent, what stands for every block, and what had to be done for it (as in `Receipt`)."""
-
-    messages: list[Any]
-    decisions: list[Decided]
-    tokens: int | None = None
-    rewritten_from: int | None = None
-    reasoning_dropped: int = 0
-    skipped_because: str | None = None
+def open_cuts(call: Conversation, blocks: Sequence[Block], ledger: CallLedger) -> Cuts:
+    """Open the cuts of a conversation for its target, as the ledger holds them."""
+    return Cuts(call.prefixes, blocks[0].key if blocks else None, call.target, ledger)
 
 
-class Fitting:
-    """Settles one request.
+def find_cut(call: Conversation, cuts: Cuts) -> Cut | None:
+    """Find the cut that this history begins with, if any."""
+    return cuts.find_newest(call.find_request_ends()) if cuts.exist() else None
 
-    prefixes: the hash of the history up to every message. keep_rate: of blocks that are not decided yet.
-    beside_tokens: of the request, outside of its messages.
-    """
+
+def read_cut(call: Conversation, block: Block, cut: Cut | None) -> DecidedBlock | None:
+    """Return what a cut says of a block; None for blocks after it."""
+    if cut is None or block.key not in cut.texts:
+        return None
+    text = cut.texts[block.key]
+    if text is None:
+        return DecidedBlock(Decision.raw(RAW_CUT, block.tokens))
+    spans = cut.spans.get(block.key)
+    return DecidedBlock(Decision(text, CUT, block.tokens, call.counter.count(text), None, spans))
+
+
+class HardFit:
+    """Makes one request fit. ladder: decides what nobody has decided. cuts: where a new cut is written."""
 
     def __init__(
-        self,
-        messages: Sequence[Any],
-        blocks: Sequence[Plan],
-        prefixes: Sequence[str],
-        wire: Wire,
-        decider: Decider,
-        counter: TokenCounter,
-        target: str,
-        keep_rate: KeepRate,
-        beside_tokens: int = 0,
+        self, call: Conversation, blocks: Sequence[Block], ledger: CallLedger, ladder: Ladder, cuts: Cuts
     ) -> None:
-        self._messages, self._blocks, self._wire = messages, blocks, wire
-        self._decider, self._counter, self._beside = decider, counter, beside_tokens
-        self._expected_rate = EXPECTED if keep_rate == "auto" else keep_rate
-        self._last_reply = last_reply(messages, wire)
-        self._sizes: dict[int, tuple[Any, int]] = {}
-        self._cuts = Cuts(prefixes, blocks[0].key if blocks else None, target, decider)
+        self._call, self._blocks = call, blocks
+        self._ledger, self._ladder, self._cuts = ledger, ladder, cuts
+        rate = call.settings.keep_rate
+        self._expected_rate = EXPECTED if rate == "auto" or rate is None else rate
+        self._sizes = _RequestSizes(call)
 
-    def settled(self, target_tokens: int | None) -> Settled:
-        """Decide every block; with target_tokens >= 1, so that the request takes no more than that, if it can."""
-        cut = self._cuts.newest(self._ends)
-        before = [self._by_cut(block, cut) for block in self._blocks]
-        if target_tokens is None:
-            return self._rendered(self._decided(before), cut)
-        sent = [known or self._decider.known(block.key) for block, known in zip(self._blocks, before, strict=True)]
-        if self._expected(sent, cut) <= target_tokens:
-            settled = self._sized(self._rendered(self._decided(before), cut))
-            if settled.tokens is not None and settled.tokens <= target_tokens:
-                return settled
-        now, rewritten = sent, []
+    def fit(self, target_tokens: int, cut: Cut | None) -> Assembled:
+        """Decide every block so that the request takes no more than target_tokens, if it can.
+
+        cut: the newest of this history. What was sent before stays as it was sent where that fits; else all blocks are
+        cut; where not even that does, nothing new is cut, and `skipped_because` says so.
+        """
+        sent = self._find_sent(cut)
+        if self._expect_tokens(sent, cut) <= target_tokens:
+            decided = [read_cut(self._call, block, cut) or self._ladder.decide(block) for block in self._blocks]
+            assembled = self._assemble(decided, cut)
+            if assembled.tokens is not None and assembled.tokens <= target_tokens:
+                return assembled
+        return self._fit_by_cuts(target_tokens, sent, cut)
+
+    def _find_sent(self, cut: Cut | None) -> list[Decision | None]:
+        """What was sent for every block before; None for those that nobody has decided, as far as is known."""
+        found = [read_cut(self._call, block, cut) for block in self._blocks]
+        pairs = zip(found, self._blocks, strict=True)
+        return [by_cut.decision if by_cut else self._ledger.look_up(block.key) for by_cut, block in pairs]
+
+    def _fit_by_cuts(self, target_tokens: int, sent: Sequence[Decision | None], cut: Cut | None) -> Assembled:
+        now: Sequence[Decision | None] = sent
+        rewritten: list[int] = []
         for _ in range(_MOST_CUTS):
-            new = self._cut(now, cut, target_tokens)
+            new = self._make_cut(now, cut, target_tokens)
             if new is None:
                 break
-            rewritten += self._edited(sent, new, cut)
-            cut, now = new, [self._by_cut(block, new) for block in self._blocks]
-            decided = [Decided(d, is_new=d != old) for d, old in zip(now, sent, strict=True) if d is not None]
-            settled = self._sized(self._rendered(decided, cut))
-            if settled.tokens is not None and settled.tokens <= target_tokens:
-                return replace(settled, rewritten_from=min(rewritten, default=None))
-        settled = self._sized(self._rendered(self._left(now), cut))
-        return replace(settled, rewritten_from=min(rewritten, default=None), skipped_because=RAW_OVER)
+            rewritten += self._find_edited(sent, new, cut)
+            decided = [self._read_new_cut(block, new, old) for block, old in zip(self._blocks, sent, strict=True)]
+            cut, now = new, [each.decision for each in decided]
+            assembled = self._assemble(decided, cut)
+            if assembled.tokens is not None and assembled.tokens <= target_tokens:
+                return replace(assembled, rewritten_from=min(rewritten, default=None))
+        assembled = self._assemble(self._leave_new_raw(now), cut)
+        return replace(assembled, rewritten_from=min(rewritten, default=None), skipped_because=RAW_OVER)
 
-    def _ends(self) -> list[int]:
-        """The last messages of the requests that made this history: those that a reply follows, and the last of all."""
-        last = len(self._messages) - 1
-        fields = [as_mapping(message, i, "a mapping") for i, message in enumerate(self._messages)]
-        return [i for i in range(len(fields)) if i == last or self._wire.is_reply(fields[i + 1])]
+    def _read_new_cut(self, block: Block, cut: Cut, old: Decision | None) -> DecidedBlock:
+        found = read_cut(self._call, block, cut) or self._ladder.decide(block)
+        return replace(found, is_new=found.decision != old)
 
-    def _by_cut(self, block: Plan, cut: Cut | None) -> Decision | None:
-        """What a cut says of a block; None for blocks after it."""
-        if cut is None or block.key not in cut.texts:
-            return None
-        text = cut.texts[block.key]
-        if text is None:
-            return Decision.raw(RAW_CUT, block.tokens)
-        return Decision(text, CUT, block.tokens, self._counter.count(text), None)
-
-    def _decided(self, known: Sequence[Decision | None]) -> list[Decided]:
-        pairs = zip(self._blocks, known, strict=True)
-        return [self._decider.decided(block) if decision is None else Decided(decision) for block, decision in pairs]
-
-    def _left(self, known: Sequence[Decision | None]) -> list[Decided]:
-        """What was not sent before is left as it is, from now on."""
+    def _leave_new_raw(self, known: Sequence[Decision | None]) -> list[DecidedBlock]:
+        """Leave what was not sent before as it is, from now on."""
         decided = []
-        for block, decision in zip(self._blocks, known, strict=True):
-            if decision is None:
-                raw = self._decider.kept(block.key, Decision.raw(RAW_OVER, block.tokens))
-                decided.append(Decided(raw, is_new=True))
-            else:
-                decided.append(Decided(decision))
+        for block, old in zip(self._blocks, known, strict=True):
+            raw = old or self._ledger.write(block.key, Decision.raw(RAW_OVER, block.tokens))
+            decided.append(DecidedBlock(raw, is_new=old is None))
         return decided
 
-    def _cut(self, known: Sequence[Decision | None], last: Cut | None, target_tokens: int) -> Cut | None:
+    def _make_cut(self, known: Sequence[Decision | None], last: Cut | None, target_tokens: int) -> Cut | None:
         """Decide all blocks again, and write that down; None where not even that would do."""
         if not self._blocks:
             return None
-        sizes = [self._size(block, decision) for block, decision in zip(self._blocks, known, strict=True)]
-        whole = [block.tokens for block in self._blocks]
         first = self._blocks[0].address.message
         gone = last.gone if last else ()
-        for more in ((), (range(first, len(self._messages)),)):  # the second without any reasoning
-            fixed = self._tokens(self._unbound(self._messages, (*gone, *more))) - sum(whole)
-            room = max(ROOM * target_tokens, (fixed + target_tokens) / 2) - fixed
-            limits = shares(sizes, whole, int(room), self._counter.count(CLIP))
+        for more in ((), (range(first, len(self._call.messages)),)):  # the second without any reasoning
+            limits = self._find_limits(known, (*gone, *more), target_tokens)
             if limits is not None:
                 break
         else:
             return None
-        texts = {
-            block.key: self._recut(block, decision, limit)
-            for block, decision, limit in zip(self._blocks, known, limits, strict=True)
-        }
-        changed = self._changed(known, texts)
+        recut = [self._recut(*each) for each in zip(self._blocks, known, limits, strict=True)]
+        texts = {block.key: each.text for block, each in zip(self._blocks, recut, strict=True)}
+        spans = {block.key: each.spans for block, each in zip(self._blocks, recut, strict=True) if each.spans}
+        changed = self._find_changed(known, texts)
         if changed and not more:
-            more = (range(min(changed), len(self._messages)),)
-        return self._cuts.kept(Cut(len(self._messages), texts, (*gone, *more)), last)
+            more = (range(min(changed), len(self._call.messages)),)
+        return self._cuts.keep(Cut(len(self._call.messages), texts, (*gone, *more), spans=spans), last)
 
-    def _recut(self, block: Plan, known: Decision | None, limit: int) -> str | None:
-        if known is not None and self._size(block, known) <= limit:
-            return known.text
-        return None if block.tokens <= limit else self._decider.fitted(block, limit, self._counter).text
+    def _find_limits(
+        self, known: Sequence[Decision | None], gone: Sequence[range], target_tokens: int
+    ) -> list[int] | None:
+        """Share out the room that is left beside what can't be cut; None where there is too little of it."""
+        sizes = [self._size_of(block, decision) for block, decision in zip(self._blocks, known, strict=True)]
+        whole = [block.tokens for block in self._blocks]
+        fixed = self._sizes.count(drop_reasoning(self._call, self._call.messages, gone)) - sum(whole)
+        room = max(ROOM * target_tokens, (fixed + target_tokens) / 2) - fixed
+        return share_out(sizes, whole, int(room), self._call.counter.count(CLIP))
 
-    def _changed(self, before: Sequence[Decision | None], texts: Mapping[str, str | None]) -> list[int]:
+    def _recut(self, block: Block, known: Decision | None, limit: int) -> Decision:
+        if known is not None and self._size_of(block, known) <= limit:
+            return known
+        if block.tokens <= limit:
+            return Decision.raw(RAW_CUT, block.tokens)
+        found = self._ladder.fit(block, limit)
+        self._ledger.note_own(found)
+        return found
+
+    def _find_changed(self, before: Sequence[Decision | None], texts: Mapping[str, str | None]) -> list[int]:
         """Messages that were sent before, as far as is known, with another text; raw, where nobody decided."""
         return [
             block.address.message
             for block, old in zip(self._blocks, before, strict=True)
-            if (old is not None or block.address.message <= self._last_reply)
+            if (old is not None or block.address.message <= self._call.last_reply)
             and (old.text if old else None) != texts.get(block.key)
         ]
 
-    def _edited(self, before: Sequence[Decision | None], new: Cut, last: Cut | None) -> list[int]:
+    def _find_edited(self, before: Sequence[Decision | None], new: Cut, last: Cut | None) -> list[int]:
         """Messages that are sent differently from now on."""
-        was_gone = _indexes(last.gone if last else ())
-        dropped = [i for i in _indexes(new.gone) - was_gone if i < len(self._messages) and self._is_bound(i)]
-        return [*self._changed(before, new.texts), *dropped]
+        was_gone = indexes_of(last.gone if last else ())
+        now_gone = (i for i in indexes_of(new.gone) - was_gone if i < len(self._call.messages))
+        dropped = [i for i in now_gone if holds_bound_reasoning(self._call, i)]
+        return [*self._find_changed(before, new.texts), *dropped]
 
-    def _size(self, block: Plan, decision: Decision | None) -> int:
+    def _size_of(self, block: Block, decision: Decision | None) -> int:
+        """Tokens that a block takes as it was decided, or about what it will take when it is."""
         if decision is None:
-            whole = self._decider.raw_because(block) is not None
+            whole = self._ladder.find_raw_reason(block) is not None
             return block.tokens if whole else budget_tokens(self._expected_rate, block.tokens)
-        return block.tokens if decision.text is None else self._counter.count(decision.text)
+        return block.tokens if decision.text is None else self._call.counter.count(decision.text)
 
-    def _expected(self, known: Sequence[Decision | None], cut: Cut | None) -> int:
-        saved = sum(block.tokens - self._size(block, each) for block, each in zip(self._blocks, known, strict=True))
-        return self._tokens(self._unbound(self._messages, cut.gone if cut else ())) - saved
+    def _expect_tokens(self, known: Sequence[Decision | None], cut: Cut | None) -> int:
+        saved = sum(block.tokens - self._size_of(block, each) for block, each in zip(self._blocks, known, strict=True))
+        return self._sizes.count(drop_reasoning(self._call, self._call.messages, cut.gone if cut else ())) - saved
 
-    def _tokens(self, messages: Sequence[Any]) -> int:
-        return self._beside + sum(map(self._tokens_of, messages))
+    def _assemble(self, decided: Sequence[DecidedBlock], cut: Cut | None) -> Assembled:
+        assembled = put_back(self._call, self._blocks, decided, cut)
+        return replace(assembled, tokens=self._sizes.count(assembled.messages))
 
-    def _tokens_of(self, message: Any) -> int:
-        """Counted once a message: most are the very same objects before and after."""
-        known = self._sizes.get(id(message))
+
+class _RequestSizes:
+    """Tokens of whole requests of one call. A message is counted once: most are the very same objects each time."""
+
+    def __init__(self, call: Conversation) -> None:
+        self._call = call
+        self._known: dict[int, tuple[Any, int]] = {}
+
+    def count(self, messages: Sequence[Any]) -> int:
+        """Target tokens of a request with these messages, and all that stands beside them."""
+        return self._call.beside_tokens + sum(map(self._count_message, messages))
+
+    def _count_message(self, message: Any) -> int:
+        known = self._known.get(id(message))
         if known is None or known[0] is not message:
-            known = self._sizes[id(message)] = message, request_tokens([message], self._wire, self._counter)
+            known = message, request_tokens([message], self._call.wire, self._call.counter)
+            self._known[id(message)] = known
         return known[1]
-
-    def _sized(self, settled: Settled) -> Settled:
-        return replace(settled, tokens=self._tokens(settled.messages))
-
-    def _rendered(self, decided: list[Decided], cut: Cut | None) -> Settled:
-        replacements: dict[Address, list[tuple[Span, str]]] = {}
-        for block, each in zip(self._blocks, decided, strict=True):
-            if each.decision.text is not None:
-                if self._decider.live:
-                    own_texts.note(each.decision.text)
-                replacements.setdefault(block.address, []).append((block.span, each.decision.text))
-        gone = cut.gone if cut else ()
-        messages = self._unbound(replaced(self._messages, replacements), gone)
-        bound = sum(self._is_bound(i) for i in _indexes(gone) if i < len(self._messages))
-        return Settled(messages, decided, reasoning_dropped=bound)
-
-    def _is_bound(self, index: int) -> bool:
-        return self._wire.is_bound(as_mapping(self._messages[index], index, "a mapping"))
-
-    def _unbound(self, messages: Sequence[Any], gone: Iterable[range]) -> list[Any]:
-        """The messages without the reasoning that cuts have made worthless."""
-        indexes = _indexes(gone)
-        if not indexes:
-            return list(messages)
-        out: list[Any] = []
-        for i in range(len(messages) - 1, -1, -1):
-            message = messages[i]
-            if i in indexes:
-                fields = message if isinstance(message, Mapping) else message.model_dump(exclude_unset=True)
-                following = as_mapping(out[-1], i + 1, "a mapping") if out else {}
-                left = self._wire.unbound(fields, following)
-                message = message if left is fields else left
-            if message is not None:
-                out.append(message)
-        return out[::-1]
-
-
-def _indexes(ranges: Iterable[range]) -> set[int]:
-    return {i for each in ranges for i in each}

@@ -1,50 +1,197 @@
-"""Ways to compress a block, the best first, and which of them rest after a failure."""
+"""How a new block is compressed: by the best rung of a ladder that holds.
+
+The rungs: the configured scorer, then BM25, then the block as it is. A rung that failed or was too slow rests for a
+while; what went wrong does not reach a caller who did not ask for it.
+"""
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol
 
-from agentcompress.conversation.blocks import Plan
-from agentcompress.errors import InvalidInputError
+from agentcompress.common.breaker import Breaker
+from agentcompress.common.checks import KeepRate
+from agentcompress.common.threads import run_within
+from agentcompress.conversation.blocks import Block, DecidedBlock
+from agentcompress.conversation.decide import CallLedger
+from agentcompress.conversation.failures import Failures
+from agentcompress.conversation.own_texts import SEEN
+from agentcompress.conversation.recall import RAW_RECALLED, Originals, is_recalled
+from agentcompress.errors import DeadlineError, DraftError, ScoringError, said
+from agentcompress.messages.conversation import Conversation
 from agentcompress.results import CompressedText
+from agentcompress.schema import Decision
+from agentcompress.segmenters.listings import left_whole
+from agentcompress.text.clip import clipped
 
-OnError = Literal["raise", "warn", "ignore"]
+_log = logging.getLogger("agentcompress")
+
+RAW_DEADLINE = "the deadline passed"
+RAW_WHOLE = "nothing would be cut, or nothing left"
+
+CLIPPED = "clipped"
+"""Who decided where no rung holds and a block must be short all the same."""
+
+_FIRST_SHARE = 0.8
+"""Of the time that is left, what a rung may take before the next one gets its turn."""
+
+_FAIR_MS = 5_000.0
+"""From how long a deadline on it is the scorer's fault that it passed."""
 
 _REST_S = 60.0
 """How long a scorer that failed is not asked again."""
 
-Compress = Callable[[Plan, int | None], CompressedText]
-"""Compresses a block, to so many target tokens where that is said, else as the call's rate has it."""
+
+class TextCompressor(Protocol):
+    """What a rung asks of a compressor."""
+
+    def compress_text(
+        self,
+        text: str,
+        *,
+        query: str,
+        keep_rate: KeepRate | None = None,
+        target_tokens: int | None = None,
+        target: str | None = None,
+        hint: str | None = None,
+        recall_name: str | None = None,
+    ) -> CompressedText:
+        """Keep the parts of a text that matter for a query, within a budget of the target's tokens."""
+        ...
 
 
 @dataclass(frozen=True)
 class Rung:
-    """A way to compress a block: its name, and the function that does."""
+    """A way to compress a block, and the breaker that lets it rest after a failure."""
 
     name: str
-    compress: Compress
+    compressor: TextCompressor
+    breaker: Breaker = field(default_factory=lambda: Breaker(_REST_S))
 
 
 class Ladder:
-    """Rungs in order, the best first; one that failed or was too slow rests for a while, in this process."""
+    """The rungs for one call, the best first, within its deadline.
 
-    def __init__(self, names: Sequence[str]) -> None:
-        self.names = tuple(names)
-        self._resting_until = dict.fromkeys(names, 0.0)
+    originals: where the texts of what is cut are kept, if they are to be recalled. whole_listings: whether results that
+    are listings or short stay as they are, whatever they cost.
+    """
 
-    def rests(self, name: str) -> bool:
-        """Whether a rung is passed over now."""
-        return time.monotonic() < self._resting_until[name]
+    def __init__(
+        self,
+        rungs: Sequence[Rung],
+        call: Conversation,
+        ledger: CallLedger,
+        failures: Failures,
+        originals: Originals | None,
+        *,
+        whole_listings: bool,
+    ) -> None:
+        self._rungs, self._call, self._ledger, self._failures = rungs, call, ledger, failures
+        self._originals, self._whole_listings = originals, whole_listings
+        self._deadline = call.deadline
 
-    def let_rest(self, name: str) -> None:
-        """Pass it over for a while."""
-        self._resting_until[name] = time.monotonic() + _REST_S
+    def decide(self, block: Block) -> DecidedBlock:
+        """Return what stands for a block: known, or found now and kept."""
+        return self._ledger.known(block) or self._ledger.keep(block, self.compress(block))
 
+    def compress(self, block: Block) -> DecidedBlock:
+        """Find what is to stand for a block at the call's keep rate."""
+        started = time.perf_counter()
+        why = self.find_raw_reason(block)
+        decision, stages_ms = (Decision.raw(why, block.tokens), {}) if why else self._climb(block, None)
+        ms = (time.perf_counter() - started) * 1000
+        return DecidedBlock(decision, is_new=True, ms=ms, stages_ms=stages_ms)
 
-def checked_on_error(on_error: object) -> None:
-    """Raise `InvalidInputError` for what is no `OnError`."""
-    if on_error not in ("raise", "warn", "ignore"):
-        raise InvalidInputError("on_error", on_error, '"raise", "warn" or "ignore"')
+    def fit(self, block: Block, tokens: int) -> Decision:
+        """Find a text of at most so many tokens, whatever happens: by a rung, else with the middle cut out."""
+        count = self._call.counter.count
+        found, _ = self._climb(block, tokens)
+        if found.text is not None and 0 < count(found.text) <= tokens:
+            return found
+        text = clipped(block.text, tokens, self._call.counter)
+        return Decision(text, found.reason, block.tokens, count(text), CLIPPED)
+
+    def find_raw_reason(self, block: Block) -> str | None:
+        """Say why a block is left as it is, if it is, before anything is tried."""
+        if block.raw_because is not None:
+            return block.raw_because
+        if self._ledger.was_sent_here(block.text):
+            return SEEN
+        if is_recalled(block.text):
+            return RAW_RECALLED
+        if block.kind == "tool" and self._whole_listings and (why := left_whole(block.text)) is not None:
+            return why
+        return SEEN if self._ledger.was_sent_elsewhere(block.text) else None
+
+    def _climb(self, block: Block, tokens: int | None) -> tuple[Decision, Mapping[str, float]]:
+        """Try rung after rung. tokens: the most that the text may take; None: as the call's keep rate has it."""
+        reasons = []
+        for number, rung in enumerate(self._rungs):
+            is_last = number + 1 == len(self._rungs)
+            if self._deadline.is_over:
+                reasons.append(RAW_DEADLINE)
+                break
+            if not self._failures.are_raised and rung.breaker.is_open:
+                reasons.append(f"{rung.name} rests after a failure")
+                continue
+            try:
+                result = self._run_in_time(rung, block, tokens, is_last=is_last)
+            except Exception as error:
+                if self._failures.are_raised:
+                    raise
+                reasons.append(self._note_failure(rung, block, error, is_last=is_last))
+                continue
+            if not result.text.strip() or result.text == block.text:  # some providers refuse empty texts
+                return Decision.raw(RAW_WHOLE, block.tokens), {}
+            why = "; ".join(reasons) or None
+            before, after = result.tokens_before, result.tokens_after
+            return Decision(result.text, why, before, after, result.scorer, result.spans), result.timings_ms
+        if self._failures.are_raised:
+            raise self._deadline.error()
+        return Decision.raw(f"failed: {'; '.join(reasons)}", block.tokens), {}
+
+    def _run_in_time(self, rung: Rung, block: Block, tokens: int | None, *, is_last: bool) -> CompressedText:
+        left_s = self._deadline.left_s
+        if left_s == float("inf"):
+            return self._run(rung, block, tokens)
+        return run_within(left_s * (1.0 if is_last else _FIRST_SHARE), partial(self._run, rung, block, tokens))
+
+    def _run(self, rung: Rung, block: Block, tokens: int | None) -> CompressedText:
+        """Compress a block; what is cut of it is kept to be recalled by a name that is no other text's."""
+        compress = partial(
+            rung.compressor.compress_text,
+            block.text,
+            query=block.query,
+            keep_rate=self._call.settings.keep_rate if tokens is None else None,
+            target_tokens=tokens,
+            target=self._call.target,
+            hint=block.hint,
+        )
+        if self._originals is None:
+            return compress()
+        names = self._originals.names_of(block.key)
+        while True:
+            name = next(names)
+            result = compress(recall_name=name)
+            if self._originals.keep(name, block.text, result.text):
+                return result
+
+    def _note_failure(self, rung: Rung, block: Block, error: Exception, *, is_last: bool) -> str:
+        """Let a rung rest that is to blame, tell of the failure, and return what decisions say of it."""
+        if not is_last and self._is_to_blame(error):
+            rung.breaker.trip()
+        reason = f"{rung.name}: {type(error).__name__}: {said(error)}"
+        self._failures.tell(f"message {block.address.message}: {reason}", error)
+        _log.debug("message %d", block.address.message, exc_info=error)
+        return reason
+
+    def _is_to_blame(self, error: Exception) -> bool:
+        """Whether the next block would fare no better: not for one odd text, nor for an impatient caller."""
+        if isinstance(error, DeadlineError):
+            deadline_ms = self._call.settings.deadline_ms
+            return deadline_ms is None or deadline_ms >= _FAIR_MS
+        return isinstance(error, DraftError | ScoringError)

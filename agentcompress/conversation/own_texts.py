@@ -1,27 +1,64 @@
-"""Texts that this process has put in the place of others, by hash: not to be compressed again.
+"""Which texts are ours: what was sent in the place of others is not compressed again.
 
-A request may pass several hooks, and change its format in between; what comes back is known by its blocks.
+A request may pass several doors of one program, and change its format in between. So texts are known one by one, and
+a whole conversation that holds some, so that what it leaves raw stays raw too. What may come back in another process is
+noted in the ledger as well (`CallLedger.was_sent_elsewhere`).
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 
 from cachetools import LRUCache
 
+from agentcompress.messages.view import TextPart
+
 SEEN = "compressed already"
 
-_known: LRUCache[tuple[int, int], bool] = LRUCache(100_000)
-_lock = threading.Lock()
+
+class OwnTexts:
+    """A memory of the texts and conversations that this process has sent. Safe in several threads.
+
+    Known by hashes: two texts that share one would cost a block that is not compressed.
+    """
+
+    def __init__(self, max_texts: int = 100_000, max_conversations: int = 20_000) -> None:
+        self._texts: LRUCache[tuple[int, int], bool] = LRUCache(max_texts)
+        self._conversations: LRUCache[int, bool] = LRUCache(max_conversations)
+        self._lock = threading.Lock()
+
+    def note_text(self, text: str) -> None:
+        """Remember a text that is sent in another's place."""
+        with self._lock:
+            self._texts[hash(text), len(text)] = True
+
+    def knows_text(self, text: str) -> bool:
+        """Whether this process has sent a text in another's place."""
+        with self._lock:
+            return (hash(text), len(text)) in self._texts
+
+    def note_conversation(self, parts: Sequence[TextPart]) -> None:
+        """Remember the texts of a conversation as it is sent."""
+        with self._lock:
+            self._conversations[_hash_texts(parts)] = True
+
+    def knows_conversation(self, parts: Sequence[TextPart]) -> bool:
+        """Whether these are the texts of a conversation that was compressed in this process."""
+        if not self._conversations:
+            return False
+        key = _hash_texts(parts)
+        with self._lock:
+            return key in self._conversations
+
+    def replace_lock(self) -> None:
+        """Begin with a lock that nobody holds: in a forked child, another thread's may be held for ever."""
+        self._lock = threading.Lock()
 
 
-def note(text: str) -> None:
-    """Remember a text that was sent in another's place."""
-    with _lock:
-        _known[hash(text), len(text)] = True
+def _hash_texts(parts: Sequence[TextPart]) -> int:
+    return hash(tuple((part.address, part.role, part.text) for part in parts))
 
 
-def was_sent(text: str) -> bool:
-    """Whether it was."""
-    with _lock:
-        return (hash(text), len(text)) in _known
+own_texts = OwnTexts()
+"""This process's: a request may pass several compressors."""

@@ -8,15 +8,15 @@ turn asks for any range of a block by such an id. Ids are of one namespace: anot
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
 from agentcompress.errors import InvalidInputError, StoreError
 from agentcompress.ledger.fronted import FrontedStore
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.ledger.notes import ORIGINAL
-from agentcompress.results import CompressedText
 from agentcompress.schema import Decision
 from agentcompress.text.lines import Rows
 from agentcompress.text.recall_style import TOOL_NAME
@@ -55,26 +55,28 @@ class Originals:
         self._store = store
         self._tenant = hashlib.sha256(namespace.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
-    def kept(self, block_key: str, text: str, compress: Callable[[str], CompressedText]) -> CompressedText:
-        """Compress a block under a name that is its own, and keep its text by that; nothing where nothing is cut.
+    def names_of(self, block_key: str) -> Iterator[str]:
+        """Yield names for a block: always the same ones. The second is for when another block has the first, and so on;
+        two blocks in a billion share one."""
+        for attempt in itertools.count():
+            yield _make_name(block_key, attempt)
 
-        compress: of a name. It is called again where another block has that name: one in a billion.
+    def keep(self, name: str, text: str, rendered: str) -> bool:
+        """Keep a block's text by a name, if what was rendered of it says that name anywhere.
+
+        Returns False where another block has the name.
         """
+        if name not in rendered:
+            return True
         original = Decision(text, "for recall", 0, 0, None)
-        attempt = 0
-        while True:
-            name = _name(block_key, attempt)
-            result = compress(name)
-            if name not in result.text or self._store.put(self._key(name), original).text == text:
-                return result
-            attempt += 1
+        return self._store.put(self._key(name), original).text == text
 
     def touch(self, block_keys: Iterable[str]) -> None:
         """Note that blocks are in use: what their delimiters name is not to be forgotten before them."""
-        self._store.touch([self._key(_name(key, 0)) for key in block_keys])
+        self._store.touch([self._key(_make_name(key, 0)) for key in block_keys])
 
-    def text(self, name: str) -> str | None:
-        """A block's text, None for a name that nothing is kept by. Raises `StoreError` when that can't be known."""
+    def find_text(self, name: str) -> str | None:
+        """Return a block's text, None for a name that nothing is kept by; `StoreError` when that can't be known."""
         found = self._store.get(self._key(name))
         return None if found is None else found.text
 
@@ -82,18 +84,18 @@ class Originals:
         return f"{ORIGINAL}{self._tenant}:{name}"
 
 
-def _name(block_key: str, attempt: int) -> str:
+def _make_name(block_key: str, attempt: int) -> str:
     digest = hashlib.sha256(f"{block_key}\n{attempt}".encode("utf-8", "surrogatepass")).digest()
     number = int.from_bytes(digest[:8])
     return "".join(_ALPHABET[number >> 5 * i & 31] for i in range(_NAME_CHARS))
 
 
 def is_recalled(text: str) -> bool:
-    """Whether a text is an answer of `recalled`: it was asked for, and is not compressed again."""
+    """Whether a text is an answer of `answer_recall`: it was asked for, and is not compressed again."""
     return text.startswith("[recalled ") and _PAGE.match(text) is not None
 
 
-def recalled(originals: Originals, id: str, page: int | str = 1) -> str:  # noqa: A002
+def answer_recall(originals: Originals, id: str, page: int | str = 1) -> str:  # noqa: A002
     """One page of what an id names, under a line that says which; for bad and dead ids, what to do instead.
 
     Never raises: this is a tool's answer, and a model reads it. The pages of an id, without their first lines, are the
@@ -104,7 +106,7 @@ def recalled(originals: Originals, id: str, page: int | str = 1) -> str:  # noqa
         return "That is no id. Pass the id as it stands in the mark, for example k7f2q9:120-133."
     name, by_char, first, last = found[1], found[2] == "@", int(found[3]), int(found[4] or found[3])
     try:
-        text = originals.text(name)
+        text = originals.find_text(name)
     except StoreError:
         return DOWN.format(id=found[0])
     if text is None:
@@ -119,11 +121,11 @@ def recalled(originals: Originals, id: str, page: int | str = 1) -> str:  # noqa
         return f"{name} has {unit} {lowest} to {highest}; {first}-{last} is outside of it."
     last = min(last, highest)
     chosen = text[first:last] if by_char else rows.between(first - 1, last - 1)
-    return _page(f"{name}{found[2]}{first}-{last}", chosen, page)
+    return _render_page(f"{name}{found[2]}{first}-{last}", chosen, page)
 
 
-def _page(id: str, text: str, page: int | str) -> str:  # noqa: A002
-    pages = list(_pages(text))
+def _render_page(id: str, text: str, page: int | str) -> str:  # noqa: A002
+    pages = _cut_pages(text)
     try:
         number = int(page)
     except (TypeError, ValueError, OverflowError):
@@ -135,8 +137,8 @@ def _page(id: str, text: str, page: int | str) -> str:  # noqa: A002
     return f"[recalled {id}{which}]\n{pages[number - 1]}"
 
 
-def _pages(text: str) -> list[str]:
-    """Cut behind line ends where there are any."""
+def _cut_pages(text: str) -> list[str]:
+    """Cut a text into pages, behind line ends where there are any."""
     pages, at = [], 0
     while len(text) - at > PAGE_CHARS:
         end = text.rfind("\n", at, at + PAGE_CHARS) + 1 or at + PAGE_CHARS

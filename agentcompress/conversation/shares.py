@@ -8,7 +8,7 @@ LEAST_TOKENS = 64
 """Blocks are not cut below this while others can be."""
 
 
-def shares(sizes: Sequence[int], whole: Sequence[int], tokens: int, least: int) -> list[int] | None:
+def share_out(sizes: Sequence[int], whole: Sequence[int], tokens: int, least: int) -> list[int] | None:
     """Spread `tokens` over blocks of these sizes, in order of age; None where not even `least` each fits.
 
     whole: what the blocks take uncut. None gets more than its size; others get what is proportional to their whole and
@@ -23,7 +23,7 @@ def shares(sizes: Sequence[int], whole: Sequence[int], tokens: int, least: int) 
     weights = [1 + 3 / (1 + age) for age in range(len(sizes) - 1, -1, -1)]
     parts = [weight * tokens_uncut for weight, tokens_uncut in zip(weights, whole, strict=True)]
 
-    def at(level: float) -> list[int]:
+    def share_at(level: float) -> list[int]:
         return [min(size, max(floor, int(level * part))) for size, part in zip(sizes, parts, strict=True)]
 
     if sum(sizes) <= tokens:
@@ -31,5 +31,5 @@ def shares(sizes: Sequence[int], whole: Sequence[int], tokens: int, least: int) 
     low, high = 0.0, 1.0  # at 1.0, every block has its size
     for _ in range(40):
         middle = (low + high) / 2
-        low, high = (middle, high) if sum(at(middle)) <= tokens else (low, middle)
-    return at(low)
+        low, high = (middle, high) if sum(share_at(middle)) <= tokens else (low, middle)
+    return share_at(low)

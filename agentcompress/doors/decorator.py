@@ -13,32 +13,26 @@ import functools
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
-from typing import Any, ParamSpec, TypedDict, TypeVar, Unpack, overload
+from typing import Any, ParamSpec, TypeVar, Unpack, overload
 
-from agentcompress.common.checks import KeepRate
-from agentcompress.conversation.ladder import OnError
+from agentcompress.config import DoorOptions
+from agentcompress.doors.background import in_background
 from agentcompress.doors.guard import Config, Guarded, OnReceipt
-from agentcompress.doors.litellm_sender import in_background
-from agentcompress.doors.tool_calls import QueryFrom, as_call, query_of
+from agentcompress.doors.tool_calls import QueryFrom, make_call, read_query
 from agentcompress.errors import InvalidInputError
 
 P = ParamSpec("P")
 R = TypeVar("R")
 _NAMES = ("messages", "history", "chat_history", "conversation", "state", "request", "input", "prompt")
 _ANNOTATIONS = ("Message", "PromptValue")
+ShortenArguments = Callable[[tuple[Any, ...], dict[str, Any]], tuple[tuple[Any, ...], dict[str, Any]]]
 _VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
-class _Settings(TypedDict, total=False):
-    """Those of `Guarded` that both decorators take."""
+class _Settings(DoorOptions, total=False):
+    """Those of `Guarded`, by name."""
 
     config: Config
-    target: str | None
-    keep_rate: KeepRate | None
-    target_tokens: int | None
-    deadline_ms: float | None
-    namespace: str | None
-    on_error: OnError
     on_receipt: OnReceipt | None
 
 
@@ -53,7 +47,6 @@ class _Compressed:
         self,
         *,
         arg: str | None = None,
-        fit: bool = True,
         **settings: Unpack[_Settings],
     ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
 
@@ -64,23 +57,23 @@ class _Compressed:
 
         arg: which of its arguments; by default the one named messages, history, chat_history, conversation, state,
         request, input or prompt, the first there is in this order, else one whose annotation names messages. Its value
-        may be all that `Guarded.shortened` takes. Other settings are those of `Guarded`; whatever fails, the function
+        may be all that `Guarded.shorten` takes. Other settings are those of `Guarded`; whatever fails, the function
         gets what it was called with.
 
         Raises `InvalidInputError`, when it decorates, for bad settings and where no argument is found.
         """
-        guarded = _guarded(settings)
+        guarded = _make_guarded(settings)
 
         def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-            signature = _signature(function)
-            name = _argument(function, signature, arg)
+            signature = _read_signature(function)
+            name = _find_argument(function, signature, arg)
 
-            def shortened(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-                return _with_argument(signature, name, args, kwargs, guarded.shortened)
+            def shorten(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+                return _shorten_argument(signature, name, args, kwargs, guarded.shorten)
 
-            return _wrapped(function, shortened)
+            return _wrap(function, shorten)
 
-        return partial(_on, decorate) if function is None else _on(decorate, function)
+        return partial(_decorate_method, decorate) if function is None else _decorate_method(decorate, function)
 
     @overload
     def tool(self, function: Callable[P, R], /) -> Callable[P, R]: ...
@@ -104,45 +97,45 @@ class _Compressed:
 
         Put it below a framework's own decorator. Raises `InvalidInputError`, when it decorates, for bad settings.
         """
-        guarded = _guarded({**settings, "fit": False})
+        guarded = _make_guarded({**settings, "fit": False})
 
         def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-            signature = _signature(function)
+            signature = _read_signature(function)
             if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
                 raise InvalidInputError("function", function, "one that returns a text, not a generator")
-            query = query_of(signature, query_from)
+            query = read_query(signature, query_from)
 
-            def shortened(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            def shorten(result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
                 if not isinstance(result, str) or not result:
                     return result
-                messages = guarded.guarded([], lambda: as_call(function, signature, args, kwargs, query, result))
-                return guarded.messages(messages)[-1]["content"] if messages else result
+                messages = guarded.run_or_keep([], lambda: make_call(function, signature, args, kwargs, query, result))
+                return guarded.compress_messages(messages)[-1]["content"] if messages else result
 
-            return _wrapped_tool(function, shortened)
+            return _wrap_tool(function, shorten)
 
-        return partial(_on, decorate) if function is None else _on(decorate, function)
+        return partial(_decorate_method, decorate) if function is None else _decorate_method(decorate, function)
 
 
 compressed = _Compressed()
 """See `_Compressed.__call__`, and for tools `_Compressed.tool`."""
 
 
-def _guarded(settings: dict[str, Any]) -> Guarded:
-    allowed = inspect.signature(Guarded.__init__).parameters
+def _make_guarded(settings: dict[str, Any]) -> Guarded:
+    allowed = ("config", *DoorOptions.__annotations__, "on_receipt")
     for name, value in settings.items():
         if name not in allowed:
-            raise InvalidInputError(name, value, f"absent (settings are: {', '.join([*allowed][1:])})")
+            raise InvalidInputError(name, value, f"absent (settings are: {', '.join(allowed)})")
     return Guarded(**settings)
 
 
-def _on(decorate: Callable[[Callable[..., Any]], Callable[..., Any]], function: Any) -> Any:
+def _decorate_method(decorate: Callable[[Callable[..., Any]], Callable[..., Any]], function: Any) -> Any:
     """Decorate what may be a class's or a static method."""
     if isinstance(function, classmethod | staticmethod):
         return type(function)(decorate(function.__func__))
     return decorate(function)
 
 
-def _signature(function: Any) -> inspect.Signature:
+def _read_signature(function: Any) -> inspect.Signature:
     if not callable(function) or inspect.isclass(function):
         raise InvalidInputError("function", function, "a function or method")
     try:
@@ -151,7 +144,7 @@ def _signature(function: Any) -> inspect.Signature:
         raise InvalidInputError("function", function, "one whose signature can be read") from error
 
 
-def _argument(function: Callable[..., Any], signature: inspect.Signature, arg: str | None) -> str:
+def _find_argument(function: Callable[..., Any], signature: inspect.Signature, arg: str | None) -> str:
     """The name of the argument to compress."""
     parameters = {name: each for name, each in signature.parameters.items() if each.kind not in _VARIABLE}
     takes_any = any(each.kind is each.VAR_KEYWORD for each in signature.parameters.values())
@@ -168,76 +161,88 @@ def _argument(function: Callable[..., Any], signature: inspect.Signature, arg: s
     return found
 
 
-def _with_argument(
+def _shorten_argument(
     signature: inspect.Signature,
     name: str,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
-    shortened: Callable[[Any], Any],
+    shorten: Callable[[Any], Any],
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The arguments of a call with one of them shortened; as they are where it is not among them."""
+    """The arguments of a call with one of them shorten; as they are where it is not among them."""
     parameter = signature.parameters.get(name)
     if name in kwargs and (parameter is None or parameter.kind is not parameter.POSITIONAL_ONLY):
-        return args, {**kwargs, name: shortened(kwargs[name])}
+        return args, {**kwargs, name: shorten(kwargs[name])}
     at = list(signature.parameters).index(name) if parameter is not None else len(args)
     if at >= len(args) or parameter is None or parameter.kind is parameter.KEYWORD_ONLY:
         return args, kwargs
-    return (*args[:at], shortened(args[at]), *args[at + 1 :]), kwargs
+    return (*args[:at], shorten(args[at]), *args[at + 1 :]), kwargs
 
 
-def _wrapped(function: Callable[..., Any], shortened: Callable[[tuple[Any, ...], dict[str, Any]], Any]) -> Any:
+def _wrap(function: Callable[..., Any], shorten: ShortenArguments) -> Any:
     """The function with shorter arguments, of the same kind as it is."""
     if inspect.isasyncgenfunction(function):
+        return _wrap_async_generator(function, shorten)
+    if inspect.isgeneratorfunction(function):
+        return _wrap_generator(function, shorten)
+    return _wrap_coroutine(function, shorten) if _is_async(function) else _wrap_function(function, shorten)
 
-        @functools.wraps(function)
-        async def wrapper(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-            args, kwargs = await in_background(lambda: shortened(args, kwargs))
-            inner = function(*args, **kwargs)
-            try:
-                value = await anext(inner)
-                while True:
-                    try:
-                        sent = yield value
-                    except GeneratorExit:
-                        await inner.aclose()
-                        raise
-                    except BaseException as error:  # noqa: BLE001 - thrown in by the caller, for the function
-                        value = await inner.athrow(error)
-                    else:
-                        value = await inner.asend(sent)
-            except StopAsyncIteration:
-                return
 
-    elif inspect.isgeneratorfunction(function):
-
-        @functools.wraps(function)
-        def wrapper(*args: Any, **kwargs: Any) -> Iterator[Any]:
-            args, kwargs = shortened(args, kwargs)
-            return (yield from function(*args, **kwargs))
-
-    elif _is_async(function):
-
-        @functools.wraps(function)
-        async def wrapper(*args: Any, **kwargs: Any) -> Any:
-            args, kwargs = await in_background(lambda: shortened(args, kwargs))
-            return await function(*args, **kwargs)
-
-    else:
-
-        @functools.wraps(function)
-        def wrapper(*args: Any, **kwargs: Any) -> Any:
-            args, kwargs = shortened(args, kwargs)
-            return function(*args, **kwargs)
+def _wrap_async_generator(function: Callable[..., Any], shorten: ShortenArguments) -> Any:
+    @functools.wraps(function)
+    async def wrapper(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        args, kwargs = await in_background(lambda: shorten(args, kwargs))
+        inner = function(*args, **kwargs)
+        try:
+            value = await anext(inner)
+            while True:
+                try:
+                    sent = yield value
+                except GeneratorExit:
+                    await inner.aclose()
+                    raise
+                except BaseException as error:  # noqa: BLE001 - thrown in by the caller, for the function
+                    value = await inner.athrow(error)
+                else:
+                    value = await inner.asend(sent)
+        except StopAsyncIteration:
+            return
 
     return wrapper
 
 
-def _wrapped_tool(function: Callable[..., Any], shortened: Callable[..., Any]) -> Any:
+def _wrap_generator(function: Callable[..., Any], shorten: ShortenArguments) -> Any:
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Iterator[Any]:
+        args, kwargs = shorten(args, kwargs)
+        return (yield from function(*args, **kwargs))
+
+    return wrapper
+
+
+def _wrap_coroutine(function: Callable[..., Any], shorten: ShortenArguments) -> Any:
+    @functools.wraps(function)
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        args, kwargs = await in_background(lambda: shorten(args, kwargs))
+        return await function(*args, **kwargs)
+
+    return wrapper
+
+
+def _wrap_function(function: Callable[..., Any], shorten: ShortenArguments) -> Any:
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        args, kwargs = shorten(args, kwargs)
+        return function(*args, **kwargs)
+
+    return wrapper
+
+
+def _wrap_tool(function: Callable[..., Any], shorten: Callable[..., Any]) -> Any:
     """The tool with a shorter result."""
 
     async def awaited(pending: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         result = await pending
-        return await in_background(lambda: shortened(result, args, kwargs))
+        return await in_background(lambda: shorten(result, args, kwargs))
 
     if _is_async(function):
 
@@ -250,7 +255,7 @@ def _wrapped_tool(function: Callable[..., Any], shortened: Callable[..., Any]) -
         @functools.wraps(function)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
             result = function(*args, **kwargs)
-            return awaited(result, args, kwargs) if inspect.isawaitable(result) else shortened(result, args, kwargs)
+            return awaited(result, args, kwargs) if inspect.isawaitable(result) else shorten(result, args, kwargs)
 
     return wrapper
 

@@ -1,27 +1,26 @@
-"""Compression for agents that hold their own messages: a decorated function's, LangChain's. The one catch is here.
+"""Compression for agents that hold their own messages: a decorated function's, LangChain's.
 
 Whatever fails, the agent goes on with what it had; with `on_error="raise"` it gets an `AgentCompressError` instead.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, TypeVar, Unpack
 
-from agentcompress.common.checks import KeepRate, checked_text
+from agentcompress.common.checks import checked_text
 from agentcompress.common.threads import run_within
 from agentcompress.compressor import Compressor
-from agentcompress.config import CompressConfig, checked_overrides
-from agentcompress.conversation.ladder import OnError, checked_on_error
+from agentcompress.config import CallSettings, CompressConfig, DoorOptions
 from agentcompress.documents import CompressedDocument, compress_documents
-from agentcompress.doors.choice import shared_sender
-from agentcompress.doors.litellm_sender import Sender
-from agentcompress.errors import AgentCompressError, InvalidInputError, without_values
+from agentcompress.doors.catch import run_or_else
+from agentcompress.doors.choice import share_compressor
+from agentcompress.doors.requests import RequestCompressor
+from agentcompress.errors import InvalidInputError
 from agentcompress.receipt import Receipt
 from agentcompress.targets.counting import checked_target
 
-_log = logging.getLogger("agentcompress")
 _T = TypeVar("_T")
 
 Config = CompressConfig | Compressor | Mapping[str, Any] | None
@@ -31,45 +30,27 @@ OnReceipt = Callable[[Receipt], object]
 class Guarded:
     """A compressor with the settings of one place in a program.
 
-    config: a `CompressConfig`, its settings as a mapping, or a `Compressor`; by default one for all. target: whose
-    tokens are counted, by default those of the model that a call names. keep_rate, target_tokens, deadline_ms,
-    namespace, fit: as in `Overrides`. on_receipt: called with the receipt of every call. Raises `InvalidInputError` for
-    bad settings.
+    config: a `CompressConfig`, its settings as a mapping, or a `Compressor`; by default one for all. on_receipt: called
+    with the receipt of every call. options: those of `CallSettings`: target is by default the model that a call names,
+    on_error "warn". Raises `InvalidInputError` for bad settings.
     """
 
     def __init__(
-        self,
-        config: Config = None,
-        *,
-        target: str | None = None,
-        keep_rate: KeepRate | None = None,
-        target_tokens: int | None = None,
-        deadline_ms: float | None = None,
-        namespace: str | None = None,
-        fit: bool = True,
-        on_error: OnError = "warn",
-        on_receipt: OnReceipt | None = None,
+        self, config: Config = None, *, on_receipt: OnReceipt | None = None, **options: Unpack[DoorOptions]
     ) -> None:
-        checked_on_error(on_error)
         if on_receipt is not None and not callable(on_receipt):
             raise InvalidInputError("on_receipt", on_receipt, "a function of a receipt, or None")
-        named = {
-            "keep_rate": keep_rate,
-            "target_tokens": target_tokens,
-            "deadline_ms": deadline_ms,
-            "namespace": namespace,
-            "fit": fit,
-        }
-        self.overrides = checked_overrides({name: value for name, value in named.items() if value is not None})
-        self.target = None if target is None else checked_target(target)
-        self.on_error: OnError = on_error
+        if options.get("target") is not None:
+            checked_target(options["target"])
+        named = {name: value for name, value in options.items() if value is not None or name == "on_error"}
+        self.settings = CallSettings.from_options({"on_error": "warn", **named})
         self.on_receipt = on_receipt
-        self._sender = _sender(config)
-        self._made_of = {**named, "target": target, "on_error": on_error, "on_receipt": on_receipt, "config": config}
+        self._requests = _find_requests(config)
+        self._made_of = {**options, "on_receipt": on_receipt, "config": config}
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A pickle is made anew of the same settings; one around a `Compressor` can't be made."""
-        return _made, (self._made_of,)
+        return _make_guarded, (self._made_of,)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Guarded) and self._made_of == other._made_of
@@ -83,82 +64,67 @@ class Guarded:
     @property
     def compressor(self) -> Compressor:
         """What compresses."""
-        return self._sender.compressor
+        return self._requests.compressor
 
-    def request(self, body: Mapping[str, Any], namespace: str | None = None) -> tuple[Mapping[str, Any], Receipt]:
+    def compress_request(
+        self, body: Mapping[str, Any], namespace: str | None = None
+    ) -> tuple[Mapping[str, Any], Receipt | None]:
         """Compress the conversation of a request; the same object where nothing is changed. Raises what goes wrong.
 
-        body: `messages` or `input`, and what is known of all else, `model` included. namespace: of this call.
+        body: `messages` or `input`, and what is known of all else, `model` included. namespace: of this call. There is
+        no receipt for what was compressed in this process before.
         """
-        overrides = self.overrides
+        settings = self.settings
         if namespace is not None:
-            overrides = overrides.model_copy(update={"namespace": checked_text("namespace", namespace)})
-        named = {**body, "model": self.target or body.get("model") or self.compressor.config.target}
-        result = self._sender.compressed(named, "auto", overrides, self.on_error)
-        self._tell(result.receipt)
-        changed = {name: result.body[name] for name in ("messages", "input") if name in body}
-        same = all(_same(new, body[name]) for name, new in changed.items())
-        return body if same else {**body, **changed}, result.receipt
+            settings = settings.model_copy(update={"namespace": checked_text("namespace", namespace)})
+        named = {**body, "model": settings.target or body.get("model") or self.compressor.config.target}
+        shorter = self._requests.compress(named, settings)
+        if shorter.receipt is not None:
+            self._tell(shorter.receipt)
+        changed = {name: value for name, value in shorter.changed.items() if name in ("messages", "input")}
+        return {**body, **changed} if changed else body, shorter.receipt
 
-    def billed(self, receipt: Receipt | None, usage: Any) -> None:
+    def note_billed(self, receipt: Receipt | None, usage: Any) -> None:
         """Hold what a provider has billed against a receipt. Never raises."""
-        self._sender.billed(receipt, usage)
+        self._requests.note_billed(receipt, usage)
 
     def _tell(self, receipt: Receipt) -> None:
-        """What is decided stays decided, whatever a listener does."""
-        try:
-            if self.on_receipt is not None:
-                self.on_receipt(receipt)
-        except Exception as error:  # noqa: BLE001
-            _log.warning("on_receipt: %s: %s", type(error).__name__, error)
+        """Tell the listener; what is decided stays decided, whatever it does."""
+        if self.on_receipt is not None:
+            run_or_else(partial(self.on_receipt, receipt), lambda _: None, saying="on_receipt")
 
-    def guarded(self, original: _T, compressed: Callable[[], _T]) -> _T:
-        """What `compressed` gives; the original where that fails."""
-        try:
-            return compressed()
-        except Exception as error:
-            if self.on_error == "raise":
-                if isinstance(error, AgentCompressError):
-                    raise
-                raise AgentCompressError(f"{type(error).__name__}: {error}") from error
-            if self.on_error == "warn":
-                _log.warning("going on with the original: %s: %s", type(error).__name__, without_values(error))
-            _log.debug("going on with the original", exc_info=error)
-            return original
+    def run_or_keep(self, original: _T, compress: Callable[[], _T]) -> _T:
+        """Return what `compress` gives; the original where that fails."""
+        on_error = self.settings.on_error
+        return run_or_else(compress, lambda _: original, saying="going on with the original", on_error=on_error)
 
-    def documents(self, texts: Sequence[str], query: str, hints: Sequence[str] = ()) -> list[CompressedDocument]:
+    def compress_documents(
+        self, texts: Sequence[str], query: str, hints: Sequence[str] = ()
+    ) -> list[CompressedDocument]:
         """Compress texts under one budget, by the config's scorer within its deadline, else by BM25.
 
-        Raises what `compress_documents` does; with `on_error="raise"` also where the scorer alone fails.
+        Raises what `documents.compress_documents` does; with `on_error="raise"` also where the scorer alone fails.
         """
+        compress = partial(
+            compress_documents,
+            texts=texts,
+            query=query,
+            keep_rate=self.settings.keep_rate,
+            target_tokens=self.settings.target_tokens,
+            target=self.settings.target,
+            hints=hints,
+        )
+        deadline_ms = self.settings.deadline_ms or self.compressor.config.deadline_ms
+        best = partial(compress, self.compressor)
+        return run_or_else(
+            best if deadline_ms is None else partial(run_within, deadline_ms / 1000, best),
+            lambda _: compress(self.compressor.fallback),
+            saying="documents are scored by BM25",
+            on_error=self.settings.on_error,
+            unless=(InvalidInputError,),
+        )
 
-        def compressed(compressor: Compressor) -> list[CompressedDocument]:
-            return compress_documents(
-                compressor,
-                texts,
-                query=query,
-                keep_rate=self.overrides.keep_rate,
-                target_tokens=self.overrides.target_tokens,
-                target=self.target,
-                hints=hints,
-            )
-
-        deadline_ms = self.overrides.deadline_ms or self.compressor.config.deadline_ms
-        try:
-            if deadline_ms is None:
-                return compressed(self.compressor)
-            return run_within(deadline_ms / 1000, lambda: compressed(self.compressor))
-        except InvalidInputError:
-            raise
-        except Exception as error:
-            if self.on_error == "raise":
-                raise
-            if self.on_error == "warn":
-                _log.warning("documents are scored by BM25: %s: %s", type(error).__name__, without_values(error))
-            _log.debug("documents are scored by BM25", exc_info=error)
-            return compressed(self.compressor.fallback)
-
-    def messages(
+    def compress_messages(
         self, messages: Sequence[Any], beside: Mapping[str, Any] | None = None, namespace: str | None = None
     ) -> Sequence[Any]:
         """Compress a list of messages; the same object where nothing is changed, or where that fails.
@@ -166,59 +132,52 @@ class Guarded:
         beside: what else is known of the request, as in a body: model, system, tools.
         """
         body = {**(beside or {}), "messages": messages}
-        return self.guarded(messages, lambda: self.request(body, namespace)[0]["messages"])
+        return self.run_or_keep(messages, lambda: self.compress_request(body, namespace)[0]["messages"])
 
-    def prompt(self, prompt: str) -> str:
+    def compress_prompt(self, prompt: str) -> str:
         """Compress the context blocks of a prompt, a user's message."""
-        return str(self.messages([{"role": "user", "content": prompt}])[0]["content"]) if prompt else prompt
+        return str(self.compress_messages([{"role": "user", "content": prompt}])[0]["content"]) if prompt else prompt
 
-    def shortened(self, value: Any) -> Any:
+    def shorten(self, value: Any) -> Any:
         """Compress what an agent hands on to a model; the same object where nothing is changed, or where that fails.
 
         value: a prompt, a list of messages, a request or a graph's state (`messages` or `input`), a prompt value of
         LangChain's, an object with `messages`. Anything else comes out as it is.
         """
-        return self.guarded(value, lambda: self._shortened(value))
+        return self.run_or_keep(value, lambda: self._shorten(value))
 
-    def _shortened(self, value: Any) -> Any:
+    def _shorten(self, value: Any) -> Any:
         if isinstance(value, str):
-            return self.prompt(value)
+            return self.compress_prompt(value)
         if isinstance(value, Mapping):
-            return self._with_messages(value)
+            return self._shorten_messages(value)
         if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
-            shorter = self.messages(value) if value else value
+            shorter = self.compress_messages(value) if value else value
             return tuple(shorter) if type(value) is tuple and shorter is not value else shorter
-        return self._copied(value) if hasattr(value, "model_copy") else value
+        return self._copy_shorter(value) if hasattr(value, "model_copy") else value
 
-    def _with_messages(self, value: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _shorten_messages(self, value: Mapping[str, Any]) -> Mapping[str, Any]:
         """A request, or a state; what a state holds beside its messages is nobody's system prompt or tools."""
         name = next((name for name in ("messages", "input") if isinstance(value.get(name), list | tuple)), None)
         if name is None:
             return value
         body = value if "model" in value else {name: value[name]}
-        shorter, _ = self.request(body)
+        shorter, _ = self.compress_request(body)
         return value if shorter is body else {**value, name: shorter[name]}
 
-    def _copied(self, value: Any) -> Any:
+    def _copy_shorter(self, value: Any) -> Any:
         """A copy of a pydantic model with shorter `messages`, or `text`."""
         messages, text = getattr(value, "messages", None), getattr(value, "text", None)
         if isinstance(messages, list | tuple) and messages:
-            shorter = self.messages(messages)
+            shorter = self.compress_messages(messages)
             return value if shorter is messages else value.model_copy(update={"messages": shorter})
         if isinstance(text, str) and hasattr(value, "to_messages"):  # a string's prompt value
-            shorter = self.prompt(text)
+            shorter = self.compress_prompt(text)
             return value if shorter == text else value.model_copy(update={"text": shorter})
         return value
 
 
-def _same(new: Any, old: Any) -> bool:
-    """Whether nothing was changed: what was not is the very same object."""
-    if isinstance(new, str) or isinstance(old, str):
-        return new == old
-    return len(new) == len(old) and all(a is b for a, b in zip(new, old, strict=True))
-
-
-def _made(settings: Mapping[str, Any]) -> Guarded:
+def _make_guarded(settings: Mapping[str, Any]) -> Guarded:
     return Guarded(**settings)
 
 
@@ -242,7 +201,7 @@ def with_recall(config: Config) -> CompressConfig | Compressor:
     return config
 
 
-def _sender(config: Any) -> Sender:
+def _find_requests(config: Any) -> RequestCompressor:
     if isinstance(config, Compressor):
-        return Sender(config)
-    return shared_sender(config if isinstance(config, CompressConfig) else CompressConfig(**settings_of(config)))
+        return RequestCompressor(config)
+    return share_compressor(config if isinstance(config, CompressConfig) else CompressConfig(**settings_of(config)))

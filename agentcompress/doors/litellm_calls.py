@@ -17,8 +17,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from agentcompress.doors.choice import Choice, chosen
-from agentcompress.doors.litellm_sender import Sent, in_background
+from agentcompress.doors.background import in_background
+from agentcompress.doors.choice import Choice, choose
+from agentcompress.doors.litellm_sender import compress_call
+from agentcompress.receipt import Receipt
 from agentcompress.targets.counting import EMBEDDED
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ def completion(model: str, messages: Sequence[Any] = (), *, agentcompress: Choic
 
     kwargs = {"model": model, "messages": messages, **options}
     prepared = _Prepared(kwargs, "completion", agentcompress)
-    return prepared.billed(litellm.completion(**prepared.kwargs))
+    return prepared.note_billed(litellm.completion(**prepared.kwargs))
 
 
 async def acompletion(model: str, messages: Sequence[Any] = (), *, agentcompress: Choice = None, **options: Any) -> Any:
@@ -40,7 +42,7 @@ async def acompletion(model: str, messages: Sequence[Any] = (), *, agentcompress
 
     kwargs = {"model": model, "messages": messages, **options}
     prepared = await in_background(lambda: _Prepared(kwargs, "acompletion", agentcompress))
-    return prepared.billed(await litellm.acompletion(**prepared.kwargs))
+    return prepared.note_billed(await litellm.acompletion(**prepared.kwargs))
 
 
 def responses(input: str | Sequence[Any], model: str, *, agentcompress: Choice = None, **options: Any) -> Any:  # noqa: A002
@@ -49,7 +51,7 @@ def responses(input: str | Sequence[Any], model: str, *, agentcompress: Choice =
 
     kwargs = {"input": input, "model": model, **options}
     prepared = _Prepared(kwargs, "responses", agentcompress)
-    return prepared.billed(litellm.responses(**prepared.kwargs))
+    return prepared.note_billed(litellm.responses(**prepared.kwargs))
 
 
 async def aresponses(
@@ -64,7 +66,7 @@ async def aresponses(
 
     kwargs = {"input": input, "model": model, **options}
     prepared = await in_background(lambda: _Prepared(kwargs, "aresponses", agentcompress))
-    return prepared.billed(await litellm.aresponses(**prepared.kwargs))
+    return prepared.note_billed(await litellm.aresponses(**prepared.kwargs))
 
 
 def wrap_router(router: Any, agentcompress: Choice = None) -> CompressingRouter:
@@ -85,12 +87,15 @@ class _Prepared:
             from agentcompress.targets import embedded
 
             embedded.register()
-        self._sender, overrides = chosen(choice)
-        self._sent = Sent(dict(kwargs)) if self._sender is None else self._sender.sent(kwargs, call_type, overrides)
-        self.kwargs = self._sent.kwargs
+        self._requests, settings = choose(choice)
+        self._receipt: Receipt | None = None
+        self.kwargs = dict(kwargs)
+        if self._requests is not None:
+            sent = compress_call(self._requests, kwargs, call_type, settings)
+            self.kwargs, self._receipt = sent.kwargs, sent.receipt
 
-    def billed(self, response: Any) -> Any:
-        """The response, after its usage was looked at; a stream's comes too late."""
-        if self._sender is not None:
-            self._sender.billed(self._sent.receipt, getattr(response, "usage", None))
+    def note_billed(self, response: Any) -> Any:
+        """Return the response, after its usage was looked at; a stream's comes too late."""
+        if self._requests is not None:
+            self._requests.note_billed(self._receipt, getattr(response, "usage", None))
         return response

@@ -15,7 +15,7 @@ QueryFrom = str | Sequence[str] | Callable[[Mapping[str, Any]], str] | None
 _BOUND = ("self", "cls")
 
 
-def query_of(signature: inspect.Signature, query_from: QueryFrom) -> Callable[[Mapping[str, Any]], str]:
+def read_query(signature: inspect.Signature, query_from: QueryFrom) -> Callable[[Mapping[str, Any]], str]:
     """What a tool's result is read for, from the arguments of its call."""
     if callable(query_from):
         return query_from
@@ -30,7 +30,7 @@ def query_of(signature: inspect.Signature, query_from: QueryFrom) -> Callable[[M
     return lambda arguments: " ".join(str(arguments[name]) for name in names if name in arguments)
 
 
-def _arguments(signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+def _bind_arguments(signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     """The arguments of a call by name, those of `**kwargs` by their own."""
     bound = signature.bind(*args, **kwargs)
     bound.apply_defaults()
@@ -41,7 +41,7 @@ def _arguments(signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict
     return said
 
 
-def as_call(
+def make_call(
     function: Callable[..., Any],
     signature: inspect.Signature,
     args: tuple[Any, ...],
@@ -50,7 +50,7 @@ def as_call(
     result: str,
 ) -> list[dict[str, Any]]:
     """A tool's call as the conversation that it would be part of."""
-    said = _arguments(signature, args, kwargs)
+    said = _bind_arguments(signature, args, kwargs)
     plain = {name: value for name, value in said.items() if isinstance(value, str | int | float | list | tuple | dict)}
     name = getattr(function, "__name__", type(function).__name__)
     try:

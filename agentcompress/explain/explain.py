@@ -15,15 +15,13 @@ import numpy as np
 
 from agentcompress.common.checks import KeepRate
 from agentcompress.compressor import Compressor
-from agentcompress.conversation.blocks import Plan, plan
+from agentcompress.conversation.blocks import Block, find_blocks
 from agentcompress.errors import AgentCompressError
-from agentcompress.messages import langchain
-from agentcompress.messages.formats import Format, wire_of
+from agentcompress.messages.formats import Format
 from agentcompress.messages.view import Address, TextPart
 from agentcompress.protocols import TokenCounter
 from agentcompress.receipt import BlockReceipt
 from agentcompress.schema import Segment, Span
-from agentcompress.targets.counting import token_counter
 
 _ALIKE, _MOST_CHARS = 0.15, 600  # of units that are shown as one: their scores, and how long that gets
 
@@ -69,7 +67,17 @@ class Page:
     texts: tuple[Explained, ...] = field(default=())
 
 
-def explained_text(
+@dataclass(frozen=True)
+class _Told:
+    """A block, what its receipt says, what is sent for it, and which ranges of it that has kept, as far as known."""
+
+    block: Block
+    receipt: BlockReceipt
+    sent: str | None
+    spans: Sequence[Span] | None
+
+
+def explain_text(
     compressor: Compressor,
     text: str,
     query: str,
@@ -80,7 +88,7 @@ def explained_text(
 ) -> Page:
     """Explain one text for a query. Raises what `compress_text` raises."""
     result = compressor.compress_text(text, query=query, keep_rate=keep_rate, target=target)
-    pieces = _pieces(compressor, text, query, query, result.text, result.spans)
+    pieces = _make_pieces(compressor, text, query, query, result.text, result.spans)
     before, after = result.tokens_before, result.tokens_after
     decision = "new" if result.text != text else "raw"
     one = Explained(0, "text", "", decision, "", before, after, pieces, query, result.timings_ms["total"])
@@ -88,7 +96,7 @@ def explained_text(
     return Page(title, about, (one,))
 
 
-def explained_messages(
+def explain_messages(
     compressor: Compressor,
     messages: Sequence[Any],
     *,
@@ -98,25 +106,22 @@ def explained_messages(
     format: Format = "auto",  # noqa: A002
 ) -> Page:
     """Explain a conversation: every text of it, compressed or not. Raises what `compress` raises."""
-    result = compressor.compress(messages, keep_rate=keep_rate, target=target, format=format)
+    options = {"keep_rate": keep_rate, "target": target, "format": format}
+    call = compressor.read_conversation(messages, options)
+    result = compressor.compress_conversation(call)
     receipt = result.receipt
-    chat = langchain.opened(messages)
-    wire = wire_of(chat, format if chat is messages else "openai")
-    counter = token_counter(receipt.target)
-    parts = wire.text_parts(chat)
-    anything = [""] * len(chat)  # keys don't matter here
-    blocks = plan(chat, parts, wire, anything, compressor.config.min_tokens, counter)
-    of_part: dict[Address, list[tuple[Plan, BlockReceipt, str | None]]] = {}
-    for block, told, sent in zip(blocks, receipt.blocks, result.sent, strict=True):
-        of_part.setdefault(block.address, []).append((block, told, sent))
+    blocks = find_blocks(call, compressor.config.min_tokens)
+    of_part: dict[Address, list[_Told]] = {}
+    for each in map(_Told, blocks, receipt.blocks, result.sent, result.spans):
+        of_part.setdefault(each.block.address, []).append(each)
     texts: list[Explained] = []
-    for part in parts:
+    for part in call.parts:
         at = 0
-        for block, told, sent in of_part.get(part.address, ()):
-            texts += _protected(part, at, block.span.start, counter)
-            texts.append(_block(compressor, part, block, told, sent))
-            at = block.span.end
-        texts += _protected(part, at, len(part.text), counter)
+        for each in of_part.get(part.address, ()):
+            texts += _explain_protected(part, at, each.block.span.start, call.counter)
+            texts.append(_explain_block(compressor, part, each))
+            at = each.block.span.end
+        texts += _explain_protected(part, at, len(part.text), call.counter)
     money = None if receipt.money is None else {"before": receipt.money.before, "after": receipt.money.after}
     about = {"scorer": receipt.scorer, "target": receipt.target, "money": money, "ms": round(receipt.ms)}
     return Page(
@@ -124,7 +129,7 @@ def explained_messages(
     )
 
 
-def _protected(part: TextPart, start: int, end: int, counter: TokenCounter) -> list[Explained]:
+def _explain_protected(part: TextPart, start: int, end: int, counter: TokenCounter) -> list[Explained]:
     text = part.text[start:end]
     if not text:
         return []
@@ -133,57 +138,51 @@ def _protected(part: TextPart, start: int, end: int, counter: TokenCounter) -> l
     return [Explained(part.address.message, part.role, part.tool or "", "protected", "", tokens, tokens, pieces)]
 
 
-def _block(compressor: Compressor, part: TextPart, block: Plan, told: BlockReceipt, sent: str | None) -> Explained:
+def _explain_block(compressor: Compressor, part: TextPart, told: _Told) -> Explained:
+    block, receipt = told.block, told.receipt
     pieces: tuple[Piece, ...] = (Piece(block.text, PROTECTED, 0.0, block.text),)
-    if sent is not None:
-        rate = told.tokens_after / max(1, told.tokens_before)
-        spans = _spans(compressor, block, sent, min(1.0, max(rate, 0.001)))
-        pieces = _pieces(compressor, block.text, block.query, block.hint, sent, spans)
+    if told.sent is not None:
+        spans = find_kept_spans(block.text, told.sent) if told.spans is None else told.spans
+        pieces = _make_pieces(compressor, block.text, block.query, block.hint, told.sent, spans)
     return Explained(
         message=part.address.message,
         role=part.role,
         tool=part.tool or "",
-        decision=told.decision,
-        reason=told.reason or "",
-        tokens_before=told.tokens_before,
-        tokens_after=told.tokens_after,
+        decision=receipt.decision,
+        reason=receipt.reason or "",
+        tokens_before=receipt.tokens_before,
+        tokens_after=receipt.tokens_after,
         pieces=pieces,
         query=block.query,
-        ms=told.ms,
+        ms=receipt.ms,
     )
 
 
-def _spans(compressor: Compressor, block: Plan, sent: str, rate: float) -> Sequence[Span]:
-    """What was kept: as compressing it again says, where that gives the same text, else found line by line."""
-    for keep_rate in (None, rate):
-        try:
-            again = compressor.compress_text(block.text, query=block.query, keep_rate=keep_rate, hint=block.hint)
-        except AgentCompressError:
-            break
-        if again.text == sent:
-            return again.spans
-    return kept_spans(block.text, sent)
-
-
-def kept_spans(text: str, sent: str) -> tuple[Span, ...]:
-    """Ranges of a text that a rendering of it holds, found line by line: a ledger keeps no spans."""
+def find_kept_spans(text: str, sent: str) -> tuple[Span, ...]:
+    """Find the ranges of a text that a rendering of it holds, line by line: older ledgers keep no spans."""
     spans: list[Span] = []
     at = 0
     for line in sent.splitlines(keepends=True):
-        start = text.find(line, at)
-        if start < 0 and (start := text.find(line.rstrip("\n"), at)) >= 0 and line.strip():
-            line = line.rstrip("\n")
-        if start < 0 or not line:
-            continue
-        if spans and spans[-1].end == start:
-            spans[-1] = Span(spans[-1].start, start + len(line))
-        else:
-            spans.append(Span(start, start + len(line)))
-        at = start + len(line)
+        for piece in _split_blank(text, line, at):
+            start = text.find(piece, at)
+            if start < 0 and (start := text.find(piece.rstrip("\n"), at)) >= 0 and piece.strip():
+                piece = piece.rstrip("\n")
+            if start < 0 or not piece:
+                continue
+            if spans and spans[-1].end == start:
+                spans[-1] = Span(spans[-1].start, start + len(piece))
+            else:
+                spans.append(Span(start, start + len(piece)))
+            at = start + len(piece)
     return tuple(spans)
 
 
-def _pieces(
+def _split_blank(text: str, line: str, at: int) -> Sequence[str]:
+    """A line as it is, or, where it is blank and not in the text, the breaks it is made of: two lines gave one each."""
+    return line if not line.strip() and text.find(line, at) < 0 else [line]
+
+
+def _make_pieces(
     compressor: Compressor, text: str, query: str, hint: str, sent: str, spans: Sequence[Span]
 ) -> tuple[Piece, ...]:
     """Runs of units that fared alike, each with what stands for it in what is sent."""
@@ -192,8 +191,8 @@ def _pieces(
         scores = compressor.score(segment, query)
     except AgentCompressError:
         scores = np.zeros(len(segment.units))
-    kept = _kept(segment, spans)
-    why = _reasons(segment, scores, kept)
+    kept = _find_kept(segment, spans)
+    why = _find_reasons(segment, scores, kept)
     ranks = np.argsort(np.argsort(scores, kind="stable"), kind="stable") / max(1, len(scores) - 1)
     runs: list[Piece] = []
     for unit, reason, rank in zip(segment.units, why, ranks.tolist(), strict=True):
@@ -203,13 +202,13 @@ def _pieces(
             runs[-1] = Piece(last.text + shown, reason, max(last.score, rank), last.sent)
         else:
             runs.append(Piece(shown, reason, rank, ""))
-    shown = tuple(_with_sent(runs, sent))
+    shown = tuple(_add_sent(runs, sent))
     if "".join("".join(piece.sent.split()) for piece in shown) == "".join(sent.split()):
         return shown
     return (Piece(text, UNALIGNED, 0.0, sent),)
 
 
-def _kept(segment: Segment, spans: Sequence[Span]) -> np.ndarray:
+def _find_kept(segment: Segment, spans: Sequence[Span]) -> np.ndarray:
     """Which units are there, whole or in part, bool (units,)."""
     starts = np.array([span.start for span in spans], dtype=np.int64)
     ends = np.array([span.end for span in spans], dtype=np.int64)
@@ -221,7 +220,7 @@ def _kept(segment: Segment, spans: Sequence[Span]) -> np.ndarray:
     return found & (starts[np.minimum(at, len(starts) - 1)] < units[:, 1])
 
 
-def _reasons(segment: Segment, scores: np.ndarray, kept: np.ndarray) -> list[int]:
+def _find_reasons(segment: Segment, scores: np.ndarray, kept: np.ndarray) -> list[int]:
     count = int(kept.sum())
     best = np.zeros(len(kept), dtype=bool)
     best[np.argsort(-scores, kind="stable")[:count]] = True
@@ -239,7 +238,7 @@ def _reasons(segment: Segment, scores: np.ndarray, kept: np.ndarray) -> list[int
     return [why(i, has_floor=unit.floor > 0) for i, unit in enumerate(segment.units)]
 
 
-def _with_sent(runs: Sequence[Piece], sent: str) -> list[Piece]:
+def _add_sent(runs: Sequence[Piece], sent: str) -> list[Piece]:
     """Every run with its text in what is sent: itself where it is kept, a delimiter for the first of those cut."""
     out: list[Piece] = []
     at, gap = 0, None  # the first run of the cut ones right before
@@ -249,7 +248,7 @@ def _with_sent(runs: Sequence[Piece], sent: str) -> list[Piece]:
             out.append(run)
             continue
         text = run.text.strip("\n")
-        found = _found(sent, at, runs, i)
+        found = _find_run(sent, at, runs, i)
         if found >= 0:
             delimiter, at = sent[at:found].strip("\n"), found + len(text)
             if gap is not None:
@@ -261,7 +260,7 @@ def _with_sent(runs: Sequence[Piece], sent: str) -> list[Piece]:
     return out
 
 
-def _found(sent: str, at: int, runs: Sequence[Piece], i: int) -> int:
+def _find_run(sent: str, at: int, runs: Sequence[Piece], i: int) -> int:
     """Where a kept run begins in what is sent: with what is kept right behind it, since a bracket may be anywhere."""
     text = runs[i].text.strip("\n")
     behind = list(itertools.takewhile(lambda run: run.why != CUT, runs[i : i + 8]))

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-import math
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from cachetools import LRUCache
+from cachetools import LRUCache, TTLCache
 
+from agentcompress.common.breaker import Breaker
 from agentcompress.errors import StoreError
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.protocols import Store
@@ -84,14 +84,16 @@ class FrontedStore:
 
     A store that is down is left alone for a while, with one warning; what is decided meanwhile is written when it is
     back. Raises `StoreError` from `get` alone: what it does not know may have been decided elsewhere.
+
+    clock: seconds that only grow.
     """
 
-    def __init__(self, behind: Store, max_entries: int = 10_000) -> None:
+    def __init__(self, behind: Store, max_entries: int = 10_000, clock: Callable[[], float] = time.monotonic) -> None:
         self._behind = behind
         self._memory = MemoryStore(max_entries)
-        self._touched: LRUCache[str, float] = LRUCache(max_entries)
+        self._touched: TTLCache[str, bool] = TTLCache(max_entries, _TOUCH_S, clock)
         self._owed: LRUCache[str, Decision] = LRUCache(max_entries)
-        self._down_until = 0.0
+        self._breaker = Breaker(_RETRY_S, clock)
         self._was_down = False
         self._lock = threading.Lock()
 
@@ -101,14 +103,14 @@ class FrontedStore:
         if known is not None:
             self.touch([key])
             return known
-        if self._is_down():
+        if self._breaker.is_open:
             raise StoreError("the ledger is down")
         try:
             found = self._behind.get(key)
         except Exception as error:
-            self._fail(error)
+            self._note_failure(error)
             raise error if isinstance(error, StoreError) else StoreError(f"ledger: {error}") from error
-        self._recovered()
+        self._write_owed()
         if found is None:
             return None
         self.touch([key])
@@ -119,12 +121,12 @@ class FrontedStore:
         found = self._memory.get_many(keys)
         rest = [key for key in keys if key not in found]
         many = getattr(self._behind, "get_many", None)
-        if many is None or self._is_down():
+        if many is None or self._breaker.is_open:
             return {**found, **{key: known for key in rest if (known := self.get(key)) is not None}}
         try:
             behind = many(rest)
         except Exception as error:
-            self._fail(error)
+            self._note_failure(error)
             raise error if isinstance(error, StoreError) else StoreError(f"ledger: {error}") from error
         self.touch([*found, *behind])
         return {**found, **{key: self._memory.put(key, decision) for key, decision in behind.items()}}
@@ -134,45 +136,41 @@ class FrontedStore:
         known = self._memory.get(key)
         if known is not None:
             return known
-        if not self._is_down():
+        if not self._breaker.is_open:
             try:
                 decision = self._behind.put(key, decision)
-                self._recovered()
+                self._write_owed()
                 return self._memory.put(key, decision)
             except Exception as error:  # noqa: BLE001 - a store may be anybody's
-                self._fail(error)
+                self._note_failure(error)
         with self._lock:
             self._owed.setdefault(key, decision)
         return self._memory.put(key, decision)
 
     def touch(self, keys: Sequence[str]) -> None:
         """Note that what stands under these keys is in use, without reading it."""
-        now = time.monotonic()
         touch = getattr(self._behind, "touch", None)
-        if touch is None or self._is_down():
+        if touch is None or self._breaker.is_open:
             return
         with self._lock:
-            due = [key for key in keys if now - self._touched.get(key, -math.inf) >= _TOUCH_S]
-            self._touched.update(dict.fromkeys(due, now))
+            due = [key for key in keys if key not in self._touched]
+            self._touched.update(dict.fromkeys(due, True))
         if not due:
             return
         try:
             touch(due)
         except Exception as error:  # noqa: BLE001 - a store may be anybody's
-            self._fail(error)
+            self._note_failure(error)
 
-    def _is_down(self) -> bool:
-        return time.monotonic() < self._down_until
-
-    def _fail(self, error: Exception) -> None:
+    def _note_failure(self, error: Exception) -> None:
         with self._lock:
-            self._down_until = time.monotonic() + _RETRY_S
+            self._breaker.trip()
             told, self._was_down = self._was_down, True
         if not told:
             _log.warning("the ledger is down, new blocks stay as they are: %s", error)
 
-    def _recovered(self) -> None:
-        """Write what could not be written."""
+    def _write_owed(self) -> None:
+        """The store answers: write what was decided while it was down."""
         with self._lock:
             was_down, self._was_down = self._was_down, False
             owed = [self._owed.popitem() for _ in range(min(len(self._owed), _OWED_AT_ONCE))]
@@ -184,5 +182,5 @@ class FrontedStore:
             except Exception as error:  # noqa: BLE001 - a store may be anybody's
                 with self._lock:
                     self._owed.update(owed[number:])
-                self._fail(error)
+                self._note_failure(error)
                 return

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Sequence
+
+from cachetools import LRUCache
 
 from agentcompress.common.checks import checked_count
 from agentcompress.protocols import Store
@@ -18,17 +19,13 @@ class MemoryStore:
     """
 
     def __init__(self, max_entries: int = 10_000) -> None:
-        self._max_entries = checked_count("max_entries", max_entries)
-        self._decisions: OrderedDict[str, Decision] = OrderedDict()
+        self._decisions: LRUCache[str, Decision] = LRUCache(checked_count("max_entries", max_entries))
         self._lock = threading.Lock()
 
     def get(self, key: str) -> Decision | None:
         """Return the decision under `key`, or None."""
         with self._lock:
-            decision = self._decisions.get(key)
-            if decision is not None:
-                self._decisions.move_to_end(key)
-            return decision
+            return self._decisions.get(key)
 
     def get_many(self, keys: Sequence[str]) -> dict[str, Decision]:
         """Return the decisions there are under these keys."""
@@ -41,11 +38,7 @@ class MemoryStore:
     def put(self, key: str, decision: Decision) -> Decision:
         """Write unless taken; return what stands there now."""
         with self._lock:
-            standing = self._decisions.setdefault(key, decision)
-            self._decisions.move_to_end(key)
-            while len(self._decisions) > self._max_entries:
-                self._decisions.popitem(last=False)
-            return standing
+            return self._decisions.setdefault(key, decision)
 
 
 class ReadThrough(MemoryStore):

@@ -14,6 +14,7 @@ from agentcompress.common.checks import checked_count
 from agentcompress.errors import PluginError, StoreError
 from agentcompress.ledger.fronted import Entry, Stats
 from agentcompress.ledger.notes import is_note
+from agentcompress.ledger.spans import decode_spans
 from agentcompress.schema import Decision
 
 _T = TypeVar("_T")
@@ -51,22 +52,20 @@ class RedisStore:
     def get(self, key: str) -> Decision | None:
         """Return the decision under `key`, or None."""
         name = _PREFIX + key
-        found, _ = self._done(lambda: self._pipeline().get(name).expire(name, self._life_s).execute())
-        return self._entry(key, found).decision if found is not None else None
+        found, _ = self._run(lambda: self._pipeline().get(name).expire(name, self._life_s).execute())
+        return self._read_entry(key, found).decision if found is not None else None
 
     def get_many(self, keys: Sequence[str]) -> dict[str, Decision]:
         """Return the decisions there are under these keys."""
-        values = self._done(lambda: self._redis.mget([_PREFIX + key for key in keys])) if keys else []
+        values = self._run(lambda: self._redis.mget([_PREFIX + key for key in keys])) if keys else []
         pairs = zip(keys, values, strict=True)
-        return {key: self._entry(key, value).decision for key, value in pairs if value is not None}
+        return {key: self._read_entry(key, value).decision for key, value in pairs if value is not None}
 
     def put(self, key: str, decision: Decision) -> Decision:
         """Write unless taken; return what stands there now."""
-        name, value = _PREFIX + key, json.dumps([time.time(), *_fields(decision)])
-        _, standing = self._done(
-            lambda: self._pipeline().set(name, value, nx=True, ex=self._life_s).get(name).execute()
-        )
-        return self._entry(key, standing).decision
+        name, value = _PREFIX + key, json.dumps([time.time(), *_list_fields(decision)])
+        _, standing = self._run(lambda: self._pipeline().set(name, value, nx=True, ex=self._life_s).get(name).execute())
+        return self._read_entry(key, standing).decision
 
     def touch(self, keys: Sequence[str]) -> None:
         """Note that the conversation of these keys was seen now."""
@@ -77,16 +76,16 @@ class RedisStore:
                 pipeline.expire(_PREFIX + key, self._life_s)
             pipeline.execute()
 
-        self._done(expire)
+        self._run(expire)
 
     def entries(self, limit: int) -> Iterator[Entry]:
         """Some of the decisions, those seen last first."""
-        found = sorted((entry for entry in self._all() if not is_note(entry.key)), key=lambda entry: -entry.seen)
+        found = sorted((entry for entry in self._read_all() if not is_note(entry.key)), key=lambda entry: -entry.seen)
         yield from found[:limit]
 
     def stats(self) -> Stats:
         """How many decisions there are, and what they take and save."""
-        entries = list(self._all())
+        entries = list(self._read_all())
         of_blocks = [entry for entry in entries if not is_note(entry.key)]
         texts = [entry.decision.text for entry in entries if entry.decision.text is not None]
         return Stats(
@@ -102,41 +101,45 @@ class RedisStore:
     def prune(self, *, older_than_s: float, max_bytes: int | None, keep_s: float) -> int:
         """Drop decisions not seen for so long, then the longest unseen ones until the texts fit; return how many."""
         now, total, dropped = time.time(), 0, []
-        for entry in sorted(self._all(), key=lambda entry: -entry.seen):
+        for entry in sorted(self._read_all(), key=lambda entry: -entry.seen):
             total += len(entry.key) + len((entry.decision.text or "").encode("utf-8", "surrogatepass"))
             unseen_s = now - entry.seen
             if unseen_s >= keep_s and (unseen_s > older_than_s or (max_bytes is not None and total > max_bytes)):
                 dropped.append(_PREFIX + entry.key)
         if dropped:
-            self._done(lambda: self._redis.delete(*dropped))
+            self._run(lambda: self._redis.delete(*dropped))
         return len(dropped)
 
     def _pipeline(self) -> Any:
         return self._redis.pipeline(transaction=True)
 
-    def _all(self) -> Iterator[Entry]:
-        names = self._done(lambda: list(self._redis.scan_iter(match=f"{_PREFIX}*", count=_SCANNED)))
+    def _read_all(self) -> Iterator[Entry]:
+        names = self._run(lambda: list(self._redis.scan_iter(match=f"{_PREFIX}*", count=_SCANNED)))
         for name in names:
-            value, left_ms = self._done(lambda name=name: (self._redis.get(name), self._redis.pttl(name)))
+            value, left_ms = self._run(lambda name=name: (self._redis.get(name), self._redis.pttl(name)))
             if value is not None:
-                entry = self._entry(name.decode().removeprefix(_PREFIX), value)
+                entry = self._read_entry(name.decode().removeprefix(_PREFIX), value)
                 yield Entry(
                     entry.key, entry.decision, entry.made, time.time() - (self._life_s - max(0, left_ms) / 1000)
                 )
 
-    def _entry(self, key: str, value: bytes) -> Entry:
+    def _read_entry(self, key: str, value: bytes) -> Entry:
         try:
-            made, *fields = json.loads(value)
-            return Entry(key, Decision(*fields), float(made), float(made))
+            made, text, reason, before, after, scorer, *more = json.loads(value)
+            decision = Decision(text, reason, before, after, scorer, decode_spans(more[0] if more else None))
+            return Entry(key, decision, float(made), float(made))
         except (ValueError, TypeError) as error:
             raise StoreError(f"ledger: what stands under {key} is no decision: {error}") from error
 
-    def _done(self, work: Callable[[], _T]) -> _T:
+    def _run(self, work: Callable[[], _T]) -> _T:
         try:
             return work()
         except self._errors as error:
             raise StoreError(f"ledger in Redis: {error}") from error
 
 
-def _fields(decision: Decision) -> tuple[object, ...]:
-    return decision.text, decision.reason, decision.tokens_before, decision.tokens_after, decision.scorer
+def _list_fields(decision: Decision) -> list[object]:
+    """What a value holds of a decision; spans stand behind the rest, where there are any."""
+    sizes = decision.tokens_before, decision.tokens_after
+    more = [] if decision.spans is None else [decision.spans]
+    return [decision.text, decision.reason, *sizes, decision.scorer, *more]

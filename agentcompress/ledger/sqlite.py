@@ -18,6 +18,7 @@ from typing import TypeVar
 from agentcompress.errors import StoreError
 from agentcompress.ledger.fronted import Entry, Stats
 from agentcompress.ledger.notes import ORIGINAL, SENT
+from agentcompress.ledger.spans import decode_spans, encode_spans
 from agentcompress.schema import Decision
 
 _log = logging.getLogger("agentcompress")
@@ -35,11 +36,14 @@ _MIGRATIONS: Sequence[str] = (
     UPDATE decisions SET seen = made;
     CREATE INDEX decisions_seen ON decisions (seen);
     """,
+    """
+    ALTER TABLE decisions ADD COLUMN spans TEXT;
+    """,
 )
 """The schema, a step a version; a file of an older one is brought up to date when it is opened."""
 
 _OF_BLOCKS = " AND ".join(f"key NOT LIKE '{prefix}%'" for prefix in (SENT, ORIGINAL))
-_COLUMNS = "text, reason, tokens_before, tokens_after, scorer"
+_COLUMNS = "text, reason, tokens_before, tokens_after, scorer, spans"
 _BUSY_S = 2.0
 _KEYS_AT_ONCE = 500
 _HEADER = b"SQLite format 3\0"
@@ -48,12 +52,11 @@ _inherited: list[sqlite3.Connection] = []
 """Connections of the process this one was forked from."""
 
 
-def state_file() -> Path:
-    """Where decisions are kept unless said otherwise: AGENTCOMPRESS_LEDGER, or the user's state folder."""
+def find_state_file() -> Path:
+    """Where decisions are kept unless said otherwise: in the user's state folder."""
     import platformdirs
 
-    named = os.environ.get("AGENTCOMPRESS_LEDGER")
-    return Path(named) if named else Path(platformdirs.user_state_dir("agentcompress", appauthor=False)) / "ledger.db"
+    return Path(platformdirs.user_state_dir("agentcompress", appauthor=False)) / "ledger.db"
 
 
 class SQLiteStore:
@@ -61,18 +64,21 @@ class SQLiteStore:
 
     A damaged file is set aside under another name, with a warning, and a new one begun: what was decided there is lost.
     Every other failure is a `StoreError`; so are a file of a newer version, and one that never was a database.
+
+    path: by default in the user's state folder. clock: seconds since the epoch.
     """
 
-    def __init__(self, path: Path | str | None = None) -> None:
-        self.path = Path(path) if path is not None else state_file()
+    def __init__(self, path: Path | str | None = None, clock: Callable[[], float] = time.time) -> None:
+        self.path = Path(path) if path is not None else find_state_file()
+        self._clock = clock
         self.place = str(self.path.absolute())
         self._local = threading.local()
         self._opening = threading.Lock()
 
     def get(self, key: str) -> Decision | None:
         """Return the decision under `key`, or None."""
-        row = self._done(lambda c: c.execute(f"SELECT {_COLUMNS} FROM decisions WHERE key = ?", (key,)).fetchone())
-        return _decision(row) if row else None
+        row = self._run(lambda c: c.execute(f"SELECT {_COLUMNS} FROM decisions WHERE key = ?", (key,)).fetchone())
+        return _read_decision(row) if row else None
 
     def get_many(self, keys: Sequence[str]) -> dict[str, Decision]:
         """Return the decisions there are under these keys."""
@@ -81,14 +87,14 @@ class SQLiteStore:
             some = keys[i : i + _KEYS_AT_ONCE]
             marks = ", ".join("?" * len(some))
             query = f"SELECT key, {_COLUMNS} FROM decisions WHERE key IN ({marks})"
-            rows = self._done(lambda c, query=query, some=some: c.execute(query, some).fetchall())
-            found.update({key: _decision(fields) for key, *fields in rows})
+            rows = self._run(lambda c, query=query, some=some: c.execute(query, some).fetchall())
+            found.update({key: _read_decision(fields) for key, *fields in rows})
         return found
 
     def put(self, key: str, decision: Decision) -> Decision:
         """Write unless taken; return what stands there now."""
         text = None if decision.text is None else decision.text.encode("utf-8", "surrogatepass")
-        now = time.time()
+        now = self._clock()
         values = (
             key,
             text,
@@ -96,39 +102,42 @@ class SQLiteStore:
             decision.tokens_before,
             decision.tokens_after,
             decision.scorer,
+            encode_spans(decision.spans),
             now,
             now,
         )
 
         def write(connection: sqlite3.Connection) -> Decision:
             connection.execute(
-                f"INSERT INTO decisions (key, {_COLUMNS}, made, seen) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+                f"INSERT INTO decisions (key, {_COLUMNS}, made, seen) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
                 " ON CONFLICT (key) DO NOTHING",
                 values,
             )
-            return _decision(connection.execute(f"SELECT {_COLUMNS} FROM decisions WHERE key = ?", (key,)).fetchone())
+            return _read_decision(
+                connection.execute(f"SELECT {_COLUMNS} FROM decisions WHERE key = ?", (key,)).fetchone()
+            )
 
-        return self._done(write)
+        return self._run(write)
 
     def touch(self, keys: Sequence[str]) -> None:
         """Note that the conversation of these keys was seen now."""
-        now = time.time()
-        self._done(lambda c: c.executemany("UPDATE decisions SET seen = ? WHERE key = ?", [(now, k) for k in keys]))
+        now = self._clock()
+        self._run(lambda c: c.executemany("UPDATE decisions SET seen = ? WHERE key = ?", [(now, k) for k in keys]))
 
     def entries(self, limit: int) -> Iterator[Entry]:
         """The decisions seen last, newest first."""
-        rows = self._done(
+        rows = self._run(
             lambda c: c.execute(
                 f"SELECT key, {_COLUMNS}, made, seen FROM decisions WHERE {_OF_BLOCKS} ORDER BY seen DESC, key LIMIT ?",
                 (limit,),
             ).fetchall()
         )
         for key, *fields, made, seen in rows:
-            yield Entry(key, _decision(fields), made, seen)
+            yield Entry(key, _read_decision(fields), made, seen)
 
     def stats(self) -> Stats:
         """How many decisions there are, and what they take and save."""
-        row = self._done(
+        row = self._run(
             lambda c: c.execute(
                 f"SELECT COALESCE(SUM({_OF_BLOCKS}), 0), COALESCE(SUM({_OF_BLOCKS} AND text IS NOT NULL), 0),"
                 " COALESCE(SUM(LENGTH(text)), 0), COALESCE(SUM(tokens_before), 0),"
@@ -143,7 +152,7 @@ class SQLiteStore:
         Never one that was seen in the last `keep_s` seconds: a conversation repeats all of its decisions in every
         call, so that all of it is kept, or was not seen.
         """
-        now = time.time()
+        now = self._clock()
 
         def drop(connection: sqlite3.Connection) -> int:
             latest = now - keep_s
@@ -159,7 +168,7 @@ class SQLiteStore:
                 ).rowcount
             return dropped
 
-        return self._done(drop)
+        return self._run(drop)
 
     def close(self) -> None:
         """Close this thread's connection; the next call opens it again."""
@@ -168,7 +177,7 @@ class SQLiteStore:
         if connection is not None:
             connection.close()
 
-    def _done(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+    def _run(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         with _as_store_error(self.path):
             try:
                 return self._in_transaction(work)
@@ -194,7 +203,7 @@ class SQLiteStore:
         if known is not None:
             _inherited.append(known)  # closing it here would drop the parent's locks
         with self._opening:
-            connection = _opened(self.path)
+            connection = _open_database(self.path)
         self._local.connection, self._local.process = connection, os.getpid()
         return connection
 
@@ -207,7 +216,7 @@ def _as_store_error(path: Path) -> Iterator[None]:
         raise StoreError(f"ledger {path}: {error}") from error
 
 
-def _opened(path: Path) -> sqlite3.Connection:
+def _open_database(path: Path) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         path.touch(mode=0o600)  # what agents read is nobody else's business
@@ -262,7 +271,7 @@ def _set_aside(path: Path, error: Exception) -> None:
     path.replace(aside)
 
 
-def _decision(row: Sequence[object]) -> Decision:
-    text, reason, before, after, scorer = row
+def _read_decision(row: Sequence[object]) -> Decision:
+    text, reason, before, after, scorer, spans = row
     decoded = text.decode("utf-8", "surrogatepass") if isinstance(text, bytes) else None
-    return Decision(decoded, reason, before, after, scorer)  # type: ignore[arg-type]
+    return Decision(decoded, reason, before, after, scorer, decode_spans(spans))  # type: ignore[arg-type]

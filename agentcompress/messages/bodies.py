@@ -20,7 +20,7 @@ _CONTINUES = ("previous_response_id", "conversation")
 
 
 @dataclass(frozen=True)
-class Body:
+class Request:
     """A request taken apart.
 
     field: where its conversation stands. beside: what else the target reads. continues: what the server has of it.
@@ -33,7 +33,7 @@ class Body:
     beside: Mapping[str, Any]
     continues: str
 
-    def closed(self, result: CompressedMessages) -> dict[str, Any]:
+    def rebuild(self, result: CompressedMessages) -> dict[str, Any]:
         """The request with the compressed messages, all else as it was; never mutates it.
 
         Anthropic wants the last tool loop to begin with thinking where thinking is enabled by hand: where that was
@@ -49,7 +49,7 @@ class Body:
         return out
 
 
-def opened(body: Any, format: str = "auto") -> Body:  # noqa: A002 - what the caller calls it
+def parse(body: Any, format: str = "auto") -> Request:  # noqa: A002 - what the caller calls it
     """Find the conversation of a request. Raises `MessageFormatError` for what holds none."""
     if not isinstance(body, Mapping):
         raise MessageFormatError("body", body, _ALLOWED)
@@ -61,7 +61,7 @@ def opened(body: Any, format: str = "auto") -> Body:  # noqa: A002 - what the ca
         raise MessageFormatError(f"body.{field}", messages, _ALLOWED if messages is None else "a list")
     beside = {name: body[name] for name in _BESIDE if name in body}
     continues = "".join(_identity(body.get(name)) for name in _CONTINUES)
-    return Body(body, field, _wire(body, field, messages, format), messages, beside, continues)
+    return Request(body, field, _wire(body, field, messages, format), messages, beside, continues)
 
 
 def _wire(body: Mapping[str, Any], field: str, messages: Sequence[Any], format: str) -> Wire:  # noqa: A002

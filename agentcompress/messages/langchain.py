@@ -47,7 +47,7 @@ def is_langchain(message: Any) -> bool:
     return hasattr(message, "additional_kwargs") and hasattr(message, "response_metadata")
 
 
-def opened(messages: Any) -> Any:
+def to_chat(messages: Any) -> Any:
     """The messages with LangChain's as chat messages; the same object where there are none.
 
     Raises `MessageFormatError` for a LangChain message of a type that no model is sent.
@@ -59,8 +59,8 @@ def opened(messages: Any) -> Any:
     return [_as_chat(message, i) if is_langchain(message) else message for i, message in enumerate(messages)]
 
 
-def closed(messages: Sequence[Any]) -> list[Any]:
-    """What `opened` has made, after the line: LangChain's messages again."""
+def from_chat(messages: Sequence[Any]) -> list[Any]:
+    """What `to_chat` has made, after the line: LangChain's messages again."""
     return [_as_message(message) for message in messages]
 
 

@@ -7,13 +7,16 @@ was chosen on what recorded agents took from tool results, and on questions (doc
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from agentcompress.common.checks import KeepRate, checked_count, checked_rate
+from agentcompress.config import CompressConfig
 from agentcompress.errors import InvalidInputError
-from agentcompress.schema import Segment
-from agentcompress.selection.select import budget_tokens, checked_scores
+from agentcompress.protocols import TokenCounter
+from agentcompress.schema import DelimiterStyle, Segment
+from agentcompress.selection.select import Selection, budget_tokens, checked_scores, select, select_share
 
 LEAST = 0.2
 """Never less than this."""
@@ -46,19 +49,61 @@ def auto_rate(segment: Segment, scores: np.ndarray, tokens: int) -> float:
     return max(LEAST, math.sqrt(share * min(1.0, math.sqrt(_LONG_TOKENS / max(1, tokens)))))
 
 
-def asked_budget(
-    usual: KeepRate, keep_rate: KeepRate | None, target_tokens: int | None, tokens_before: int
-) -> tuple[int | None, float]:
-    """The budget that a call asks for, in target tokens, and as a share of the text; None where the scores will say it.
+@dataclass(frozen=True)
+class Budget:
+    """How much of a text may be kept, in target tokens.
 
-    usual: the rate of a call that says nothing. Raises `InvalidInputError` for a call that says both, or bad values.
+    tokens: the most; None: as the scores will say ("auto"). share: the same as a share of the text, in (0, 1].
+    text_tokens: of the whole text. by_units: whether it is that share of the units that is kept, whatever they cost,
+    as published methods do.
     """
-    if target_tokens is not None:
-        if keep_rate is not None:
-            raise InvalidInputError("target_tokens", target_tokens, "left out when keep_rate is given")
-        budget = checked_count("target_tokens", target_tokens)
-        return budget, min(1.0, budget / max(1, tokens_before))
-    rate = usual if keep_rate is None else checked_rate(keep_rate)
-    if rate == "auto":
-        return (None if tokens_before else 0), 1.0
-    return budget_tokens(rate, tokens_before), rate
+
+    tokens: int | None
+    share: float
+    text_tokens: int
+    by_units: bool = False
+
+    @classmethod
+    def from_call(
+        cls,
+        text_tokens: int,
+        config: CompressConfig,
+        keep_rate: KeepRate | None = None,
+        target_tokens: int | None = None,
+    ) -> Budget:
+        """Read what a call asks for: target_tokens (>= 1), or keep_rate, by default the config's.
+
+        Raises `InvalidInputError` for a call that says both, and for values out of range.
+        """
+        by_units = config.selection == "share"
+        if target_tokens is not None:
+            if keep_rate is not None:
+                raise InvalidInputError("target_tokens", target_tokens, "left out when keep_rate is given")
+            tokens = checked_count("target_tokens", target_tokens)
+            return cls(tokens, min(1.0, tokens / max(1, text_tokens)), text_tokens, by_units)
+        rate = config.keep_rate if keep_rate is None else checked_rate(keep_rate)
+        if rate == "auto":
+            return cls(None if text_tokens else 0, 1.0, text_tokens, by_units)
+        return cls(budget_tokens(rate, text_tokens), rate, text_tokens, by_units)
+
+    @property
+    def holds_all(self) -> bool:
+        """Whether the whole text fits, whatever its scores."""
+        return self.tokens is not None and self.tokens >= self.text_tokens
+
+    def for_scores(self, segment: Segment, scores: np.ndarray) -> Budget:
+        """The budget in tokens, which the scores say where the call has left it to them."""
+        if self.tokens is not None:
+            return self
+        share = auto_rate(segment, scores, self.text_tokens)
+        return replace(self, tokens=budget_tokens(share, self.text_tokens), share=share)
+
+
+def keep_within(
+    segment: Segment, scores: np.ndarray, budget: Budget, counter: TokenCounter, style: DelimiterStyle
+) -> Selection:
+    """Keep the best units of a segment within a budget. scores: (units,), finite, or `ScoringError`."""
+    budget = budget.for_scores(segment, scores)
+    if budget.by_units:
+        return select_share(segment, scores, budget.share, counter, style)
+    return select(segment, scores, budget.tokens or 0, counter, style)

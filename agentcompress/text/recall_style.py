@@ -34,7 +34,7 @@ class RecallStyle:
         return _with_id(self.inner.longest(text), f"{self.name}@{len(text)}-{len(text)}")
 
 
-def named(style: DelimiterStyle, name: str, text: str) -> RecallStyle:
+def add_recall_ids(style: DelimiterStyle, name: str, text: str) -> RecallStyle:
     """A style whose delimiters call `text` by a name."""
     return RecallStyle(style, name, Rows(text).starts)
 

@@ -10,7 +10,7 @@ from langchain_core.documents import BaseDocumentCompressor, Document
 
 from agentcompress.config import CompressConfig
 from agentcompress.documents import CompressedDocument
-from agentcompress.doors.litellm_sender import in_background
+from agentcompress.doors.background import in_background
 from agentcompress.errors import InvalidInputError
 from langchain_agentcompress.settings import GuardedSettings
 
@@ -45,7 +45,7 @@ class DraftDocumentCompressor(GuardedSettings, BaseDocumentCompressor):
         self, documents: Sequence[Document], query: str, callbacks: Callbacks | None = None
     ) -> Sequence[Document]:
         """The documents with what matters for the query; as they came where that fails."""
-        return self.guarded.guarded(documents, lambda: self._compressed(documents, query))
+        return self.guarded.run_or_keep(documents, lambda: self._compress(documents, query))
 
     async def acompress_documents(
         self, documents: Sequence[Document], query: str, callbacks: Callbacks | None = None
@@ -53,22 +53,22 @@ class DraftDocumentCompressor(GuardedSettings, BaseDocumentCompressor):
         """The same, in a thread."""
         return await in_background(lambda: self.compress_documents(documents, query, callbacks))
 
-    def _compressed(self, documents: Sequence[Document], query: str) -> Sequence[Document]:
+    def _compress(self, documents: Sequence[Document], query: str) -> Sequence[Document]:
         texts = [document.page_content for document in documents]
-        hints = [_hint(document) for document in documents]
-        found = self.guarded.documents(texts, query, hints)
+        hints = [_read_hint(document) for document in documents]
+        found = self.guarded.compress_documents(texts, query, hints)
         if self.drop_empty:
             found = [each for each in found if each.text.strip()]
         if self.order == "score":
             found = sorted(found, key=lambda each: -each.score)
-        return [_with(documents[each.index], each) for each in found]
+        return [_note_kept(documents[each.index], each) for each in found]
 
 
-def _hint(document: Document) -> str:
+def _read_hint(document: Document) -> str:
     return " ".join(str(document.metadata[name]) for name in _HINTS if document.metadata.get(name))
 
 
-def _with(document: Document, kept: CompressedDocument) -> Document:
+def _note_kept(document: Document, kept: CompressedDocument) -> Document:
     said = {
         "spans": [list(span) for span in kept.spans],
         "score": round(kept.score, 4),

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, Unpack
 
 from langchain.agents.middleware import AgentMiddleware, ModelRequest, ModelResponse
 from langchain_core.tools import BaseTool
 
-from agentcompress.common.checks import KeepRate
 from agentcompress.compressor import Compressor
-from agentcompress.conversation.ladder import OnError
+from agentcompress.config import SharedOptions
+from agentcompress.doors.background import in_background
 from agentcompress.doors.guard import Config, Guarded, OnReceipt, with_recall
-from agentcompress.doors.litellm_sender import in_background
 from agentcompress.errors import InvalidInputError
 from agentcompress.receipt import Receipt
 from langchain_agentcompress.models import answer_tokens, schemas_of, target_of
@@ -29,11 +28,12 @@ class AgentCompressMiddleware(AgentMiddleware):
     content is replaced: ids, names, artifacts, status, metadata and everything that is no text stay what they were.
     Put it first: what stands behind it in the list, `ContextEditingMiddleware` say, sees what is sent.
 
-    config: a `CompressConfig`, its settings as a mapping, or a `Compressor`. keep_rate, target_tokens, deadline_ms,
-    fit: of every call, as in `Overrides`; target: whose tokens are counted, by default those of the request's model.
-    namespace: whose conversation it is, or a function of the run's context that says so. on_error: "warn" and "ignore"
-    go on with the original messages, "raise" raises an `AgentCompressError`. on_receipt: called with the receipt of
-    every call. recall: whether the agent gets a tool that reads what was omitted: offered in every call, or in none.
+    config: a `CompressConfig`, its settings as a mapping, or a `Compressor`. namespace: whose conversation it is, or a
+    function of the run's context that says so. fit: whether requests are made to fit their model's window. on_receipt:
+    called with the receipt of every call. recall: whether the agent gets a tool that reads what was omitted: offered in
+    every call, or in none. options: keep_rate, target_tokens and deadline_ms of every call; target, whose tokens are
+    counted, by default those of the request's model; on_error, "warn" by default, which like "ignore" goes on with the
+    original messages, while "raise" raises an `AgentCompressError`.
 
     Raises `InvalidInputError` for bad settings.
     """
@@ -44,29 +44,21 @@ class AgentCompressMiddleware(AgentMiddleware):
         self,
         config: Config = None,
         *,
-        target: str | None = None,
-        keep_rate: KeepRate | None = None,
-        target_tokens: int | None = None,
-        deadline_ms: float | None = None,
         namespace: Namespace = None,
         fit: bool = True,
-        on_error: OnError = "warn",
         on_receipt: OnReceipt | None = None,
         recall: bool = False,
+        **options: Unpack[SharedOptions],
     ) -> None:
         super().__init__()
         if not isinstance(recall, bool):
             raise InvalidInputError("recall", recall, "true or false")
         self._guarded = Guarded(
             with_recall(config) if recall else config,
-            target=target,
-            keep_rate=keep_rate,
-            target_tokens=target_tokens,
-            deadline_ms=deadline_ms,
             namespace=None if callable(namespace) else namespace,
             fit=fit,
-            on_error=on_error,
             on_receipt=on_receipt,
+            **options,
         )
         self._namespace = namespace
         self.tools = [recall_tool(self.compressor, namespace)] if recall else []
@@ -78,20 +70,20 @@ class AgentCompressMiddleware(AgentMiddleware):
 
     def wrap_model_call(self, request: ModelRequest, handler: Callable[[ModelRequest], ModelResponse]) -> ModelResponse:
         """Hand on the request with compressed messages."""
-        shorter, receipt = self._compressed(request)
-        return self._billed(handler(shorter), receipt)
+        shorter, receipt = self._compress(request)
+        return self._note_billed(handler(shorter), receipt)
 
     async def awrap_model_call(
         self, request: ModelRequest, handler: Callable[[ModelRequest], Awaitable[ModelResponse]]
     ) -> ModelResponse:
         """Hand on the request with compressed messages, which a thread has made."""
-        shorter, receipt = await in_background(lambda: self._compressed(request))
-        return self._billed(await handler(shorter), receipt)
+        shorter, receipt = await in_background(lambda: self._compress(request))
+        return self._note_billed(await handler(shorter), receipt)
 
-    def _compressed(self, request: ModelRequest) -> tuple[ModelRequest, Receipt | None]:
-        return self._guarded.guarded((request, None), lambda: self._overridden(request))
+    def _compress(self, request: ModelRequest) -> tuple[ModelRequest, Receipt | None]:
+        return self._guarded.run_or_keep((request, None), lambda: self._shorten(request))
 
-    def _billed(self, response: ModelResponse, receipt: Receipt | None) -> ModelResponse:
+    def _note_billed(self, response: ModelResponse, receipt: Receipt | None) -> ModelResponse:
         """The response, after its usage was looked at."""
         for message in getattr(response, "result", None) or ():
             usage = getattr(message, "usage_metadata", None)
@@ -99,10 +91,10 @@ class AgentCompressMiddleware(AgentMiddleware):
                 cached = (usage.get("input_token_details") or {}).get("cache_read")
                 whole = usage.get("input_tokens")
                 named = {"prompt_tokens": whole, "prompt_tokens_details": {"cached_tokens": cached}}
-                self._guarded.billed(receipt, named)
+                self._guarded.note_billed(receipt, named)
         return response
 
-    def _overridden(self, request: ModelRequest) -> tuple[ModelRequest, Receipt | None]:
+    def _shorten(self, request: ModelRequest) -> tuple[ModelRequest, Receipt | None]:
         body = {
             "messages": request.messages,
             "model": _as_far_as_known(lambda: target_of(request.model)),
@@ -111,7 +103,7 @@ class AgentCompressMiddleware(AgentMiddleware):
             "tools": _as_far_as_known(lambda: schemas_of(request.tools or ())),
         }
         namespace = namespace_in(self._namespace, request.runtime)
-        shorter, receipt = self._guarded.request(body, namespace)
+        shorter, receipt = self._guarded.compress_request(body, namespace)
         messages = shorter["messages"]
         return request if messages is request.messages else request.override(messages=messages), receipt
 

@@ -11,8 +11,8 @@ from langchain_core.runnables import RunnableConfig, RunnableSerializable
 from pydantic import Field
 
 from agentcompress.config import CompressConfig
+from agentcompress.doors.background import in_background
 from agentcompress.doors.guard import OnReceipt
-from agentcompress.doors.litellm_sender import in_background
 from agentcompress.errors import InvalidInputError
 from langchain_agentcompress.settings import GuardedSettings
 
@@ -50,20 +50,20 @@ class CompressPrompt(GuardedSettings, RunnableSerializable[Prompt, Any]):
 
     def invoke(self, input: Prompt, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002
         """The prompt, compressed. kwargs: what the chain was called with, and none of this step's."""
-        return self._call_with_config(self._compressed, input, config)
+        return self._call_with_config(self._compress, input, config)
 
     async def ainvoke(self, input: Prompt, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002
         """The prompt, compressed in a thread."""
 
-        async def compressed(prompt: Prompt) -> Any:
-            return await in_background(lambda: self._compressed(prompt))
+        async def compress(prompt: Prompt) -> Any:
+            return await in_background(lambda: self._compress(prompt))
 
-        return await self._acall_with_config(compressed, input, config)
+        return await self._acall_with_config(compress, input, config)
 
-    def _compressed(self, prompt: Prompt) -> Any:
+    def _compress(self, prompt: Prompt) -> Any:
         if isinstance(prompt, str | PromptValue):
-            return self.guarded.shortened(prompt)
+            return self.guarded.shorten(prompt)
         if not isinstance(prompt, Sequence) or isinstance(prompt, bytes | bytearray):
             raise InvalidInputError("input", prompt, "a string, a prompt value or a list of messages")
         named = all(isinstance(message, BaseMessage | Mapping) for message in prompt)
-        return self.guarded.shortened(prompt if named else convert_to_messages(prompt))
+        return self.guarded.shorten(prompt if named else convert_to_messages(prompt))

@@ -7,8 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
-from agentcompress.config import CompressConfig
-from agentcompress.conversation.ladder import OnError
+from agentcompress.config import CompressConfig, OnError, SharedOptions
 from agentcompress.doors.guard import Guarded, settings_of
 from agentcompress.errors import InvalidInputError
 
@@ -25,9 +24,7 @@ class GuardedSettings(BaseModel):
     deadline_ms: float | None = None
     on_error: OnError = "warn"
 
-    settings: ClassVar[tuple[str, ...]] = (
-        *("config", "target", "keep_rate", "target_tokens", "deadline_ms", "on_error"),
-    )
+    settings: ClassVar[tuple[str, ...]] = ("config", *SharedOptions.__annotations__)
     """Which of the fields are `Guarded`'s."""
 
     _made: tuple[dict[str, Any], Guarded] | None = PrivateAttr(default=None)

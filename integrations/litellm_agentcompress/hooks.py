@@ -10,24 +10,27 @@ import hashlib
 import logging
 import threading
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cachetools import LRUCache
 from litellm.integrations.custom_logger import CustomLogger
 
-from agentcompress.config import Overrides
+from agentcompress.config import PER_CALL, CallSettings
 from agentcompress.conversation.own_texts import SEEN
-from agentcompress.doors.litellm_sender import FORMATS, Sender, in_background
-from agentcompress.errors import without_values
+from agentcompress.doors.background import in_background
+from agentcompress.doors.catch import run_or_else
+from agentcompress.doors.litellm_sender import FORMATS, compress_call
+from agentcompress.doors.requests import RequestCompressor
 from agentcompress.receipt import Receipt
 from litellm_agentcompress import metrics
 from litellm_agentcompress.settings import (
     HEADER,
     METADATA,
     ProxySettings,
-    from_header,
-    overrides_from,
-    proxy_settings,
+    merge_overrides,
+    read_header,
+    read_proxy_settings,
 )
 
 if TYPE_CHECKING:
@@ -52,8 +55,8 @@ class AgentCompressHandler(CustomLogger):
 
     def __init__(self, settings: ProxySettings | None = None) -> None:
         super().__init__()
-        self.settings = settings or proxy_settings()
-        self._sender: Sender | None = None
+        self.settings = settings or read_proxy_settings()
+        self._requests: RequestCompressor | None = None
         self._making = threading.Lock()
         self._receipts: LRUCache[str, Receipt] = LRUCache(1000)  # of calls that are not answered yet
         if self.settings.warmup:
@@ -64,16 +67,12 @@ class AgentCompressHandler(CustomLogger):
     ) -> dict[str, Any]:
         """Note in the request's metadata what its key, its team, its headers and itself want."""
         name = _metadata_name(data, call_type)
-        try:
-            metadata = dict(data.get(name) or {})
-            enabled, overrides = overrides_from(*self._says(user_api_key_dict, data, metadata))
-            overrides = overrides.model_copy(update={"namespace": self._namespace(user_api_key_dict, overrides)})
-            said = {} if enabled is None else {"enabled": enabled}
-            resolved = {**said, **overrides.model_dump(exclude_none=True)}
-        except Exception as error:  # noqa: BLE001 - see above
-            _log.warning("a request's settings can't be read, it is not compressed: %s", without_values(error))
-            resolved = {"enabled": False}
-            metadata = dict(data[name]) if isinstance(data.get(name), Mapping) else {}
+        metadata = dict(data[name]) if isinstance(data.get(name), Mapping) else {}
+        resolved = run_or_else(
+            partial(self._resolve_request, user_api_key_dict, data, name),
+            lambda _: {"enabled": False},
+            saying="a request's settings can't be read, it is not compressed",
+        )
         for mapping in (metadata, data.get("metadata")):
             if isinstance(mapping, dict):
                 for key in (METADATA, _RESOLVED, _RECEIPT, _SAVINGS):  # what only we may say
@@ -85,27 +84,11 @@ class AgentCompressHandler(CustomLogger):
         self, kwargs: dict[str, Any], call_type: CallTypes | None
     ) -> dict[str, Any] | None:
         """Compress what goes to a deployment, in a thread; None where nothing changes."""
-        try:
-            if call_type is None:
-                return None
-            enabled, overrides = self._resolved(kwargs, call_type.value)
-            models = _models(kwargs)
-            each_attempt_comes_by_itself = kwargs.get("fallbacks") and len(models) == 1
-            if not enabled or self.settings.skips(*models) or each_attempt_comes_by_itself:
-                _forget(kwargs)
-                return None
-            sent = await in_background(lambda: self._made().sent(kwargs, call_type.value, overrides))
-            if sent.receipt is None or _is_second_pass(sent.receipt):
-                metrics.not_compressed(sent.skipped_because or SEEN)
-                return sent.kwargs if sent.receipt else None
-            _note(sent.kwargs, sent.receipt, call_type.value)
-            self._receipts[sent.receipt.id] = sent.receipt
-            metrics.compressed(sent.receipt)
-            _log.info("compressed", extra={"agentcompress": _logged(sent.receipt)})
-            return sent.kwargs
-        except Exception as error:  # noqa: BLE001 - see above
-            _log.warning("sending the original messages: %s: %s", type(error).__name__, without_values(error))
+        if call_type is None:
             return None
+        work = partial(self._compress_attempt, kwargs, call_type.value)
+        saying = "sending the original messages"
+        return await in_background(lambda: run_or_else(work, lambda _: None, saying=saying))
 
     async def async_post_call_response_headers_hook(
         self,
@@ -129,43 +112,70 @@ class AgentCompressHandler(CustomLogger):
         groups = (params.get("metadata"), params.get("litellm_metadata"))
         ids = [group[_RECEIPT] for group in groups if isinstance(group, Mapping) and group.get(_RECEIPT)]
         receipt = self._receipts.pop(ids[0], None) if ids else None
-        if receipt is not None and self._sender is not None:
-            self._sender.billed(receipt, getattr(response_obj, "usage", None))
+        if receipt is not None and self._requests is not None:
+            self._requests.note_billed(receipt, getattr(response_obj, "usage", None))
+
+    def _resolve_request(self, user: Any, data: Mapping[str, Any], name: str) -> dict[str, Any]:
+        """What holds for a request: whether and how it is compressed, JSON-able."""
+        enabled, settings = merge_overrides(*self._says(user, data, dict(data.get(name) or {})))
+        settings = settings.model_copy(update={"namespace": self._namespace(user, settings)})
+        said = {} if enabled is None else {"enabled": enabled}
+        return {**said, **settings.model_dump(exclude_none=True, include=set(PER_CALL))}
+
+    def _compress_attempt(self, kwargs: dict[str, Any], call_type: str) -> dict[str, Any] | None:
+        """Compress what goes to a deployment, once per attempt; None where nothing changes."""
+        enabled, settings = self._read_resolved(kwargs, call_type)
+        models = _find_models(kwargs)
+        each_attempt_comes_by_itself = kwargs.get("fallbacks") and len(models) == 1
+        if not enabled or self.settings.skips(*models) or each_attempt_comes_by_itself:
+            _forget(kwargs)
+            return None
+        sent = compress_call(self._load(), kwargs, call_type, settings)
+        if sent.receipt is None or _is_second_pass(sent.receipt):
+            metrics.count_uncompressed(sent.skipped_because or SEEN)
+            return sent.kwargs if sent.receipt else None
+        _note(sent.kwargs, sent.receipt, call_type)
+        self._receipts[sent.receipt.id] = sent.receipt
+        metrics.count_compressed(sent.receipt)
+        _log.info("compressed", extra={"agentcompress": _describe_receipt(sent.receipt)})
+        return sent.kwargs
 
     def _says(self, user: Any, data: Mapping[str, Any], metadata: Mapping[str, Any]) -> list[Any]:
         """Team, key, header and request, in this order."""
         return [*_admins_say(user), *(_request_says(data, metadata) if self.settings.allow_overrides else ())]
 
-    def _namespace(self, user: Any, overrides: Overrides) -> str | None:
+    def _namespace(self, user: Any, settings: CallSettings) -> str | None:
         """What a team or a key says; what a request says is a part of its tenant's."""
-        _, said = overrides_from(*_admins_say(user))
-        if overrides.namespace is None or said.namespace == overrides.namespace:
-            return overrides.namespace or _tenant(user)
-        return f"{_tenant(user)}:{overrides.namespace}"
+        _, said = merge_overrides(*_admins_say(user))
+        if settings.namespace is None or said.namespace == settings.namespace:
+            return settings.namespace or _tenant(user)
+        return f"{_tenant(user)}:{settings.namespace}"
 
-    def _resolved(self, kwargs: Mapping[str, Any], call_type: str) -> tuple[bool, Overrides]:
+    def _read_resolved(self, kwargs: Mapping[str, Any], call_type: str) -> tuple[bool, CallSettings]:
         """Whether and how to compress: as the first hook found, or, outside of a proxy, as the call's metadata says."""
         metadata = kwargs.get(_metadata_name(kwargs, call_type))
         metadata = metadata if isinstance(metadata, Mapping) else {}
-        enabled, overrides = overrides_from(metadata.get(_RESOLVED, metadata.get(METADATA)))
-        fit = overrides.fit and self.settings.fit
-        return self.settings.enabled if enabled is None else enabled, overrides.model_copy(update={"fit": fit})
+        enabled, settings = merge_overrides(metadata.get(_RESOLVED, metadata.get(METADATA)))
+        fit = settings.fit and self.settings.fit
+        return self.settings.enabled if enabled is None else enabled, settings.model_copy(update={"fit": fit})
 
-    def _made(self) -> Sender:
+    def _load(self) -> RequestCompressor:
         """The compressor behind it, made on first use."""
         with self._making:
-            if self._sender is None:
+            if self._requests is None:
                 from agentcompress.compressor import Compressor
 
-                self._sender = Sender(Compressor(self.settings.config), self.settings.targets)
-            return self._sender
+                self._requests = RequestCompressor(Compressor(self.settings.config), self.settings.targets)
+            return self._requests
 
     def _warm_up(self) -> None:
-        try:
-            text = "The first line says nothing. The second line says that it is ready. " * 20
-            self._made().compressor.compress_text(text, query="Which one is ready?", keep_rate=0.5)
-        except Exception as error:  # noqa: BLE001 - requests say what is wrong, one by one
-            _log.warning("warm-up: %s: %s", type(error).__name__, error)
+        """Load the draft before the first request comes; requests say what is wrong, one by one."""
+        text = "The first line says nothing. The second line says that it is ready. " * 20
+        run_or_else(
+            lambda: self._load().compressor.compress_text(text, query="Which one is ready?", keep_rate=0.5),
+            lambda _: None,
+            saying="warm-up",
+        )
 
 
 def _admins_say(user: Any) -> list[Any]:
@@ -179,7 +189,7 @@ def _request_says(data: Mapping[str, Any], metadata: Mapping[str, Any]) -> list[
     header = next((value for name, value in headers.items() if str(name).lower() == HEADER), None)
     own = data.get("metadata")  # on Responses the client's, and LiteLLM's is another
     said = metadata.get(METADATA, own.get(METADATA) if isinstance(own, Mapping) else None)
-    return [from_header(header), said]
+    return [read_header(header), said]
 
 
 def _metadata_name(data: Mapping[str, Any], call_type: str) -> str:
@@ -194,7 +204,7 @@ def _tenant(user: Any) -> str | None:
     return hashlib.sha256(str(whose).encode()).hexdigest()[:16] if whose else None
 
 
-def _models(kwargs: Mapping[str, Any]) -> list[str | None]:
+def _find_models(kwargs: Mapping[str, Any]) -> list[str | None]:
     """The deployment's model, and the name it was asked for by, where it was routed."""
     groups = [kwargs.get(name) for name in ("litellm_metadata", "metadata")]
     named = [group["model_group"] for group in groups if isinstance(group, Mapping) and group.get("model_group")]
@@ -225,7 +235,7 @@ def _note(kwargs: dict[str, Any], receipt: Receipt, call_type: str) -> None:
     kwargs[name].update({_SAVINGS: {**savings, "source": "agentcompress"}, _RECEIPT: receipt.id})
 
 
-def _logged(receipt: Receipt) -> dict[str, Any]:
+def _describe_receipt(receipt: Receipt) -> dict[str, Any]:
     """A receipt for the log: figures and reasons, no text of anybody's."""
     kinds = [block.decision for block in receipt.blocks]
     return {

@@ -8,18 +8,18 @@ from agentcompress.conversation.own_texts import SEEN
 from agentcompress.receipt import Receipt
 
 
-def _made() -> dict[str, Any] | None:
+def _make_counters() -> dict[str, Any] | None:
     try:
         from prometheus_client import Counter, Histogram
     except ImportError:
         return None
     try:
-        return _registered(Counter, Histogram)
+        return _register_counters(Counter, Histogram)
     except ValueError:  # this module was loaded before, under another name
         return None
 
 
-def _registered(Counter: Any, Histogram: Any) -> dict[str, Any]:  # noqa: N803 - they are classes
+def _register_counters(Counter: Any, Histogram: Any) -> dict[str, Any]:  # noqa: N803 - they are classes
     return {
         "requests": Counter("agentcompress_requests", "Requests, by what was done", ["outcome"]),
         "blocks": Counter("agentcompress_blocks", "Blocks, by decision", ["decision"]),
@@ -29,10 +29,10 @@ def _registered(Counter: Any, Histogram: Any) -> dict[str, Any]:  # noqa: N803 -
 
 
 _BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
-_counters = _made()
+_counters = _make_counters()
 
 
-def compressed(receipt: Receipt) -> None:
+def count_compressed(receipt: Receipt) -> None:
     """Count a request that went through the compressor."""
     if _counters is None:
         return
@@ -49,7 +49,7 @@ def compressed(receipt: Receipt) -> None:
     _counters["seconds"].observe(receipt.ms / 1000)
 
 
-def not_compressed(why: str | None) -> None:
+def count_uncompressed(why: str | None) -> None:
     """Count a request that went out as it came."""
     if _counters is not None:
         already = why == SEEN

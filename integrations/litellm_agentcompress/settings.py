@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from agentcompress.config import CompressConfig, Overrides, checked_overrides
+from agentcompress.config import CallSettings, CompressConfig, read_overrides
 from agentcompress.errors import ConfigError, InvalidInputError
 from agentcompress.targets.facts import target_facts
 
@@ -61,18 +61,18 @@ class ProxySettings(BaseModel):
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
-            raise ConfigError(f"{SECTION}.{where}", first["input"], _allowed(first)) from None
+            raise ConfigError(f"{SECTION}.{where}", first["input"], _say_allowed(first)) from None
 
     def skips(self, *models: str | None) -> bool:
         """Whether one of these names is a model that is not compressed for."""
         return any(model and fnmatchcase(model, pattern) for model in models for pattern in self.skip_models)
 
 
-def _allowed(error: Mapping[str, Any]) -> str:
+def _say_allowed(error: Mapping[str, Any]) -> str:
     return str(error["msg"]).removeprefix("Input should be ").removeprefix("a valid ") or "of another kind"
 
 
-def proxy_settings() -> ProxySettings:
+def read_proxy_settings() -> ProxySettings:
     """The running proxy's, or the defaults where no proxy runs in this process."""
     server = sys.modules.get("litellm.proxy.proxy_server")
     state = server.proxy_config.get_config_state() if server is not None else {}
@@ -80,7 +80,7 @@ def proxy_settings() -> ProxySettings:
     return ProxySettings() if section is None else ProxySettings.from_section(section)
 
 
-def overrides_from(*says: Any) -> tuple[bool | None, Overrides]:
+def merge_overrides(*says: Any) -> tuple[bool | None, CallSettings]:
     """Whether to compress (None: nothing was said) and how, by what says so, the last one first where they differ.
 
     Every one is None, a flag, or a mapping of overrides that may hold `enabled`. Raises `InvalidInputError`.
@@ -101,10 +101,10 @@ def overrides_from(*says: Any) -> tuple[bool | None, Overrides]:
                 raise InvalidInputError("agentcompress.enabled", flag, "true or false")
             enabled = flag
         named.update(rest)
-    return enabled, checked_overrides(named)
+    return enabled, read_overrides(named)
 
 
-def from_header(text: str | None) -> Any:
+def read_header(text: str | None) -> Any:
     """What a header says: `off`, `on`, or `keep_rate=0.3, target_tokens=8000`. Raises `InvalidInputError`."""
     if text is None or not text.strip():
         return None
@@ -116,11 +116,11 @@ def from_header(text: str | None) -> Any:
         name, sign, value = part.partition("=")
         if not sign:
             raise InvalidInputError(HEADER, text, "off, on, or NAME=VALUE, ...")
-        named[name.strip()] = value.strip() if name.strip() == "namespace" else _value(value.strip())
+        named[name.strip()] = value.strip() if name.strip() == "namespace" else _parse_value(value.strip())
     return named
 
 
-def _value(text: str) -> Any:
+def _parse_value(text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError:

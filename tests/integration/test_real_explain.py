@@ -11,7 +11,7 @@ import pytest
 
 from agentcompress import CompressConfig, Compressor
 from agentcompress.evaluation.bench.conversation import history
-from agentcompress.explain.explain import Explained, Page, Piece, explained_messages, explained_text
+from agentcompress.explain.explain import Explained, Page, Piece, explain_messages, explain_text
 from agentcompress.explain.page import page_html
 from tests.browser import Tab, tab
 
@@ -32,7 +32,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
 @pytest.fixture(scope="module")
 def long_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A conversation of 200,000 tokens."""
-    page = explained_messages(compressor(), list(history("openai", 200)), title="a long conversation")
+    page = explain_messages(compressor(), list(history("openai", 200)), title="a long conversation")
     assert page.about["tokens_before"] > 180_000
     file = tmp_path_factory.mktemp("pages") / "long.html"
     file.write_text(page_html(page), encoding="utf-8")
@@ -87,7 +87,7 @@ def test_search_filter_and_keys(browser: Tab, tmp_path: Path) -> None:
     messages = list(history("openai", 12))
     messages[1]["content"] = "Zanzibar comes first. </script><b id='injected'>x</b>"
     file = tmp_path / "page.html"
-    file.write_text(page_html(explained_messages(compressor(), messages, title="a page")), encoding="utf-8")
+    file.write_text(page_html(explain_messages(compressor(), messages, title="a page")), encoding="utf-8")
     browser.size(1600)
     browser.open(file)
     assert browser.js("document.getElementById('injected')") is None
@@ -117,7 +117,7 @@ def test_search_filter_and_keys(browser: Tab, tmp_path: Path) -> None:
 def test_it_is_as_wide_as_the_window(browser: Tab, width: int, tmp_path: Path) -> None:
     text = Path(__file__).read_text(encoding="utf-8") + "x" * 5000
     file = tmp_path / "page.html"
-    page = explained_text(compressor(), text, "How is the browser started?", title=f"a {'long ' * 40}title")
+    page = explain_text(compressor(), text, "How is the browser started?", title=f"a {'long ' * 40}title")
     file.write_text(page_html(page), encoding="utf-8")
     browser.size(width)
     browser.open(file)
@@ -136,7 +136,7 @@ def test_what_is_shown_as_sent_is_what_is_sent(browser: Tab, tmp_path: Path) -> 
     text = Path(__file__).read_text(encoding="utf-8")
     query = "How is the browser started?"
     file = tmp_path / "page.html"
-    file.write_text(page_html(explained_text(shared, text, query, title="x")), encoding="utf-8")
+    file.write_text(page_html(explain_text(shared, text, query, title="x")), encoding="utf-8")
     browser.size(1600)
     browser.open(file)
     texts = "[...document.querySelectorAll('.row > %s')].map(e => e.textContent).join('')"

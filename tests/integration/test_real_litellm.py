@@ -239,12 +239,12 @@ def test_a_fallback_with_a_small_window_gets_what_fits(ask: str, server: Upstrea
 
 @pytest.mark.parametrize("choice", [{"keep_rate": 0.3}, True])
 def test_a_call_builds_on_what_its_router_has(choice: Any, server: Upstream) -> None:
-    agentcompress.doors.litellm_calls._senders.clear()
+    agentcompress.doors.choice._shared.clear()
     wrapped = agentcompress.wrap_router(router(server), compressor())
     messages = as_sent(talk(2), "openai")
     wrapped.completion(model="large", messages=messages, agentcompress=choice)
     assert len(json.dumps(server.sent())) < 0.6 * len(json.dumps(messages))
-    assert not agentcompress.doors.litellm_calls._senders  # nobody made another compressor
+    assert not agentcompress.doors.choice._shared  # nobody made another compressor
     again = agentcompress.wrap_router(wrapped, compressor())
     again.completion(model="large", messages=messages, agentcompress=False)
     assert server.sent() == messages

@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentcompress import CompressConfig, Compressor
-from agentcompress.conversation.blocks import RAW_CACHED, RAW_SMALL, RAW_WHOLE, Plan, plan
+from agentcompress.config import CallSettings
+from agentcompress.conversation.blocks import RAW_CACHED, RAW_SMALL, Block, find_blocks
+from agentcompress.conversation.ladder import RAW_WHOLE
 from agentcompress.errors import DeadlineError, MessageFormatError, ScoringError
 from agentcompress.ledger.memory import MemoryStore
-from agentcompress.messages.hashing import chain
-from agentcompress.messages.openai_chat import OpenAIChat
+from agentcompress.messages.conversation import Conversation
 from agentcompress.schema import Decision, Segment
 from tests.fakes import WordCounter, conversation
 from tests.texts import any_text
@@ -25,9 +26,8 @@ LOG = "".join(f"12:00:{i % 60:02d} worker {i} finished its share of the job with
 LOG = LOG.replace("worker 137 finished", "worker 137 failed: disk quota exceeded, did not finish")
 
 
-def planned(messages: list[dict[str, Any]], min_tokens: int) -> list[Plan]:
-    wire = OpenAIChat()
-    return list(plan(messages, wire.text_parts(messages), wire, list(chain(messages, wire)), min_tokens, WordCounter()))
+def planned(messages: list[dict[str, Any]], min_tokens: int) -> list[Block]:
+    return find_blocks(Conversation.read(messages, CallSettings(format="openai"), WordCounter()), min_tokens)
 
 
 def compressor(**settings: Any) -> Compressor:

@@ -321,7 +321,7 @@ def test_what_is_no_error_of_ours_becomes_one_where_errors_are_wanted(monkeypatc
         raise KeyError("inside")
 
     compressor = Compressor(CONFIG)
-    monkeypatch.setattr(compressor, "compress_request", fail)
+    monkeypatch.setattr(compressor, "compress_conversation", fail)
     assert compressed(config=compressor)(lambda messages: messages)(MESSAGES) is MESSAGES
     with pytest.raises(AgentCompressError, match="KeyError: 'inside'"):
         compressed(config=compressor, on_error="raise")(lambda messages: messages)(MESSAGES)

@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from agentcompress import CompressConfig, Compressor
 from agentcompress.errors import StoreError
 from agentcompress.evaluation.replay.replay import as_sent
-from agentcompress.ledger import fronted, sqlite
+from agentcompress.ledger.fronted import FrontedStore
 from agentcompress.ledger.sqlite import SQLiteStore
 from agentcompress.schema import Decision, Segment
 from tests.provider import BadRequestError, Provider, _bytes, with_reasoning
@@ -57,8 +57,8 @@ class Sleepy:
 class Flaky:
     """A ledger's file that can't be reached at times."""
 
-    def __init__(self, file: Path) -> None:
-        self._file, self.is_down = SQLiteStore(file), False
+    def __init__(self, file: Path, clock: Clock) -> None:
+        self._file, self.is_down = SQLiteStore(file, clock.time), False
 
     def get(self, key: str) -> Decision | None:
         self._check()
@@ -78,16 +78,16 @@ class Flaky:
 
 
 class Clock:
-    """Stands for `time` in the ledger: jumps, what is monotonic ahead alone."""
+    """The ledger's clocks: they jump, what is monotonic ahead alone."""
 
-    ahead_s = 0.0
-    off_s = 0.0
+    def __init__(self) -> None:
+        self.ahead_s = self.off_s = 0.0
 
     def monotonic(self) -> float:
-        return time.monotonic() + Clock.ahead_s
+        return time.monotonic() + self.ahead_s
 
     def time(self) -> float:
-        return time.time() + Clock.off_s
+        return time.time() + self.off_s
 
 
 class Agent(RuleBasedStateMachine):
@@ -102,9 +102,13 @@ class Agent(RuleBasedStateMachine):
         self.marked = False
         self.branch = 0
         self.target_tokens: int | None = None
-        fronted.time = sqlite.time = Clock()  # type: ignore[assignment]
-        self.store = Flaky(self.folder / "ledger.db")
-        self.mine = Compressor(CompressConfig(scorer="lexical", min_tokens=50, keep_rate=0.3), store=self.store)
+        self.clock = Clock()
+        self._start(CompressConfig(scorer="lexical", min_tokens=50, keep_rate=0.3))
+
+    def _start(self, config: CompressConfig) -> None:
+        """Begin another process with the ledger's file."""
+        self.store = Flaky(self.folder / "ledger.db", self.clock)
+        self.mine = Compressor(config, store=FrontedStore(self.store, clock=self.clock.monotonic))
 
     @rule(
         lines=st.sampled_from([1, 30, 90, 200]),
@@ -147,10 +151,8 @@ class Agent(RuleBasedStateMachine):
     @precondition(lambda self: not self.store.is_down)
     @rule(scorer=st.sampled_from(SCORERS), rate=st.sampled_from([0.05, 0.3, 0.9]), least=st.sampled_from([1, 50, 5000]))
     def restart_with_other_settings(self, scorer: str, rate: float, least: int) -> None:
-        self.store = Flaky(self.folder / "ledger.db")
         deadline_ms = 60.0 if scorer.endswith("Sleepy") else 60_000.0
-        config = CompressConfig(scorer=scorer, min_tokens=least, keep_rate=rate, deadline_ms=deadline_ms)
-        self.mine = Compressor(config, store=self.store)
+        self._start(CompressConfig(scorer=scorer, min_tokens=least, keep_rate=rate, deadline_ms=deadline_ms))
 
     @rule()
     def the_ledger_goes(self) -> None:
@@ -159,12 +161,12 @@ class Agent(RuleBasedStateMachine):
     @rule()
     def the_ledger_comes_back(self) -> None:
         self.store.is_down = False
-        Clock.ahead_s += 60.0  # or it is not asked again yet
+        self.clock.ahead_s += 60.0  # or it is not asked again yet
 
     @rule(seconds=st.sampled_from([-1e6, 3600.0, 1e7]))
     def the_clock_jumps(self, seconds: float) -> None:
-        Clock.off_s += seconds
-        Clock.ahead_s += max(0.0, seconds)
+        self.clock.off_s += seconds
+        self.clock.ahead_s += max(0.0, seconds)
 
     @invariant()
     def every_request_begins_with_the_one_before(self) -> None:
@@ -198,7 +200,6 @@ class Agent(RuleBasedStateMachine):
         return messages
 
     def teardown(self) -> None:
-        fronted.time = sqlite.time = time
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,25 @@ from hypothesis import strategies as st
 from agentcompress import CompressConfig, Compressor
 from agentcompress.accounting.summary import read, shown
 from agentcompress.cli.main import main
+from agentcompress.conversation.fit import CUT as CUT_TO_FIT
 from agentcompress.errors import InvalidInputError
-from agentcompress.explain.explain import CUT, PROTECTED, WHY, explained_messages, explained_text, kept_spans
+from agentcompress.explain.explain import (
+    CUT,
+    PROTECTED,
+    UNALIGNED,
+    WHY,
+    explain_messages,
+    explain_text,
+    find_kept_spans,
+)
 from agentcompress.explain.page import page_html
+from agentcompress.ledger.memory import MemoryStore
+from agentcompress.targets.counting import token_counter
 from tests.fakes import conversation
 from tests.unit.test_recall import TEXTS
 
 LOG = TEXTS["log"]
+CONFIG = CompressConfig(scorer="lexical", ledger="memory", keep_rate=0.3)
 
 
 def compressor(**settings: Any) -> Compressor:
@@ -32,7 +45,7 @@ def compressor(**settings: Any) -> Compressor:
 @pytest.mark.parametrize("kind", TEXTS)
 def test_pieces_tile_a_text_and_add_up_to_what_is_sent(kind: str) -> None:
     text = TEXTS[kind]
-    page = explained_text(compressor(), text, "keeper", title=kind)
+    page = explain_text(compressor(), text, "keeper", title=kind)
     [only] = page.texts
     assert "".join(piece.text for piece in only.pieces) == text
     sent = compressor().compress_text(text, query="keeper").text
@@ -45,7 +58,7 @@ def test_pieces_tile_a_text_and_add_up_to_what_is_sent(kind: str) -> None:
 
 def test_every_text_of_a_conversation_is_there() -> None:
     messages = [*conversation(LOG), {"role": "user", "content": f"And here?\n<log>\n{LOG}</log>\nThank you."}]
-    page = explained_messages(compressor(), messages, title="x")
+    page = explain_messages(compressor(), messages, title="x")
     assert [(text.message, text.role, text.decision) for text in page.texts] == [
         (0, "system", "protected"),
         (1, "user", "protected"),
@@ -75,7 +88,7 @@ def test_what_was_cut_to_fit_is_shown_as_it_is_sent() -> None:
             {"role": "tool", "tool_call_id": f"c{i}", "content": f"{i}\n{LOG}"},
         ]
     sent = shared.compress(messages, target_tokens=9000).messages
-    page = explained_messages(shared, messages, title="x")
+    page = explain_messages(shared, messages, title="x")
     for message in (3, 5, 7, 9):
         said = "".join(piece.sent for text in page.texts for piece in text.pieces if text.message == message)
         assert "".join(said.split()) == "".join(str(sent[message]["content"]).split())
@@ -86,7 +99,7 @@ def test_what_can_not_be_told_apart_is_shown_as_it_is(kind: str, tmp_path: Path)
     text = "same line\n" * 300 if kind == "repeated" else TEXTS[kind]
     ledger = str(tmp_path / "ledger.db")
     sent = compressor(ledger=ledger, keep_rate=0.17).compress(conversation(text)).messages[3]["content"]
-    page = explained_messages(compressor(ledger=ledger, keep_rate=0.9), conversation(text), title="x")
+    page = explain_messages(compressor(ledger=ledger, keep_rate=0.9), conversation(text), title="x")
     tool = next(each for each in page.texts if each.role == "tool")
     assert "".join(piece.text for piece in tool.pieces) == text
     assert "".join("".join(piece.sent.split()) for piece in tool.pieces) == "".join(sent.split())
@@ -106,7 +119,49 @@ def test_looking_decides_nothing(tmp_path: Path) -> None:
 def test_what_stands_in_the_ledger_is_shown(tmp_path: Path) -> None:
     ledger = str(tmp_path / "ledger.db")
     sent = compressor(ledger=ledger, keep_rate=0.1).compress(conversation(LOG)).messages[3]["content"]
-    page = explained_messages(compressor(ledger=ledger, keep_rate=0.9), conversation(LOG), title="x")
+    page = explain_messages(compressor(ledger=ledger, keep_rate=0.9), conversation(LOG), title="x")
+    tool = next(text for text in page.texts if text.role == "tool")
+    assert tool.decision == "replayed"
+    assert "".join("".join(piece.sent.split()) for piece in tool.pieces) == "".join(sent.split())
+
+
+def test_nothing_is_compressed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    mine, asked = compressor(), []
+    compress_text = mine.compress_text
+    monkeypatch.setattr(
+        mine, "compress_text", lambda *args, **named: asked.append(named) or compress_text(*args, **named)
+    )
+    page = explain_messages(mine, conversation(LOG), title="x", target="claude-sonnet-4-5")
+    assert [named["target"] for named in asked] == ["claude-sonnet-4-5"]
+    count = token_counter("claude-sonnet-4-5").count
+    tool = next(text for text in page.texts if text.role == "tool")
+    assert (tool.tokens_before, tool.decision) == (count(LOG), "new")
+    assert {piece.why for piece in tool.pieces} > {CUT}
+
+
+def test_a_cut_is_shown_by_what_it_has_kept(tmp_path: Path) -> None:
+    ledger = str(tmp_path / "ledger.db")
+    messages = [*conversation(LOG), {"role": "assistant", "content": "Well."}, {"role": "tool", "content": f"{LOG}!"}]
+    cut = compressor(ledger=ledger, keep_rate=1.0).compress(messages, target_tokens=2500)
+    assert cut.receipt.blocks[0].reason == CUT_TO_FIT
+    assert all(spans for spans in cut.spans)
+    for text, sent, spans in zip((LOG, f"{LOG}!"), cut.sent, cut.spans, strict=True):
+        assert all(text[a:b] in (sent or "") for a, b in spans or ())
+    page = explain_messages(compressor(ledger=ledger), messages, title="x")
+    tools = [text for text in page.texts if text.role == "tool"]
+    assert ["".join("".join(piece.sent.split()) for piece in tool.pieces) for tool in tools] == [
+        "".join((sent or "").split()) for sent in cut.sent
+    ]
+    assert all(UNALIGNED not in {piece.why for piece in tool.pieces} for tool in tools)
+
+
+def test_a_decision_of_an_older_ledger_is_shown_too() -> None:
+    store = MemoryStore()
+    sent = Compressor(CONFIG, store=store).compress(conversation(LOG)).messages[3]["content"]
+    older = MemoryStore()
+    for key, decision in list(store._decisions.items()):
+        older.put(key, replace(decision, spans=None))
+    page = explain_messages(Compressor(CONFIG, store=older), conversation(LOG), title="x")
     tool = next(text for text in page.texts if text.role == "tool")
     assert tool.decision == "replayed"
     assert "".join("".join(piece.sent.split()) for piece in tool.pieces) == "".join(sent.split())
@@ -116,7 +171,7 @@ def test_what_stands_in_the_ledger_is_shown(tmp_path: Path) -> None:
 def test_kept_ranges_are_found_again(lines: list[str], data: st.DataObject) -> None:
     text = "\n".join(lines)
     kept = [line for line in text.splitlines(keepends=True) if data.draw(st.booleans())]
-    spans = kept_spans(text, "".join(kept))
+    spans = find_kept_spans(text, "".join(kept))
     assert "".join(text[a:b] for a, b in spans) == "".join(kept)
     assert all(0 <= a < b <= len(text) for a, b in spans)
     assert all(a[1] <= b[0] for a, b in itertools.pairwise(spans))
@@ -124,7 +179,7 @@ def test_kept_ranges_are_found_again(lines: list[str], data: st.DataObject) -> N
 
 def test_the_page_holds_its_data_and_nothing_of_others() -> None:
     text = "</script><script>alert(1)</script> & <!-- \ud800 \u2028"
-    page = explained_text(compressor(), text, "x", title="<b>title</b>")
+    page = explain_text(compressor(), text, "x", title="<b>title</b>")
     html = page_html(page)
     assert "<script>alert" not in html
     assert "<b>title" not in html

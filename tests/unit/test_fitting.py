@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from agentcompress import CompressConfig, Compressor, InvalidInputError
 from agentcompress.conversation.fit import ROOM
-from agentcompress.conversation.shares import shares
+from agentcompress.conversation.shares import share_out
 from agentcompress.evaluation.replay.replay import as_sent
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.ledger.sqlite import SQLiteStore
@@ -45,7 +45,7 @@ def compressor(store: Store | None = None, **settings: Any) -> Compressor:
 
 def tokens_of(messages: list[Any], format: str) -> int:
     mine = compressor()
-    return request_tokens(messages, WIRES[format], mine._counter("gpt-4o"))
+    return request_tokens(messages, WIRES[format], mine.count_for("gpt-4o"))
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -198,7 +198,7 @@ def test_a_limit_that_is_none_says_so(tokens: Any) -> None:
 )
 def test_shares_never_come_to_more(sizes: list[tuple[int, int]], tokens: int, least: int) -> None:
     now, whole = [size for size, _ in sizes], [size + more for size, more in sizes]
-    limits = shares(now, whole, tokens, least)
+    limits = share_out(now, whole, tokens, least)
     if limits is None:
         assert sum(min(size, least) for size in now) > tokens
         return
@@ -335,7 +335,7 @@ class Faster:
 
     def put(self, key: str, decision: Decision) -> Decision:
         if ":cut:0" in key and decision.text:
-            texts, gone = json.loads(decision.text)
+            texts, gone, *_ = json.loads(decision.text)
             longer = {name: text and f"{text}\n{'more ' * 300}" for name, text in texts.items()}
             decision = replace(decision, text=json.dumps([longer, gone]))
         return self.kept.put(key, decision)

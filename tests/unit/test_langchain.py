@@ -45,7 +45,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
 from agentcompress import AgentCompressError, CompressConfig, Compressor, InvalidInputError, Receipt
-from agentcompress.doors import litellm_calls, litellm_sender
+from agentcompress.doors import background, choice
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.schema import Segment
 from examples.scripted import ScriptedChat, step
@@ -59,8 +59,8 @@ WAYS = ("invoke", "ainvoke", "stream", "astream")
 @pytest.fixture(autouse=True)
 def _nothing_decided(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compressors of one process share what is in memory; tests do not."""
-    monkeypatch.setattr(litellm_calls, "_senders", {})
-    monkeypatch.setattr(litellm_calls, "_decisions", MemoryStore())
+    monkeypatch.setattr(choice, "_shared", {})
+    monkeypatch.setattr(choice, "_decisions", MemoryStore())
 
 
 def log(worker: str) -> str:
@@ -351,7 +351,7 @@ def test_where_no_thread_is_to_be_had_the_event_loop_does_it(way: str, monkeypat
         def submit(self, *args: Any) -> Any:
             raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(litellm_sender, "_pool", _None)
+    monkeypatch.setattr(background, "_pool", _None)
     model = scripted()
     run(create_agent(model, TOOLS, middleware=[AgentCompressMiddleware(CONFIG)]), way)
     assert len(str(model.sent[-1][2].content)) < 4000

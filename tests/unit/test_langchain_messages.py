@@ -209,9 +209,9 @@ def test_decisions_outlive_a_checkpoint() -> None:
     ],
 )
 def test_roles(message: BaseMessage, role: str) -> None:
-    [chat] = langchain.opened([message])
+    [chat] = langchain.to_chat([message])
     assert chat["role"] == role
-    assert langchain.closed([chat])[0] is message
+    assert langchain.from_chat([chat])[0] is message
 
 
 def test_what_no_model_is_sent_is_an_error_that_names_it() -> None:
@@ -222,7 +222,7 @@ def test_what_no_model_is_sent_is_an_error_that_names_it() -> None:
 def test_calls_that_could_not_be_parsed_make_another_message() -> None:
     broken = {"name": "logs", "args": '{"a', "id": "1", "error": None, "type": "invalid_tool_call"}
     with_it, without = ([AIMessage("x", invalid_tool_calls=calls)] for calls in ([broken], []))
-    keys = [list(chain(langchain.opened(messages), WIRES["openai"])) for messages in (with_it, without)]
+    keys = [list(chain(langchain.to_chat(messages), WIRES["openai"])) for messages in (with_it, without)]
     assert keys[0] != keys[1]
 
 
@@ -246,18 +246,18 @@ any_message = st.one_of(
 
 @given(st.lists(any_message, max_size=5))
 def test_reading_and_putting_back_is_the_identity(messages: list[BaseMessage]) -> None:
-    back = langchain.closed(langchain.opened(messages))
+    back = langchain.from_chat(langchain.to_chat(messages))
     assert all(a is b for a, b in zip(back, messages, strict=True))
 
 
 @given(st.lists(any_message, max_size=4), any_message)
 def test_a_message_more_changes_no_key_before_it(messages: list[BaseMessage], more: BaseMessage) -> None:
     def keys(given: list[BaseMessage]) -> list[str]:
-        return list(chain(langchain.opened(given), WIRES["openai"]))
+        return list(chain(langchain.to_chat(given), WIRES["openai"]))
 
     assert keys([*messages, more])[:-1] == keys(messages)
 
 
 def test_lists_without_langchains_messages_are_not_touched() -> None:
     for messages in ([], [{"role": "user", "content": "x"}], "text", None, {"role": "user"}):
-        assert langchain.opened(messages) is messages
+        assert langchain.to_chat(messages) is messages

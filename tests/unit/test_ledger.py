@@ -19,19 +19,21 @@ from hypothesis import strategies as st
 
 from agentcompress.cli.main import main
 from agentcompress.errors import ConfigError, StoreError
-from agentcompress.ledger import fronted, sqlite
+from agentcompress.ledger import sqlite
 from agentcompress.ledger.fronted import FrontedStore
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.ledger.opening import lasting_store, open_store
 from agentcompress.ledger.sqlite import SQLiteStore
 from agentcompress.protocols import Store
-from agentcompress.schema import Decision
+from agentcompress.schema import Decision, Span
 from tests.texts import any_text
 
 DAY_S = 86_400.0
 A = Decision("short", None, 100, 10, "lexical")
 B = Decision("other", "why", 100, 12, "calibrated")
 RAW = Decision.raw("under min_tokens", 7)
+SPANS = Decision("short", None, 100, 10, "lexical", (Span(0, 3), Span(70, 71)))
+NOTHING_KEPT = Decision("[...]", None, 100, 1, "lexical", ())
 
 MAKERS: dict[str, Callable[[Path], Store]] = {
     "memory": lambda folder: MemoryStore(),
@@ -45,13 +47,13 @@ class _Behind:
     """Reads what it writes through another front: what is in a memory does not count."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._store = SQLiteStore(path)
 
     def get(self, key: str) -> Decision | None:
-        return FrontedStore(SQLiteStore(self._path)).get(key)
+        return FrontedStore(self._store).get(key)
 
     def put(self, key: str, decision: Decision) -> Decision:
-        return FrontedStore(SQLiteStore(self._path)).put(key, decision)
+        return FrontedStore(self._store).put(key, decision)
 
 
 @pytest.fixture(params=MAKERS)
@@ -63,7 +65,7 @@ class TestContract:
     def test_what_was_not_decided_is_not_there(self, any_store: Store) -> None:
         assert any_store.get("a") is None
 
-    @pytest.mark.parametrize("decision", [A, B, RAW])
+    @pytest.mark.parametrize("decision", [A, B, RAW, SPANS, NOTHING_KEPT])
     def test_what_is_written_is_read_back(self, any_store: Store, decision: Decision) -> None:
         assert any_store.put("a", decision) == decision
         assert any_store.get("a") == decision
@@ -194,7 +196,7 @@ class TestSQLite:
         new.execute("PRAGMA user_version = 99")
         new.commit()
         new.close()
-        with pytest.raises(StoreError, match="of version 99, newer than 2: upgrade agentcompress"):
+        with pytest.raises(StoreError, match="of version 99, newer than 3: upgrade agentcompress"):
             SQLiteStore(tmp_path / "l.db").get("a")
 
     def test_a_folder_that_cannot_be_written_to_is_an_error(self, tmp_path: Path) -> None:
@@ -211,10 +213,9 @@ class TestSQLite:
         assert mine.get("a") == A
         assert mine.get("b") is None
 
-    def test_prune_drops_the_unseen_and_never_the_seen(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_prune_drops_the_unseen_and_never_the_seen(self, tmp_path: Path) -> None:
         clock = [1_000_000_000.0]
-        monkeypatch.setattr(sqlite.time, "time", lambda: clock[0])
-        mine = SQLiteStore(tmp_path / "l.db")
+        mine = SQLiteStore(tmp_path / "l.db", clock=lambda: clock[0])
         for key in "abcd":
             mine.put(key, Decision(key * 1000, None, 2, 1, None))
             clock[0] += DAY_S
@@ -254,13 +255,10 @@ class Flaky:
 
 
 class TestFronted:
-    def test_what_was_sent_stays_when_the_store_goes_and_comes_back(
-        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-    ) -> None:
+    def test_what_was_sent_stays_when_the_store_goes_and_comes_back(self, caplog: pytest.LogCaptureFixture) -> None:
         clock = [1000.0]
-        monkeypatch.setattr(fronted.time, "monotonic", lambda: clock[0])
         behind = Flaky()
-        mine = FrontedStore(behind)
+        mine = FrontedStore(behind, clock=lambda: clock[0])
         mine.put("a", A)
         behind.down = True
         with pytest.raises(StoreError, match="gone"):
@@ -278,11 +276,10 @@ class TestFronted:
         assert behind.inner.get("b") == RAW  # written when it was back
         assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
 
-    def test_a_store_hears_now_and_then_that_a_decision_is_in_use(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_store_hears_now_and_then_that_a_decision_is_in_use(self) -> None:
         clock = [1000.0]
-        monkeypatch.setattr(fronted.time, "monotonic", lambda: clock[0])
         behind = Flaky()
-        mine = FrontedStore(behind)
+        mine = FrontedStore(behind, clock=lambda: clock[0])
         mine.put("a", A)
         for hours, touched in ((0, 1), (0.5, 1), (1.1, 2)):
             clock[0] = 1000 + hours * 3600

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from litellm.types.utils import CallTypes
 from litellm_agentcompress.hooks import AgentCompressHandler
-from litellm_agentcompress.settings import ProxySettings, from_header, overrides_from
+from litellm_agentcompress.settings import ProxySettings, merge_overrides, read_header
 
 from agentcompress.errors import ConfigError, InvalidInputError
 from agentcompress.evaluation.replay.replay import as_sent
@@ -149,13 +149,13 @@ def test_a_window_of_ones_own() -> None:
     ],
 )
 def test_headers(text: str | None, says: Any) -> None:
-    assert from_header(text) == says
-    overrides_from(from_header(text))
+    assert read_header(text) == says
+    merge_overrides(read_header(text))
 
 
 def test_a_header_that_is_none_says_so() -> None:
     with pytest.raises(InvalidInputError, match="x-agentcompress must be off, on, or NAME=VALUE"):
-        from_header("rather less")
+        read_header("rather less")
 
 
 @pytest.mark.parametrize(

@@ -192,7 +192,7 @@ def test_what_was_recalled_is_not_compressed_again() -> None:
 
 
 def test_two_blocks_never_have_one_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recall, "_name", lambda key, attempt: f"aaaaa{attempt}")
+    monkeypatch.setattr(recall, "_make_name", lambda key, attempt: f"aaaaa{attempt}")
     shared = compressor()
     ids = [ID.findall(compressed(shared, text))[0] for text in (LOG, PROSE)]
     assert [id[:6] for id in ids] == ["aaaaa0", "aaaaa1"]

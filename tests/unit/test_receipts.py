@@ -14,7 +14,7 @@ import pytest
 
 from agentcompress import CompressConfig, Compressor, Receipt
 from agentcompress.accounting.sinks import JsonlSink, OtelSink, sink_of
-from agentcompress.conversation import own_texts
+from agentcompress.conversation.own_texts import own_texts
 from agentcompress.errors import ConfigError
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.ledger.notes import sent_key
@@ -248,7 +248,7 @@ def test_what_a_shadow_made_was_sent_by_nobody() -> None:
     shadow = compressor(store, mode="shadow", keep_rate=0.37)
     [would] = [text for text in shadow.compress(agent(1)).sent if text is not None]
     assert store.get(sent_key(would)) is None
-    assert not own_texts.was_sent(would)
+    assert not own_texts.knows_text(would)
 
 
 def test_a_shadow_leaves_a_request_as_it_is() -> None:

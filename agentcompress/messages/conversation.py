@@ -1,0 +1,107 @@
+"""One conversation as a call sends it, read once: what every stage after this asks of its messages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from agentcompress.common.clock import Clock
+from agentcompress.common.deadlines import Deadline
+from agentcompress.config import CallSettings
+from agentcompress.messages import langchain
+from agentcompress.messages.formats import wire_of
+from agentcompress.messages.hashing import chain, seed_of
+from agentcompress.messages.sizes import other_tokens
+from agentcompress.messages.view import TextPart, Wire, as_mapping, last_bound, last_cache_marker, last_reply
+from agentcompress.protocols import TokenCounter
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """The messages of one call, and what was found in them. Never changed: compressed messages are new ones.
+
+    original: as the caller has them. messages: in their wire format; LangChain's as chat messages. settings: of the
+    call, target, keep_rate, namespace and deadline said. clock, deadline: of the call, begun when it was read.
+    counter: of the target's tokens. parts: every text with its address. prefixes: the hash of the
+    history up to and including every message. last_reply, last_bound, last_marker: index of the last message that the
+    model has put out, that holds reasoning bound to what is before it, that carries a cache marker; -1 without one.
+    beside: what the request holds beside its messages, and beside_tokens, how many tokens that takes. continues:
+    whether the server holds more of it.
+    """
+
+    original: Sequence[Any]
+    messages: Sequence[Any]
+    settings: CallSettings
+    clock: Clock
+    deadline: Deadline
+    wire: Wire
+    counter: TokenCounter
+    parts: Sequence[TextPart]
+    prefixes: Sequence[str]
+    last_reply: int
+    last_bound: int
+    last_marker: int
+    beside: Mapping[str, Any]
+    beside_tokens: int
+    continues: bool
+
+    @classmethod
+    def read(
+        cls,
+        messages: Sequence[Any],
+        settings: CallSettings,
+        counter: TokenCounter,
+        *,
+        continues: str = "",
+        beside: Mapping[str, Any] | None = None,
+        mode: str = "live",
+    ) -> Conversation:
+        """Read messages. settings: of the call, with its namespace.
+
+        continues: what they go on from, where they are not all there is. mode: "live" or "shadow"; what a shadow has
+        decided was never sent, so it has histories of its own. Raises `MessageFormatError`, and `InvalidInputError`
+        for a format there is not.
+        """
+        clock, deadline = Clock(), Deadline(settings.deadline_ms)
+        chat = langchain.to_chat(messages)
+        wire = wire_of(chat, settings.format if chat is messages else "openai")
+        parts = wire.text_parts(chat)
+        return cls(
+            original=messages,
+            messages=chat,
+            settings=settings,
+            clock=clock,
+            deadline=deadline,
+            wire=wire,
+            counter=counter,
+            parts=parts,
+            prefixes=list(chain(chat, wire, seed_of(settings.namespace or "", continues, mode))),
+            last_reply=last_reply(chat, wire),
+            last_bound=last_bound(chat, wire),
+            last_marker=last_cache_marker(chat),
+            beside=beside or {},
+            beside_tokens=other_tokens(beside or {}, counter),
+            continues=bool(continues),
+        )
+
+    @property
+    def target(self) -> str:
+        """LiteLLM name of the model that it is sent to."""
+        return str(self.settings.target)
+
+    def find_request_ends(self) -> list[int]:
+        """Indexes of the last messages of the requests that made this history: a reply follows each but the last."""
+        last = len(self.messages) - 1
+        return [i for i in range(last + 1) if i == last or self.wire.is_reply(self.fields_of(i + 1))]
+
+    def count_history(self) -> int:
+        """How many messages the request before this one held: those before the model's last reply."""
+        at = self.last_reply
+        while at > 0 and self.wire.is_reply(self.fields_of(at - 1)):
+            at -= 1
+        return max(at, 0)
+
+    def fields_of(self, index: int) -> Mapping[str, Any]:
+        """A message by field names, whatever object it is. Raises `MessageFormatError` for what has none."""
+        return as_mapping(self.messages[index], index, "a mapping")
