@@ -1,4 +1,4 @@
-"""What a log of receipts comes to: savings, what was missed, the slowest calls, and advice by kind of block."""
+"""Sums up a log of receipts: savings, what was missed, the slowest calls, and advice by kind of block."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from agentcompress.receipt import DRIFT, billed_more
 
 _NEEDED = ("id", "target", "tokens_before", "tokens_after", "blocks", "ms")
 _LEAST_CALLS = 20
-"""Fewer calls than this say little."""
+"""With fewer calls than this, the report says that it says little, and judges no recall."""
 
 _GOOD_RECALL = 0.95
 _SLOW_MS = 2_000.0
 _LITTLE = 0.1
-"""Of a kind's tokens; cutting less than this is hardly worth the time."""
+"""A share of a kind's tokens; where less than this is cut, compressing that kind is hardly worth its time."""
 
 
 @dataclass
@@ -39,7 +39,13 @@ class Kind:
 
 @dataclass
 class Report:
-    """All of a log. before, after, list_before, list_after, draft: dollars. used, used_kept: as in `Receipt`."""
+    """The sums over all calls of one mode.
+
+    list_before, list_after, before, after: dollars at list price and as billed; draft: dollars of the draft's time.
+    used, used_kept: as in `Receipt`. unpaid: calls that cost more than they saved. skipped: lines that are no records.
+    slowest: (milliseconds, id, target). raw: why blocks were left as they are, and how often. drifts: by target, how
+    far bills were from our counts of tokens.
+    """
 
     calls: int = 0
     conversations: int = 0
@@ -72,56 +78,80 @@ class Report:
         """Of the strings that replies took from blocks that are cut, the share that had been sent."""
         return self.used_kept / self.used if self.used else None
 
-    def advice(self) -> list[str]:
-        """What to change, if anything."""
-        return list(_advice(self))
+    def give_advice(self) -> list[str]:
+        """Say what to change in the configuration; empty where nothing is."""
+        return list(_give_advice(self))
 
     def as_json(self) -> dict[str, Any]:
-        """JSON-ready form."""
+        """Return every figure by name, ready for `json.dumps`."""
         kinds = {name: {**vars(kind), "saved": kind.saved} for name, kind in self.kinds.items()}
         own = {name: value for name, value in vars(self).items() if name not in ("kinds", "ms", "raw", "drifts")}
-        more = {"saved": self.saved, "recall": self.recall, "ms_median": _quantile(self.ms, 0.5)}
+        more = {"saved": self.saved, "recall": self.recall, "ms_median": _take_quantile(self.ms, 0.5)}
         drifts = {target: sum(values) / len(values) for target, values in self.drifts.items()}
-        worst = {"ms_95": _quantile(self.ms, 0.95), "drift": drifts, "advice": self.advice()}
+        worst = {"ms_95": _take_quantile(self.ms, 0.95), "drift": drifts, "advice": self.give_advice()}
         return {**own, **more, **worst, "kinds": kinds, "raw": dict(self.raw)}
 
 
-def read(files: Sequence[Path]) -> dict[str, Report]:
+def read_reports(files: Sequence[Path]) -> dict[str, Report]:
     """Read logs of receipts: a report for each mode there is, "live" and "shadow", an empty live one where none is.
 
     Lines that are no records, as a full disk leaves them, are counted and skipped. Raises `InvalidInputError` for a
     file that holds lines, and no record.
     """
-    found: dict[str, Report] = {}
-    conversations: dict[str, set[str]] = {}
-    billed: list[tuple[str, float]] = []
+    log = _Log()
     for file in files:
+        log.add_file(file)
+    return log.finish()
+
+
+class _Log:
+    """Sums up records as they come. Conversations are counted once all of them are known, drifts stand last."""
+
+    def __init__(self) -> None:
+        self._reports: dict[str, Report] = {}
+        self._conversations: dict[str, set[str]] = {}
+        self._drifts: list[tuple[str, float]] = []
+
+    def add_file(self, file: Path) -> None:
+        """Add a file's records; lines that are none count as skipped ones of the live report."""
         lines = [line for line in file.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-        records = [record for line in lines if (record := _parsed(line)) is not None]
+        records = [record for line in lines if (record := _parse_record(line)) is not None]
         if lines and not records:
             raise InvalidInputError(file.name, lines[0], "a log of receipts")
         if len(records) < len(lines):
-            found.setdefault("live", Report()).skipped += len(lines) - len(records)
+            self._get_report("live").skipped += len(lines) - len(records)
         for record in records:
             if record["type"] == "usage":
-                if isinstance(record.get("drift"), int | float):
-                    billed.append((str(record.get("target")), float(record["drift"])))
-                continue
-            mode = str(record.get("mode"))
-            _add(found.setdefault(mode, Report()), record)
-            if not record.get("continues"):  # else its beginning is another's
-                conversations.setdefault(mode, set()).add(str(record.get("conversation")))
-    for mode, names in conversations.items():
-        found[mode].conversations = len(names)
-    for target, drift in billed:
-        found.setdefault("live", Report()).drifts.setdefault(target, []).append(drift)
-    for report in found.values():
-        report.slowest = sorted(report.slowest, reverse=True)[:5]
-    return found or {"live": Report()}
+                self._add_usage(record)
+            else:
+                self._add_receipt(record)
+
+    def finish(self) -> dict[str, Report]:
+        """Return the reports by mode, with what only the whole log tells."""
+        for mode, names in self._conversations.items():
+            self._reports[mode].conversations = len(names)
+        for target, drift in self._drifts:
+            self._get_report("live").drifts.setdefault(target, []).append(drift)
+        for report in self._reports.values():
+            report.slowest = sorted(report.slowest, reverse=True)[:5]
+        return self._reports or {"live": Report()}
+
+    def _add_usage(self, record: dict[str, Any]) -> None:
+        if isinstance(record.get("drift"), int | float):
+            self._drifts.append((str(record.get("target")), float(record["drift"])))
+
+    def _add_receipt(self, record: dict[str, Any]) -> None:
+        mode = str(record.get("mode"))
+        _add_call(self._get_report(mode), record)
+        if not record.get("continues"):  # else its beginning is another's
+            self._conversations.setdefault(mode, set()).add(str(record.get("conversation")))
+
+    def _get_report(self, mode: str) -> Report:
+        return self._reports.setdefault(mode, Report())
 
 
-def _parsed(line: str) -> dict[str, Any] | None:
-    """A record, None for a line that is none."""
+def _parse_record(line: str) -> dict[str, Any] | None:
+    """Parse a line of a log; None where it holds no record of ours, or not all of one."""
     try:
         record = json.loads(line)
     except ValueError:
@@ -132,7 +162,8 @@ def _parsed(line: str) -> dict[str, Any] | None:
     return record if whole else None
 
 
-def _add(report: Report, record: dict[str, Any]) -> None:
+def _add_call(report: Report, record: dict[str, Any]) -> None:
+    """Add a receipt's tokens, money, time and blocks to a report."""
     report.calls += 1
     report.tokens_before += record["tokens_before"]
     report.tokens_after += record["tokens_after"]
@@ -156,7 +187,8 @@ def _add(report: Report, record: dict[str, Any]) -> None:
     report.raw.update(record.get("raw") or {})
 
 
-def _advice(report: Report) -> Iterator[str]:
+def _give_advice(report: Report) -> Iterator[str]:
+    """Yield a sentence for everything that the figures say should be changed."""
     if report.calls < _LEAST_CALLS:
         yield f"{report.calls} calls say little yet: go on for some hundred."
     recall = report.recall
@@ -176,23 +208,25 @@ def _advice(report: Report) -> Iterator[str]:
             yield f"{target} bills {more:+.0%} on what is counted here: leave that margin in target_tokens."
 
 
-def shown(report: Report) -> str:
-    """The report as a page of text."""
+def render_report(report: Report) -> str:
+    """Render a report as a page of text."""
     skipped = f", {report.skipped:,} lines that are no records" if report.skipped else ""
     calls = f"{report.calls:,} calls of {report.conversations:,} conversations{skipped}"
     lines = [calls, "", f"tokens      {report.tokens_before:>14,} -> {report.tokens_after:,}"]
     if report.priced_calls:
         lines += [
-            f"list price  {_dollars(report.list_before):>14} -> {_dollars(report.list_after)}",
-            f"as billed   {_dollars(report.before):>14} -> {_dollars(report.after)}",
-            f"saved       {_dollars(report.saved):>14}    (the draft's time: {_dollars(report.draft)})",
+            f"list price  {_format_dollars(report.list_before):>14} -> {_format_dollars(report.list_after)}",
+            f"as billed   {_format_dollars(report.before):>14} -> {_format_dollars(report.after)}",
+            f"saved       {_format_dollars(report.saved):>14}    (the draft's time: {_format_dollars(report.draft)})",
         ]
     if report.recall is not None:
         lines.append(
             f"recall      {report.recall:>14.3f}    (of {report.used:,} strings that replies took from what was cut)"
         )
     if report.ms:
-        lines.append(f"ms a call   {_quantile(report.ms, 0.5):>14.1f}    (95 %: {_quantile(report.ms, 0.95):.0f})")
+        lines.append(
+            f"ms a call   {_take_quantile(report.ms, 0.5):>14.1f}    (95 %: {_take_quantile(report.ms, 0.95):.0f})"
+        )
     lines.append(f"rewrites    {report.rewrites:>14,}")
     if report.kinds:
         lines += ["", f"{'kind':24} {'blocks':>8} {'tokens':>12} {'cut':>6} {'ms a block':>11}"]
@@ -205,14 +239,15 @@ def shown(report: Report) -> str:
     if report.slowest:
         lines += ["", "slowest calls:"]
         lines += [f"{ms:>8.0f} ms  {name}  {target}" for ms, name, target in report.slowest]
-    advice = report.advice()
+    advice = report.give_advice()
     return "\n".join([*lines, *(["", "advice:", *(f"- {each}" for each in advice)] if advice else [])])
 
 
-def _dollars(amount: float) -> str:
+def _format_dollars(amount: float) -> str:
     return f"${amount:,.2f}" if abs(amount) >= 1 else f"${amount:,.5f}"
 
 
-def _quantile(values: Sequence[float], at: float) -> float:
+def _take_quantile(values: Sequence[float], at: float) -> float:
+    """Return the value that the share `at` of all values lies below; 0 where there are none."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(at * len(ordered)))] if ordered else 0.0

@@ -114,10 +114,10 @@ def _replayed(compressor: Compressor, file: Path) -> Page:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a page.")
 def report(files: Sequence[Path], as_json: bool) -> None:
     """Sum up receipts (`CompressConfig(receipts=FILE)`): savings, what was missed, the slowest calls, and advice."""
-    from agentcompress.accounting.summary import read, shown
+    from agentcompress.accounting.summary import read_reports, render_report
 
-    found = read(files)
+    found = read_reports(files)
     if as_json:
         click.echo(json.dumps({mode: each.as_json() for mode, each in found.items()}, indent=1))
     else:
-        click.echo("\n\n".join(f"{mode}\n\n{shown(each)}" for mode, each in found.items()))
+        click.echo("\n\n".join(f"{mode}\n\n{render_report(each)}" for mode, each in found.items()))

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentcompress import CompressConfig, Compressor
-from agentcompress.accounting.summary import read, shown
+from agentcompress.accounting.summary import read_reports, render_report
 from agentcompress.cli.main import main
 from agentcompress.conversation.fit import CUT as CUT_TO_FIT
 from agentcompress.errors import InvalidInputError
@@ -245,7 +245,7 @@ def receipts(tmp_path: Path, calls: int = 3, **settings: Any) -> Path:
 def test_a_report_sums_up(tmp_path: Path) -> None:
     file = receipts(tmp_path)
     receipts(tmp_path, mode="shadow")
-    both = read([file, file])
+    both = read_reports([file, file])
     assert list(both) == ["live", "shadow"]
     report = both["live"]
     assert (report.calls, report.conversations) == (6, 3)
@@ -256,7 +256,7 @@ def test_a_report_sums_up(tmp_path: Path) -> None:
     assert report.saved == pytest.approx(2 * sum(record["money"]["saved"] for record in records))
     assert report.kinds["read_log"].blocks == 6
     assert report.drifts["claude-sonnet-4-6"] == pytest.approx([-0.2] * 6, abs=0.01)
-    page = shown(report)
+    page = render_report(report)
     for word in ("6 calls of 3 conversations", "as billed", "saved", "read_log", "slowest calls", "advice"):
         assert word in page
     assert "claude-sonnet-4-6 bills +25% on what is counted here" in page
@@ -268,13 +268,13 @@ def test_advice() -> None:
 
     report = Report(calls=100, used=100, used_kept=80, priced_calls=100, before=1.0, after=1.1)
     report.kinds = {"slow": Kind(2, 100, 50, 9000.0), "whole": Kind(2, 100, 99, 1.0), "good": Kind(2, 100, 50, 1.0)}
-    said = "\n".join(report.advice())
+    said = "\n".join(report.give_advice())
     assert "20% of what replies used had been cut: raise keep_rate" in said
     assert "It costs more than it saves here" in said
     assert "slow: 4.5 s a block" in said
     assert "whole: only 1% is cut" in said
     assert "good" not in said
-    assert Report(calls=100).advice() == []
+    assert Report(calls=100).give_advice() == []
 
 
 def test_the_report_command(tmp_path: Path) -> None:
@@ -291,6 +291,6 @@ def test_the_report_command(tmp_path: Path) -> None:
     file.write_text("{}\n")
     assert "must be a log of receipts" in invoke("report", file).output
     with pytest.raises(InvalidInputError):
-        read([file])
+        read_reports([file])
     file.write_text("")
     assert "0 calls" in invoke("report", file).stdout
