@@ -9,7 +9,6 @@ import sys
 import tempfile
 import textwrap
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -67,8 +66,22 @@ class _Context(NamedTuple):
     sources: list[Path]
 
 
-def run(*, target: str, keep_rate: float, draft: str) -> Callable[[], None]:
-    """Do everything that takes time; return what prints the result."""
+class DemoResult(NamedTuple):
+    """What the demo found.
+
+    whole: the target's tokens of all tool results before compression. draft_s, target_s: seconds of either model.
+    """
+
+    context: _Context
+    compressed: CompressedMessages
+    whole: int
+    draft_s: float
+    target_s: float
+    answer: str
+
+
+def compress_and_ask(*, target: str, keep_rate: float, draft: str) -> DemoResult:
+    """Do everything that takes time: make the context, compress it, and have the target answer."""
     keep_rate = checked_keep_rate(keep_rate)
     counter = token_counter(target)
     context = build_context()
@@ -77,10 +90,10 @@ def run(*, target: str, keep_rate: float, draft: str) -> Callable[[], None]:
     compressed = compressor.compress(context.messages, target=target)
     draft_s = time.perf_counter() - started
     started = time.perf_counter()
-    answer = _ask(target, compressed.messages)
+    answer = _ask_target(target, compressed.messages)
     target_s = time.perf_counter() - started
-    whole = sum(counter.count(text) for text in _tool_texts(context.messages))
-    return lambda: _show(context, compressed, whole, draft_s, target_s, answer)
+    whole = sum(counter.count(text) for text in _list_tool_texts(context.messages))
+    return DemoResult(context, compressed, whole, draft_s, target_s, answer)
 
 
 def build_context() -> _Context:
@@ -109,7 +122,7 @@ def build_context() -> _Context:
     return _Context(messages, sources)
 
 
-def _ask(target: str, messages: list[dict[str, Any]]) -> str:
+def _ask_target(target: str, messages: list[dict[str, Any]]) -> str:
     import litellm
 
     from agentcompress.targets import embedded
@@ -122,38 +135,37 @@ def _ask(target: str, messages: list[dict[str, Any]]) -> str:
     return reply.choices[0].message.content or ""
 
 
-def _tool_texts(messages: list[dict[str, Any]]) -> list[str]:
+def _list_tool_texts(messages: list[dict[str, Any]]) -> list[str]:
     return [message["content"] for message in messages if message["role"] == "tool"]
 
 
-def _show(
-    context: _Context, compressed: CompressedMessages, whole: int, draft_s: float, target_s: float, answer: str
-) -> None:
+def show_result(result: DemoResult) -> None:
+    """Print what the demo found: tokens, times, whether the evidence survived, and the answer."""
     from rich.console import Console
     from rich.markup import escape
     from rich.panel import Panel
     from rich.text import Text
 
     console = Console(highlight=False)
-    receipt = compressed.receipt
+    receipt, whole = result.compressed.receipt, result.whole
     kept = sum(block.tokens_after for block in receipt.blocks)
-    survived = [text for text in _tool_texts(compressed.messages) if EVIDENCE in text]
-    names = ", ".join(file.name for file in context.sources)
+    survived = [text for text in _list_tool_texts(result.compressed.messages) if EVIDENCE in text]
+    names = ", ".join(file.name for file in result.context.sources)
     console.print(f"[bold]context[/]   a failing test run's log and {names}: {whole:,} tokens")
     console.print(f"[bold]asked[/]     {escape(QUESTION)}")
     console.print(f"[bold]tokens[/]    {whole:,} -> {kept:,} ({kept / whole:.1%}) in {receipt.target}'s tokens")
     for block in receipt.blocks:
         console.print(f"          {block.tool}: {block.tokens_before:,} -> {block.tokens_after:,} ({block.decision})")
-    console.print(f"[bold]seconds[/]   {draft_s:.1f} draft (loading included), {target_s:.1f} target")
+    console.print(f"[bold]seconds[/]   {result.draft_s:.1f} draft (loading included), {result.target_s:.1f} target")
     verdict = "[green]survived[/]" if survived else "[red]lost[/]"
     console.print(f"[bold]evidence[/]  {escape(EVIDENCE)}: {verdict}")
-    console.print(f"[bold]answer[/]    {escape(answer)}")
+    console.print(f"[bold]answer[/]    {escape(result.answer)}")
     if survived:
-        console.print(Panel(_around(Text(survived[0]), EVIDENCE), title="kept text around the evidence"))
+        console.print(Panel(_cut_around(Text(survived[0]), EVIDENCE), title="kept text around the evidence"))
 
 
-def _around(text: Any, evidence: str, lines: int = 8) -> Any:
-    """The lines around the evidence: it in green, delimiters dimmed."""
+def _cut_around(text: Any, evidence: str, lines: int = 8) -> Any:
+    """Cut out the lines around the evidence: the evidence in green, delimiters dimmed."""
     text.highlight_regex(re.escape(evidence), "bold green")
     text.highlight_regex(r"\[[^\[\]\n]* omitted\]", "dim cyan")
     rows = text.split("\n")

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from agentcompress.cli.terminal import compressor_options, progress_bar
+from agentcompress.cli.terminal import CompressorOptions, check_folder, compressor_options, progress_bar
 from agentcompress.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from agentcompress.compressor import Compressor
     from agentcompress.explain.explain import Page
+
+
+@dataclass(frozen=True)
+class _ExplainOptions(CompressorOptions):
+    file: Path
+    output: Path
+    query: str | None
+    ledger: str
 
 
 @click.command("explain")
@@ -24,40 +32,31 @@ if TYPE_CHECKING:
 @click.option("-q", "--query", help="What a text is read for; conversations say it themselves.")
 @compressor_options
 @click.option("--ledger", default="memory", show_default=True, help="Where a conversation was decided; read only.")
-def explain(
-    file: Path,
-    output: Path,
-    query: str | None,
-    keep_rate: Any,
-    scorer: str,
-    draft: str,
-    target: str,
-    ledger: str,
-) -> None:
+def explain(**given: Any) -> None:
     """Show what is kept of INPUT, what is cut, and why: one HTML page that needs no network.
 
     INPUT is a text (with --query), a JSON list of messages or a request's body, or recorded agents, a trajectory a
     line, as `replay` takes them.
     """
     from agentcompress.compressor import Compressor
-    from agentcompress.config import CompressConfig
     from agentcompress.explain.page import page_html
     from agentcompress.ledger.memory import ReadThrough
     from agentcompress.ledger.opening import lasting_store
 
-    if not output.absolute().parent.is_dir():
-        raise click.BadParameter(f"no such folder: {output.parent}", param_hint="--output")
-    config = CompressConfig(
-        scorer=scorer, draft=draft, target=target, keep_rate=keep_rate, ledger="memory", deadline_ms=None
-    )
+    options = _ExplainOptions(**given)
+    output = options.output
+    check_folder(output, "--output")
+    config = options.build_config("memory")
     with progress_bar():
-        page = _page(Compressor(config, store=ReadThrough(lasting_store(ledger))), file, query)
+        compressor = Compressor(config, store=ReadThrough(lasting_store(options.ledger)))
+        page = _build_page(compressor, options.file, options.query)
     output.write_text(page_html(page), encoding="utf-8")
     before, after = page.about["tokens_before"], page.about["tokens_after"]
     click.echo(f"{before:,} -> {after:,} tokens, {len(page.texts):,} texts: {output}", err=True)
 
 
-def _page(compressor: Compressor, file: Path, query: str | None) -> Page:
+def _build_page(compressor: Compressor, file: Path, query: str | None) -> Page:
+    """Tell a text from messages, a request's body and trajectories, and explain what it is."""
     from agentcompress.explain.explain import explain_messages, explain_text
     from agentcompress.messages.bodies import parse
     from agentcompress.targets.counting import countable_target
@@ -65,7 +64,7 @@ def _page(compressor: Compressor, file: Path, query: str | None) -> Page:
     text = file.read_text(encoding="utf-8", errors="replace")
     if query is not None:
         return explain_text(compressor, text, query, title=file.name)
-    parsed = _parsed(text)
+    parsed = _parse_json(text)
     if isinstance(parsed, Mapping) and ("messages" in parsed or "input" in parsed):
         body = parse(parsed)
         target = countable_target(parsed.get("model"), compressor.config.target)
@@ -73,19 +72,20 @@ def _page(compressor: Compressor, file: Path, query: str | None) -> Page:
     if isinstance(parsed, list) and parsed and all(isinstance(message, Mapping) for message in parsed):
         return explain_messages(compressor, parsed, title=file.name)
     if text.lstrip().startswith("{"):
-        return _replayed(compressor, file)
+        return _explain_trajectories(compressor, file)
     raise InvalidInputError("query", query, "said for a text; without one, INPUT must be messages or trajectories")
 
 
-def _parsed(text: str) -> Any:
+def _parse_json(text: str) -> Any:
+    """Parse a text as JSON; None where it is none."""
     try:
         return json.loads(text)
     except ValueError:
         return None
 
 
-def _replayed(compressor: Compressor, file: Path) -> Page:
-    """All trajectories of a file on one page, one after the other."""
+def _explain_trajectories(compressor: Compressor, file: Path) -> Page:
+    """Explain all trajectories of a file on one page, one after the other."""
     from agentcompress.common import progress
     from agentcompress.evaluation.files import json_rows
     from agentcompress.evaluation.replay.replay import as_sent, checked_trajectory
@@ -112,7 +112,7 @@ def _replayed(compressor: Compressor, file: Path) -> Page:
 @click.command("report")
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a page.")
-def report(files: Sequence[Path], as_json: bool) -> None:
+def report_receipts(files: Sequence[Path], as_json: bool) -> None:
     """Sum up receipts (`CompressConfig(receipts=FILE)`): savings, what was missed, the slowest calls, and advice."""
     from agentcompress.accounting.summary import read_reports, render_report
 

@@ -10,14 +10,14 @@ import io
 import json
 import os
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from agentcompress import __version__
-from agentcompress.cli.explain import explain, report
-from agentcompress.cli.measure import bench, calibrate, evaluate
+from agentcompress.cli.explain import explain, report_receipts
+from agentcompress.cli.measure import calibrate, evaluate, run_bench
 from agentcompress.cli.replay import replay
 from agentcompress.cli.terminal import RateOption, progress_bar
 from agentcompress.errors import AgentCompressError, DraftError, InvalidInputError
@@ -52,6 +52,19 @@ def main() -> None:
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 
 
+@dataclass(frozen=True)
+class _CompressOptions:
+    file: io.BufferedIOBase
+    query: str
+    keep_rate: Any
+    target_tokens: int | None
+    target: str
+    draft: str
+    scorer: str
+    segmenter: str
+    as_json: bool
+
+
 @main.command()
 @click.argument("file", type=click.File("rb"), default="-")
 @click.option("-q", "--query", required=True, help="What the text is read for.")
@@ -62,68 +75,61 @@ def main() -> None:
 @click.option("-s", "--scorer", default="calibrated", show_default=True, help="calibrated, lexical, random, ...")
 @click.option("--segmenter", default="auto", show_default=True, help="auto, prose, lines, chunks, ...")
 @click.option("--json", "as_json", is_flag=True, help="Print text, spans, tokens and timings as JSON.")
-def compress(
-    file: io.BufferedIOBase,
-    query: str,
-    keep_rate: Any,
-    target_tokens: int | None,
-    target: str,
-    draft: str,
-    scorer: str,
-    segmenter: str,
-    as_json: bool,
-) -> None:
+def compress(**given: Any) -> None:
     """Compress FILE (or standard input) and print what is left.
 
     Bytes that are no UTF-8 come out as they went in.
     """
     from agentcompress import CompressConfig, Compressor
 
-    if keep_rate is not None and target_tokens is not None:
+    options = _CompressOptions(**given)
+    if options.keep_rate is not None and options.target_tokens is not None:
         raise click.UsageError("--keep-rate and --target-tokens exclude each other")
-    text, name = file.read().decode("utf-8", "surrogateescape"), getattr(file, "name", "<stdin>")
-    compressor = Compressor(CompressConfig(draft=draft, scorer=scorer, segmenter=segmenter))
+    text = options.file.read().decode("utf-8", "surrogateescape")
+    name = getattr(options.file, "name", "<stdin>")
+    config = CompressConfig(draft=options.draft, scorer=options.scorer, segmenter=options.segmenter)
+    compressor = Compressor(config)
     with progress_bar():
         result = compressor.compress_text(
             text,
-            query=query,
-            keep_rate=keep_rate,
-            target_tokens=target_tokens,
-            target=target,
+            query=options.query,
+            keep_rate=options.keep_rate,
+            target_tokens=options.target_tokens,
+            target=options.target,
             hint=None if name == "<stdin>" else name,
         )
-    if as_json:
-        click.echo(_as_json(result))
+    if options.as_json:
+        click.echo(_to_json(result))
     else:
         sys.stdout.buffer.write(result.text.encode("utf-8", "surrogateescape"))
         sys.stdout.buffer.flush()
-    click.echo(summary(result), err=True)
+    click.echo(summarise(result), err=True)
 
 
-@main.command()
+@main.command("demo")
 @click.option("-t", "--target", default="embedded/smollm2-135m", show_default=True, help="Model that answers.")
 @click.option("-k", "--keep-rate", type=float, default=0.15, show_default=True, help="Fraction of tokens to keep.")
 @click.option("-d", "--draft", default="smollm2-135m", show_default=True, help="Model that scores.")
-def demo(target: str, keep_rate: float, draft: str) -> None:
+def run_demo(target: str, keep_rate: float, draft: str) -> None:
     """Compress a real agent context made on this machine, and have a target answer from what is left.
 
     The default target is the draft itself, run on this machine: it needs no key, and answers like the small model it
     is. Any model LiteLLM knows will do better, e.g. --target gpt-4o with OPENAI_API_KEY set.
     """
-    from agentcompress.cli.demo import run
+    from agentcompress.cli import demo
 
     with progress_bar():
-        show = run(target=target, keep_rate=keep_rate, draft=draft)
-    show()
+        result = demo.compress_and_ask(target=target, keep_rate=keep_rate, draft=draft)
+    demo.show_result(result)
 
 
 @main.group("draft")
-def draft_group() -> None:
+def group_drafts() -> None:
     """Fetch, find and remove draft models."""
 
 
-@draft_group.command("list")
-def draft_list() -> None:
+@group_drafts.command("list")
+def list_drafts() -> None:
     """List the built-in drafts and what was converted from GGUF, and where they are."""
     from agentcompress.drafts import load
 
@@ -131,9 +137,9 @@ def draft_list() -> None:
         click.echo(f"{name}\t{files.folder if files else 'not on this machine'}")
 
 
-@draft_group.command("pull")
+@group_drafts.command("pull")
 @click.argument("name")
-def draft_pull(name: str) -> None:
+def pull_draft(name: str) -> None:
     """Make NAME (smollm2-135m, a Hugging Face id, or a .gguf file) ready for use. Prints its folder."""
     from agentcompress.drafts import load
 
@@ -142,9 +148,9 @@ def draft_pull(name: str) -> None:
     click.echo(files.folder)
 
 
-@draft_group.command("path")
+@group_drafts.command("path")
 @click.argument("name")
-def draft_path(name: str) -> None:
+def print_draft_path(name: str) -> None:
     """Print the folder of NAME; exit code 3 when it is not on this machine. Never touches the network."""
     from agentcompress.drafts import load
     from agentcompress.errors import DraftUnavailableError
@@ -155,9 +161,9 @@ def draft_path(name: str) -> None:
     click.echo(files.folder)
 
 
-@draft_group.command("remove")
+@group_drafts.command("remove")
 @click.argument("name")
-def draft_remove(name: str) -> None:
+def remove_draft(name: str) -> None:
     """Delete the converted weights of NAME. The Hugging Face cache and your own folders are left alone."""
     from agentcompress.drafts import load
 
@@ -168,32 +174,32 @@ def draft_remove(name: str) -> None:
 @main.group("ledger")
 @click.option("--ledger", "name", default="auto", show_default=True, help="SQLite file, Redis URL, or auto.")
 @click.pass_context
-def ledger_group(context: click.Context, name: str) -> None:
+def group_ledger(context: click.Context, name: str) -> None:
     """Look at what was decided about conversations, and drop what is old."""
     context.obj = name
 
 
-@ledger_group.command("stats")
+@group_ledger.command("stats")
 @click.pass_obj
-def ledger_stats(name: str) -> None:
+def print_ledger_stats(name: str) -> None:
     """Print how many decisions there are, and what they saved, as JSON."""
-    click.echo(json.dumps(asdict(_ledger(name).stats()), indent=1))
+    click.echo(json.dumps(asdict(_open_ledger(name).stats()), indent=1))
 
 
-@ledger_group.command("show")
+@group_ledger.command("show")
 @click.option("-n", "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Most to show.")
 @click.option("--text", is_flag=True, help="Print the texts, too.")
 @click.pass_obj
-def ledger_show(name: str, limit: int, *, text: bool) -> None:
+def show_ledger(name: str, limit: int, *, text: bool) -> None:
     """Print the decisions seen last, a line of JSON each."""
-    for entry in _ledger(name).entries(limit):
+    for entry in _open_ledger(name).entries(limit):
         shown = asdict(entry)
         if not text:
             del shown["decision"]["text"]
         click.echo(json.dumps(shown))
 
 
-@ledger_group.command("prune")
+@group_ledger.command("prune")
 @click.option(
     "--older-than", "days", type=click.FloatRange(min=0), default=30.0, show_default=True, help="Days unseen."
 )
@@ -202,13 +208,14 @@ def ledger_show(name: str, limit: int, *, text: bool) -> None:
     "--keep-days", type=click.FloatRange(min=0), default=7.0, show_default=True, help="Never drop younger ones."
 )
 @click.pass_obj
-def ledger_prune(name: str, days: float, max_bytes: int | None, keep_days: float) -> None:
+def prune_ledger(name: str, days: float, max_bytes: int | None, keep_days: float) -> None:
     """Drop decisions about conversations that were not seen for long. A dropped one may be decided differently."""
-    dropped = _ledger(name).prune(older_than_s=days * 86_400, max_bytes=max_bytes, keep_s=keep_days * 86_400)
+    dropped = _open_ledger(name).prune(older_than_s=days * 86_400, max_bytes=max_bytes, keep_s=keep_days * 86_400)
     click.echo(f"dropped {dropped}")
 
 
-def _ledger(name: str) -> LastingStore:
+def _open_ledger(name: str) -> LastingStore:
+    """Open the ledger of a name; raise where it is one in memory, which ends with its process."""
     from agentcompress.ledger.opening import lasting_store
 
     store = lasting_store(name)
@@ -217,15 +224,15 @@ def _ledger(name: str) -> LastingStore:
     return store
 
 
-def summary(result: CompressedText) -> str:
-    """One line: tokens before and after, share kept, who counted and scored, how long it took."""
+def summarise(result: CompressedText) -> str:
+    """Say in one line: tokens before and after, share kept, who counted and scored, how long it took."""
     return (
         f"{result.tokens_before:,} -> {result.tokens_after:,} tokens ({result.keep_rate:.1%}) for {result.target}, "
         f"scorer {result.scorer}, {result.timings_ms['total'] / 1000:.1f} s"
     )
 
 
-def _as_json(result: CompressedText) -> str:
+def _to_json(result: CompressedText) -> str:
     return json.dumps(
         {
             "text": result.text,
@@ -240,5 +247,5 @@ def _as_json(result: CompressedText) -> str:
     )
 
 
-for measure in (bench, evaluate, calibrate, replay, explain, report):
-    main.add_command(measure)
+for command in (run_bench, evaluate, calibrate, replay, explain, report_receipts):
+    main.add_command(command)

@@ -5,20 +5,22 @@ from __future__ import annotations
 import importlib.util
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
-from agentcompress.cli.terminal import progress_bar
+from agentcompress.cli.terminal import check_folder, check_plot, progress_bar
 from agentcompress.errors import PluginError
 
 
-@click.command()
+@click.command("bench")
 @click.option("-d", "--draft", default="smollm2-135m", show_default=True, help="Model that scores.")
 @click.option("--lengths", help="Draft tokens to measure at, with commas. [1024,2048,...,131072]")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, writable=True), help="Write every figure as JSON.")
 @click.option("--plot", "plot_file", type=click.Path(dir_okay=False, writable=True), help="Write a picture (PNG, SVG).")
-def bench(draft: str, lengths: str | None, json_file: str | None, plot_file: str | None) -> None:
+def run_bench(draft: str, lengths: str | None, json_file: str | None, plot_file: str | None) -> None:
     """Measure how fast the draft is on this machine, cold, warm and hot.
 
     Held against speculative prefill as published, and against the machine's fastest matrix product. Takes about four
@@ -26,15 +28,12 @@ def bench(draft: str, lengths: str | None, json_file: str | None, plot_file: str
     """
     from agentcompress.evaluation.bench import report as bench_report
     from agentcompress.evaluation.bench.draft import LENGTHS, Bench
-    from agentcompress.evaluation.plots import FORMATS, pyplot
 
     for option, file in (("--json", json_file), ("--plot", plot_file)):  # said now, not after minutes
-        if file and not Path(file).absolute().parent.is_dir():
-            raise click.BadParameter(f"no such folder: {Path(file).parent}", param_hint=option)
+        if file:
+            check_folder(Path(file), option)
     if plot_file:
-        pyplot()
-        if Path(plot_file).suffix.lower() not in FORMATS:
-            raise click.BadParameter(f"one of {', '.join(FORMATS)}", param_hint="--plot")
+        check_plot(Path(plot_file))
     try:
         tokens = [int(part) for part in lengths.split(",")] if lengths else LENGTHS
     except ValueError:
@@ -48,6 +47,19 @@ def bench(draft: str, lengths: str | None, json_file: str | None, plot_file: str
         Path(json_file).write_text(json.dumps(report.as_json(), indent=2) + "\n", encoding="utf-8")
     if plot_file:
         bench_report.plot(report, Path(plot_file))
+
+
+@dataclass(frozen=True)
+class _EvaluateOptions:
+    tasks: Sequence[str]
+    scorers: Sequence[str]
+    keep_rates: Sequence[float]
+    drafts: Sequence[str]
+    count_as: str | None
+    target: str | None
+    oracle: str | None
+    limit: int | None
+    output: Path
 
 
 @click.command("eval")
@@ -70,17 +82,7 @@ def bench(draft: str, lengths: str | None, json_file: str | None, plot_file: str
 @click.option(
     "-o", "--output", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the results."
 )
-def evaluate(
-    tasks: Sequence[str],
-    scorers: Sequence[str],
-    keep_rates: Sequence[float],
-    drafts: Sequence[str],
-    count_as: str | None,
-    target: str | None,
-    oracle: str | None,
-    limit: int | None,
-    output: Path,
-) -> None:
+def evaluate(**given: Any) -> None:
     """Measure what is kept, and what a target makes of it.
 
     A TASK is a JSON Lines file of items, or one of: ruler:NAME[:WORDS[:SEED]], code-debug[:CHARS[:SEED]],
@@ -91,26 +93,33 @@ def evaluate(
     spearman.png.
     """
     from agentcompress.evaluation.plots import pyplot
-    from agentcompress.evaluation.quality import grid, report, spearman
-    from agentcompress.evaluation.quality.answers import LiteLLMTarget
-    from agentcompress.evaluation.quality.catalogue import task_named
-    from agentcompress.evaluation.quality.variants import variants
 
     pyplot()  # what is missing is said now, not after hours
     for module in ("scipy", "rapidfuzz", "rouge_score"):
         if importlib.util.find_spec(module) is None:
             raise PluginError(f'eval needs {module}: pip install "agentcompress[eval]"')
-    named = [task_named(name) for name in tasks]
-    counted = count_as or target or "gpt-4o"
-    ways = variants(scorers, drafts, counted)
-    rates = sorted(set(keep_rates))
-    plan = grid.Plan(named, ways, rates, counted, limit, answers=target is not None, oracle=oracle)
+    _write_evaluation(_EvaluateOptions(**given))
+
+
+def _write_evaluation(options: _EvaluateOptions) -> None:
+    """Evaluate; write the results, tables and pictures into the folder, and print the tables."""
+    from agentcompress.evaluation.quality import grid, report, spearman
+    from agentcompress.evaluation.quality.answers import LiteLLMTarget
+    from agentcompress.evaluation.quality.catalogue import task_named
+    from agentcompress.evaluation.quality.variants import variants
+
+    output, target, oracle = options.output, options.target, options.oracle
+    tasks = [task_named(name) for name in options.tasks]
+    counted = options.count_as or target or "gpt-4o"
+    ways = variants(options.scorers, options.drafts, counted)
+    rates = sorted(set(options.keep_rates))
+    plan = grid.Plan(tasks, ways, rates, counted, options.limit, answers=target is not None, oracle=oracle)
     with progress_bar():
         rows = grid.Grid(plan, output, LiteLLMTarget(target) if target else None).run()
         text = report.table(rows, grid.timings_of(output))
         report.plot(rows, output / "quality.png")
         if oracle:
-            found = spearman.run(named, ways, oracle, limit, output)
+            found = spearman.run(tasks, ways, oracle, options.limit, output)
             report.plot_layers(found, output / "spearman.png")
             text += "\n" + report.spearman_table(found)
     (output / "table.md").write_text(text, encoding="utf-8")
@@ -128,14 +137,14 @@ def calibrate(draft: str, items: int, seed: int, output: Path | None) -> None:
     The items are made here, from a seed; nothing is downloaded. What is printed is what a fit on half of them is worth
     on the other half. Takes about ten minutes for the smallest draft on two cores.
     """
-    from agentcompress.calibration.fit import calibrate as made
+    from agentcompress.calibration.fit import calibrate as make_profile
     from agentcompress.drafts import profile
     from agentcompress.drafts.runtime import shared_runtime
 
-    if output and not output.absolute().parent.is_dir():
-        raise click.BadParameter(f"no such folder: {output.parent}", param_hint="--output")
+    if output:
+        check_folder(output, "--output")
     with progress_bar():
-        found = made(shared_runtime(draft), draft, items=items, seed=seed)
+        found = make_profile(shared_runtime(draft), draft, items=items, seed=seed)
     file = profile.write(found, output)
     click.echo(f"{len(found.heads)} heads, {found.made['held_out_items']} items held out")
     click.echo(f"{'reach':12s} {'without':>8s} {'with':>8s}")

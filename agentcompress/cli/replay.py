@@ -4,18 +4,33 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from agentcompress.cli.terminal import compressor_options, progress_bar
+from agentcompress.cli.terminal import CompressorOptions, check_plot, compressor_options, progress_bar
 
 if TYPE_CHECKING:
     from agentcompress.compressor import Compressor
 
 PRICES = ("claude-sonnet-4-6", "gpt-5", "deepseek/deepseek-chat", "gemini/gemini-2.5-pro")
 NAMES = "everything, ours:RATE, litellm:TOKENS, clear:TOKENS[:KEEP], head-tail:CHARS"
+
+
+@dataclass(frozen=True)
+class _ReplayOptions(CompressorOptions):
+    files: Sequence[Path]
+    wire: str
+    ledger: str
+    recall: bool
+    costs: bool
+    ways: Sequence[str]
+    prices: Sequence[str]
+    gap_s: float
+    plot_file: Path | None
+    json_file: Path | None
 
 
 @click.command("replay")
@@ -32,22 +47,7 @@ NAMES = "everything, ours:RATE, litellm:TOKENS, clear:TOKENS[:KEEP], head-tail:C
     "--plot", "plot_file", type=click.Path(dir_okay=False, path_type=Path), help="Write a picture (PNG, SVG)."
 )
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write everything there.")
-def replay(
-    files: Sequence[Path],
-    wire: str,
-    keep_rate: Any,
-    scorer: str,
-    draft: str,
-    target: str,
-    ledger: str,
-    recall: bool,
-    costs: bool,
-    ways: Sequence[str],
-    prices: Sequence[str],
-    gap_s: float,
-    plot_file: Path | None,
-    json_file: Path | None,
-) -> None:
+def replay(**given: Any) -> None:
     """Replay recorded agents, a trajectory a line of FILES: what every request would have held, what was rewritten.
 
     A line is {"id", "context"}, the context a list of messages (role, content, tool_calls with name and arguments).
@@ -55,56 +55,53 @@ def replay(
     LiteLLM's `compress`, LangChain's `ClearToolUsesEdit`, both ends of every result.
     """
     from agentcompress.compressor import Compressor
-    from agentcompress.config import CompressConfig
+
+    options = _ReplayOptions(**given)
+    compressor = Compressor(options.build_config(options.ledger))
+    if options.costs:
+        _replay_costs(options, compressor)
+    else:
+        _replay_steps(options, compressor)
+
+
+def _replay_steps(options: _ReplayOptions, compressor: Compressor) -> None:
+    """Print a line a request as it is replayed, and then the totals."""
     from agentcompress.evaluation.replay import replay as replaying
 
-    config = CompressConfig(
-        scorer=scorer, draft=draft, target=target, keep_rate=keep_rate, ledger=ledger, deadline_ms=None
-    )
-    if costs:
-        _costs(files, Compressor(config), ways, prices, gap_s, json_file, plot_file)
-        return
     report = replaying.ReplayReport()
-    compressor = Compressor(config)
     with progress_bar():
-        for file in files:
-            for found in replaying.replay(file, compressor, wire, recall=recall):
+        for file in options.files:
+            for found in replaying.replay(file, compressor, options.wire, recall=options.recall):
                 if isinstance(found, float):
                     report.kept.append(found)
                 else:
                     report.steps.append(found)
                     click.echo(replaying.line(found))
     click.echo(json.dumps(report.totals()))
-    if json_file:
-        json_file.write_text(json.dumps(report.as_json(), indent=1) + "\n", encoding="utf-8")
+    _write_json(options.json_file, report.as_json())
 
 
-def _costs(
-    files: Sequence[Path],
-    compressor: Compressor,
-    names: Sequence[str],
-    prices: Sequence[str],
-    gap_s: float,
-    json_file: Path | None,
-    plot_file: Path | None,
-) -> None:
-    from agentcompress.evaluation.plots import FORMATS, pyplot
+def _replay_costs(options: _ReplayOptions, compressor: Compressor) -> None:
+    """Print what the recorded agents would have cost, a row a way to send, and which ways are better than ours."""
     from agentcompress.evaluation.replay import cost_report
     from agentcompress.evaluation.replay.costs import Costs
     from agentcompress.evaluation.replay.ways import DEFAULT, way_named
 
-    if plot_file:
-        pyplot()  # what is missing is said now, not after minutes
-        if plot_file.suffix.lower() not in FORMATS:
-            raise click.BadParameter(f"one of {', '.join(FORMATS)}", param_hint="--plot")
-    ways = {name: way_named(name, compressor) for name in names or DEFAULT}
+    if options.plot_file:
+        check_plot(options.plot_file)
+    ways = {name: way_named(name, compressor) for name in options.ways or DEFAULT}
     with progress_bar():
-        report = Costs(ways, prices, gap_s).run(files)
+        report = Costs(ways, options.prices, options.gap_s).run(options.files)
     click.echo(cost_report.table(report))
     for target in report.targets:
         for own, other in cost_report.dominated(report, target):
             click.echo(f"{target}: {other} is cheaper than {own}, and recalls more")
-    if json_file:
-        json_file.write_text(json.dumps(report.as_json(), indent=1) + "\n", encoding="utf-8")
-    if plot_file:
-        cost_report.plot(report, plot_file)
+    _write_json(options.json_file, report.as_json())
+    if options.plot_file:
+        cost_report.plot(report, options.plot_file)
+
+
+def _write_json(file: Path | None, figures: dict[str, Any]) -> None:
+    """Write all figures where --json says; nothing without it."""
+    if file:
+        file.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What commands share: bars on standard error, and options."""
+"""What commands share: bars on standard error, options, and checks of what they write."""
 
 from __future__ import annotations
 
@@ -6,11 +6,16 @@ import io
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr
-from typing import Any, TextIO
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
 from agentcompress.common import progress
+
+if TYPE_CHECKING:
+    from agentcompress.config import CompressConfig
 
 
 class RateOption(click.ParamType):
@@ -19,12 +24,12 @@ class RateOption(click.ParamType):
     name = "rate"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Ranges are the compressor's business."""
+        """Turn what was typed into a number, or leave "auto" as it is; ranges are checked where it is used."""
         return value if value == "auto" else click.FLOAT.convert(value, param, ctx)
 
 
 def compressor_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The options that say how a command compresses: keep_rate, scorer, draft, target."""
+    """Add the options that say how a command compresses: keep_rate, scorer, draft, target (`CompressorOptions`)."""
     options = (
         click.option("-k", "--keep-rate", type=RateOption(), default="auto", show_default=True, help="Share to keep."),
         click.option("-s", "--scorer", default="calibrated", show_default=True, help="Scorer."),
@@ -34,6 +39,44 @@ def compressor_options(command: Callable[..., None]) -> Callable[..., None]:
     for option in reversed(options):  # the last one that is put on stands first
         command = option(command)
     return command
+
+
+@dataclass(frozen=True)
+class CompressorOptions:
+    """Values of the options that `compressor_options` adds."""
+
+    keep_rate: Any
+    scorer: str
+    draft: str
+    target: str
+
+    def build_config(self, ledger: str) -> CompressConfig:
+        """Build the configuration that they and a ledger's name stand for; compression may take as long as it takes."""
+        from agentcompress.config import CompressConfig
+
+        return CompressConfig(
+            scorer=self.scorer,
+            draft=self.draft,
+            target=self.target,
+            keep_rate=self.keep_rate,
+            ledger=ledger,
+            deadline_ms=None,
+        )
+
+
+def check_folder(file: Path, option: str) -> None:
+    """Raise, before anything is done, where an option names a file in a folder that is not there."""
+    if not file.absolute().parent.is_dir():
+        raise click.BadParameter(f"no such folder: {file.parent}", param_hint=option)
+
+
+def check_plot(file: Path) -> None:
+    """Raise, before anything is measured, where a picture could not be written: no matplotlib, or no such format."""
+    from agentcompress.evaluation.plots import FORMATS, pyplot
+
+    pyplot()
+    if file.suffix.lower() not in FORMATS:
+        raise click.BadParameter(f"one of {', '.join(FORMATS)}", param_hint="--plot")
 
 
 @contextmanager
