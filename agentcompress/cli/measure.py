@@ -92,9 +92,9 @@ def evaluate(**given: Any) -> None:
     The folder then holds results.jsonl, timings.jsonl, table.md, quality.png and, with --oracle, spearman.jsonl and
     spearman.png.
     """
-    from agentcompress.evaluation.plots import pyplot
+    from agentcompress.evaluation.plots import load_figure_class
 
-    pyplot()  # what is missing is said now, not after hours
+    load_figure_class()  # what is missing is said now, not after hours
     for module in ("scipy", "rapidfuzz", "rouge_score"):
         if importlib.util.find_spec(module) is None:
             raise PluginError(f'eval needs {module}: pip install "agentcompress[eval]"')
@@ -116,12 +116,12 @@ def _write_evaluation(options: _EvaluateOptions) -> None:
     plan = grid.Plan(tasks, ways, rates, counted, options.limit, answers=target is not None, oracle=oracle)
     with progress_bar():
         rows = grid.Grid(plan, output, LiteLLMTarget(target) if target else None).run()
-        text = report.table(rows, grid.timings_of(output))
-        report.plot(rows, output / "quality.png")
+        text = report.render_table(rows, grid.timings_of(output))
+        report.plot_quality(rows, output / "quality.png")
         if oracle:
             found = spearman.run(tasks, ways, oracle, options.limit, output)
             report.plot_layers(found, output / "spearman.png")
-            text += "\n" + report.spearman_table(found)
+            text += "\n" + report.render_correlations(found)
     (output / "table.md").write_text(text, encoding="utf-8")
     click.echo(text)
 

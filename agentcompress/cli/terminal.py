@@ -72,9 +72,9 @@ def check_folder(file: Path, option: str) -> None:
 
 def check_plot(file: Path) -> None:
     """Raise, before anything is measured, where a picture could not be written: no matplotlib, or no such format."""
-    from agentcompress.evaluation.plots import FORMATS, pyplot
+    from agentcompress.evaluation.plots import FORMATS, load_figure_class
 
-    pyplot()
+    load_figure_class()
     if file.suffix.lower() not in FORMATS:
         raise click.BadParameter(f"one of {', '.join(FORMATS)}", param_hint="--plot")
 

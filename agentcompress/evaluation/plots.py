@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from agentcompress.errors import PluginError
 
 FORMATS = (".png", ".svg", ".pdf")
 
 
-def pyplot() -> object:
-    """Matplotlib's figures without a screen; says which extra brings it where it is missing."""
+def load_figure_class() -> Any:
+    """Return matplotlib's `Figure`, which draws without a screen. Raises `PluginError` where matplotlib is missing."""
     try:
         from matplotlib.figure import Figure
     except ImportError as error:

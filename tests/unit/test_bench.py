@@ -103,7 +103,7 @@ def test_bad_lengths(tiny_draft: str) -> None:
 def test_a_plot_without_matplotlib_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
     with pytest.raises(PluginError, match=r"agentcompress\[eval\]"):
-        bench_report.pyplot()
+        bench_report.load_figure_class()
 
 
 def test_passages_have_the_length_asked_for(tiny_draft: str) -> None:

@@ -20,7 +20,7 @@ import agentcompress.evaluation.quality.answers as answers_module
 from agentcompress.cli.main import main
 from agentcompress.common import progress
 from agentcompress.errors import AgentCompressError, EvaluationError, InvalidInputError
-from agentcompress.evaluation.quality import grid, report
+from agentcompress.evaluation.quality import grid, measured, report
 from agentcompress.evaluation.quality.oracle import OracleScorer, spearman
 from agentcompress.evaluation.quality.ruler import RulerTask
 from agentcompress.evaluation.quality.tasks import EvalItem, Evidence
@@ -116,7 +116,7 @@ def test_answers_are_scored_and_the_full_prompt_is_asked_too(tmp_path: Path) -> 
     assert len(full) == 6
     assert all(row["score"] == 1 for row in full)
     assert {row["score"] for row in rows if row["scorer"] == "head"} == {0.0}
-    text = report.table(rows, grid.timings_of(tmp_path))
+    text = report.render_table(rows, grid.timings_of(tmp_path))
     assert "| full prompt | 1.000 [1.00, 1.00] |  |" in text
     assert "| head | 0.000 [0.00, 0.00] (-1.000 [-1.00, -1.00])" in text
     assert "Time to first token" in text
@@ -165,7 +165,7 @@ def test_what_is_too_long_is_skipped_and_said(tmp_path: Path, tiny_draft: str) -
     rows = grid.Grid(grid.Plan([Sentences()], ways, [0.2], "gpt-4o", limit=2), tmp_path).run()
     assert ["skipped" in row for row in rows] == [True, False, True, False]
     assert "512 tokens" in rows[0]["skipped"]
-    text = report.table(rows)
+    text = report.render_table(rows)
     assert "2 cells were skipped, e.g. s0: text must be at most" in text
     assert "| lexical | 1.000" in text
 
@@ -191,7 +191,7 @@ def test_drafts_are_run_one_after_the_other(tiny_drafts: dict[str, Path]) -> Non
 def test_nothing_to_measure_is_said(tmp_path: Path) -> None:
     ways = variants(["lexical"], ["smollm2-135m"], "gpt-4o")
     rows = grid.Grid(grid.Plan([RulerTask("cwe", 300)], ways, [0.3], "gpt-4o", 1), tmp_path).run()
-    assert report.table(rows).startswith("Nothing was measured")
+    assert report.render_table(rows).startswith("Nothing was measured")
 
 
 def test_a_rate_out_of_range_is_said_before_anything_runs(tmp_path: Path) -> None:
@@ -263,25 +263,25 @@ def test_specs_that_are_none(spec: str) -> None:
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
 def test_an_interval_holds_its_mean(values: list[float]) -> None:
-    found = report.interval(values)
+    found = measured.bootstrap_interval(values)
     assert min(values) - 1e-9 <= found.low <= found.mean + 1e-9
     assert found.mean - 1e-9 <= found.high <= max(values) + 1e-9
-    assert found == report.interval(values)
+    assert found == measured.bootstrap_interval(values)
 
 
 def test_intervals_have_the_width_of_the_normal_law() -> None:
     values = np.random.default_rng(0).normal(size=400).tolist()
-    found = report.interval(values)
+    found = measured.bootstrap_interval(values)
     assert found.high - found.low == pytest.approx(2 * 1.96 * np.std(values) / 20, rel=0.06)
 
 
 def test_differences_are_paired() -> None:
     one, other = {str(i): i % 2 for i in range(40)}, {str(i): i % 2 - 0.1 for i in range(30)}
-    found = report.paired(one, other)
+    found = measured.compare_paired(one, other)
     assert found
     assert (found.mean, found.low, found.high) == (pytest.approx(0.1), pytest.approx(0.1), pytest.approx(0.1))
     assert found.items == 30
-    assert report.paired(one, {}) is None
+    assert measured.compare_paired(one, {}) is None
 
 
 def test_the_command_writes_tables_and_pictures(tmp_path: Path, tiny_draft: str) -> None:
@@ -399,7 +399,7 @@ def test_tables_of_several_tasks_end_with_their_mean() -> None:
         for i in range(4)
         for s, value in (("lexical", 1.0 if task == "a" else 0.5), ("random", 0.0))
     ]
-    text = report.table(rows)
+    text = report.render_table(rows)
     assert "### Evidence kept: mean of tasks" in text
     assert "| lexical | 0.750 [0.75, 0.75] |" in text
     assert "| random | 0.000 [0.00, 0.00] (-0.500 [-0.50, -0.50]) |" in text

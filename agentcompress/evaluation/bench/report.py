@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agentcompress.evaluation.plots import pyplot
+from agentcompress.evaluation.plots import load_figure_class
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -72,7 +72,7 @@ def figures(report: BenchReport) -> list[str]:
 
 def plot(report: BenchReport, file: Path) -> None:
     """Write time over length, both logarithmic, as a picture (PNG, SVG or PDF by the file's name)."""
-    canvas = pyplot()(figsize=(7.2, 4.8), layout="constrained")  # type: ignore[operator]
+    canvas = load_figure_class()(figsize=(7.2, 4.8), layout="constrained")
     axes = canvas.add_subplot()
     series = {
         "speculative prefill, as published": ("baseline_ms", "#888888", "s"),

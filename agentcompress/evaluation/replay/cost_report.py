@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from agentcompress.evaluation.plots import pyplot
+from agentcompress.evaluation.plots import load_figure_class
 from agentcompress.evaluation.replay.costs import CostReport, WayReport
 
 
@@ -48,7 +48,7 @@ def dominated(report: CostReport, target: str) -> list[tuple[str, str]]:
 
 def plot(report: CostReport, file: Path) -> None:
     """Money over recall, a panel a target, a line a family of ways."""
-    figure = pyplot()(figsize=(4.5 * len(report.targets), 4.2), layout="constrained")  # type: ignore[operator]
+    figure = load_figure_class()(figsize=(4.5 * len(report.targets), 4.2), layout="constrained")
     for at, target in enumerate(report.targets):
         axes = figure.add_subplot(1, len(report.targets), at + 1)
         base = report.ways[0].costs[at].dollars or 1.0
