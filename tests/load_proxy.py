@@ -19,7 +19,7 @@ import httpx
 import numpy as np
 import psutil
 
-from agentcompress.evaluation.replay.replay import as_sent
+from agentcompress.evaluation.replay.replay import to_wire
 from agentcompress.schema import Segment
 from tests.proxy import KEY, Proxy, config, proxy
 from tests.upstream import upstream
@@ -54,7 +54,7 @@ async def _agent(client: httpx.AsyncClient, name: int, until: float, found: list
             recorded.append({"role": "assistant", "content": "Next.", "tool_calls": [call]})
             lines = (f"{name}.{turn}.{step}: line {n} of a log that says nothing new" for n in range(150))
             recorded.append({"role": "tool", "content": "\n".join(lines)})
-            found.append(await _ask(client, as_sent(recorded, "openai")))
+            found.append(await _ask(client, to_wire(recorded, "openai")))
 
 
 async def _loops(running: Proxy, loops: int, seconds: float) -> dict[str, Any]:
@@ -76,7 +76,7 @@ async def _loops(running: Proxy, loops: int, seconds: float) -> dict[str, Any]:
 
 
 async def _nothing_to_do(running: Proxy, loops: int, requests: int) -> list[float]:
-    messages = as_sent([{"role": "user", "content": f"Say {'please ' * 50}."}], "openai")
+    messages = to_wire([{"role": "user", "content": f"Say {'please ' * 50}."}], "openai")
     async with _client(running, loops) as client:
 
         async def one(n: int) -> list[float]:

@@ -87,15 +87,15 @@ def _parse_json(text: str) -> Any:
 def _explain_trajectories(compressor: Compressor, file: Path) -> Page:
     """Explain all trajectories of a file on one page, one after the other."""
     from agentcompress.common import progress
-    from agentcompress.evaluation.files import json_rows
-    from agentcompress.evaluation.replay.replay import as_sent, checked_trajectory
+    from agentcompress.evaluation.files import read_json_rows
+    from agentcompress.evaluation.replay.replay import check_trajectory, to_wire
     from agentcompress.explain.explain import Page, explain_messages
 
-    rows = list(json_rows(file))
+    rows = list(read_json_rows(file))
     pages: list[Page] = []
     for at, (number, row) in enumerate(rows):
         progress.report(f"line {number}", at, len(rows))
-        messages = as_sent(checked_trajectory(row, f"{file.name} line {number}"), "openai")
+        messages = to_wire(check_trajectory(row, f"{file.name} line {number}"), "openai")
         pages.append(explain_messages(compressor, messages, title=file.name, format="openai"))
     progress.report("done", len(rows), len(rows))
     if not pages:

@@ -42,11 +42,11 @@ def run_bench(draft: str, lengths: str | None, json_file: str | None, plot_file:
         ) from None
     with progress_bar():
         report = Bench(draft, tokens).run()
-    bench_report.show(report)
+    bench_report.print_report(report)
     if json_file:
         Path(json_file).write_text(json.dumps(report.as_json(), indent=2) + "\n", encoding="utf-8")
     if plot_file:
-        bench_report.plot(report, Path(plot_file))
+        bench_report.plot_report(report, Path(plot_file))
 
 
 @dataclass(frozen=True)
@@ -105,21 +105,21 @@ def _write_evaluation(options: _EvaluateOptions) -> None:
     """Evaluate; write the results, tables and pictures into the folder, and print the tables."""
     from agentcompress.evaluation.quality import grid, report, spearman
     from agentcompress.evaluation.quality.answers import LiteLLMTarget
-    from agentcompress.evaluation.quality.catalogue import task_named
-    from agentcompress.evaluation.quality.variants import variants
+    from agentcompress.evaluation.quality.catalogue import open_task
+    from agentcompress.evaluation.quality.variants import build_variants
 
     output, target, oracle = options.output, options.target, options.oracle
-    tasks = [task_named(name) for name in options.tasks]
+    tasks = [open_task(name) for name in options.tasks]
     counted = options.count_as or target or "gpt-4o"
-    ways = variants(options.scorers, options.drafts, counted)
+    ways = build_variants(options.scorers, options.drafts, counted)
     rates = sorted(set(options.keep_rates))
     plan = grid.Plan(tasks, ways, rates, counted, options.limit, answers=target is not None, oracle=oracle)
     with progress_bar():
         rows = grid.Grid(plan, output, LiteLLMTarget(target) if target else None).run()
-        text = report.render_table(rows, grid.timings_of(output))
+        text = report.render_table(rows, grid.read_timings(output))
         report.plot_quality(rows, output / "quality.png")
         if oracle:
-            found = spearman.run(tasks, ways, oracle, options.limit, output)
+            found = spearman.correlate_all(tasks, ways, oracle, options.limit, output)
             report.plot_layers(found, output / "spearman.png")
             text += "\n" + report.render_correlations(found)
     (output / "table.md").write_text(text, encoding="utf-8")

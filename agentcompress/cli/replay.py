@@ -71,13 +71,13 @@ def _replay_steps(options: _ReplayOptions, compressor: Compressor) -> None:
     report = replaying.ReplayReport()
     with progress_bar():
         for file in options.files:
-            for found in replaying.replay(file, compressor, options.wire, recall=options.recall):
+            for found in replaying.replay_file(file, compressor, options.wire, recall=options.recall):
                 if isinstance(found, float):
-                    report.kept.append(found)
+                    report.recalls.append(found)
                 else:
                     report.steps.append(found)
-                    click.echo(replaying.line(found))
-    click.echo(json.dumps(report.totals()))
+                    click.echo(replaying.format_step(found))
+    click.echo(json.dumps(report.sum_up()))
     _write_json(options.json_file, report.as_json())
 
 
@@ -85,20 +85,20 @@ def _replay_costs(options: _ReplayOptions, compressor: Compressor) -> None:
     """Print what the recorded agents would have cost, a row a way to send, and which ways are better than ours."""
     from agentcompress.evaluation.replay import cost_report
     from agentcompress.evaluation.replay.costs import Costs
-    from agentcompress.evaluation.replay.ways import DEFAULT, way_named
+    from agentcompress.evaluation.replay.ways import DEFAULT, build_way
 
     if options.plot_file:
         check_plot(options.plot_file)
-    ways = {name: way_named(name, compressor) for name in options.ways or DEFAULT}
+    ways = {name: build_way(name, compressor) for name in options.ways or DEFAULT}
     with progress_bar():
         report = Costs(ways, options.prices, options.gap_s).run(options.files)
-    click.echo(cost_report.table(report))
+    click.echo(cost_report.render_table(report))
     for target in report.targets:
-        for own, other in cost_report.dominated(report, target):
+        for own, other in cost_report.find_dominated(report, target):
             click.echo(f"{target}: {other} is cheaper than {own}, and recalls more")
     _write_json(options.json_file, report.as_json())
     if options.plot_file:
-        cost_report.plot(report, options.plot_file)
+        cost_report.plot_costs(report, options.plot_file)
 
 
 def _write_json(file: Path | None, figures: dict[str, Any]) -> None:

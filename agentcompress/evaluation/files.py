@@ -10,21 +10,21 @@ from typing import Any
 from agentcompress.errors import InvalidInputError
 
 
-def json_rows(path: Path) -> Iterator[tuple[int, Any]]:
+def read_json_rows(path: Path) -> Iterator[tuple[int, Any]]:
     """Rows of a JSON list, or of JSON Lines without the blank ones, and their numbers from 1."""
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise InvalidInputError(path.name, str(error), "UTF-8") from error
     if path.suffix == ".json":
-        yield from enumerate(_parsed(path.name, text), 1)
+        yield from enumerate(_parse_json(path.name, text), 1)
         return
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
-            yield number, _parsed(f"{path.name} line {number}", line)
+            yield number, _parse_json(f"{path.name} line {number}", line)
 
 
-def _parsed(where: str, text: str) -> Any:
+def _parse_json(where: str, text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:

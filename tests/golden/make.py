@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from agentcompress import CompressConfig, Compressor
-from agentcompress.evaluation.replay.replay import as_sent
+from agentcompress.evaluation.replay.replay import to_wire
 from agentcompress.ledger.notes import sent_key
 from agentcompress.ledger.sqlite import SQLiteStore
 from agentcompress.messages.formats import WIRES
@@ -70,7 +70,7 @@ def recorded(steps: int) -> list[dict[str, Any]]:
 
 def turns(format: str, *, thinking: bool) -> Iterator[list[dict[str, Any]]]:
     """What a client posts, step by step. thinking: the third reply has reasoned."""
-    whole = as_sent(recorded(9), format)
+    whole = to_wire(recorded(9), format)
     ends = [i for i, message in enumerate(whole) if _is_result(message)]
     reply = ends[1] + 1
     if thinking:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from agentcompress.evaluation.replay.replay import as_sent
+from agentcompress.evaluation.replay.replay import to_wire
 from tests.integration.test_real_litellm import talk
 from tests.proxy import KEY, Proxy, config, proxy
 from tests.upstream import Upstream, upstream
@@ -62,7 +62,7 @@ def post(running: Proxy, path: str, body: bytes) -> tuple[int, Any]:
 
 def body_of(format: str, steps: int = 2, *, short: bool = False) -> dict[str, Any]:
     recorded = [{**message, "content": message["content"][:200]} for message in talk(steps)] if short else talk(steps)
-    conversation = as_sent(recorded, format)
+    conversation = to_wire(recorded, format)
     if format == "responses":
         return {"model": "gpt-4o", "input": conversation}
     if format == "anthropic":

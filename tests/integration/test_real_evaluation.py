@@ -10,7 +10,7 @@ from agentcompress.drafts.profile import profile_of
 from agentcompress.drafts.runtime import shared_runtime
 from agentcompress.evaluation.quality import grid, spearman
 from agentcompress.evaluation.quality.ruler import RulerTask
-from agentcompress.evaluation.quality.variants import variants
+from agentcompress.evaluation.quality.variants import build_variants
 
 DRAFT = "smollm2-135m"
 
@@ -22,7 +22,9 @@ def test_the_shipped_profile_is_this_drafts() -> None:
 
 
 def test_needles_survive_and_published_scorers_run(tmp_path: Path) -> None:
-    ways = variants(["calibrated", "speculative", "claa", "fastkv", "gemfilter", "paper", "random"], [DRAFT], "gpt-4o")
+    ways = build_variants(
+        ["calibrated", "speculative", "claa", "fastkv", "gemfilter", "paper", "random"], [DRAFT], "gpt-4o"
+    )
     task = RulerTask("niah_multivalue", words=700)
     rows = grid.Grid(grid.Plan([task], ways, [0.12], "gpt-4o", limit=3), tmp_path).run()
     kept = {way.name: np.mean([row["evidence"] for row in rows if row["scorer"] == way.name]) for way in ways}
@@ -32,8 +34,8 @@ def test_needles_survive_and_published_scorers_run(tmp_path: Path) -> None:
 
 
 def test_the_oracle_reads_the_drafts_own_answer(tmp_path: Path) -> None:
-    ways = variants(["calibrated", "random", "oracle"], [DRAFT], "gpt-4o")
-    rows = spearman.run([RulerTask("niah_single_1", words=400)], ways, DRAFT, 1, tmp_path)
+    ways = build_variants(["calibrated", "random", "oracle"], [DRAFT], "gpt-4o")
+    rows = spearman.correlate_all([RulerTask("niah_single_1", words=400)], ways, DRAFT, 1, tmp_path)
     found = {way.name: np.mean([row["spearman"] for row in rows if row["scorer"] == way.name]) for way in ways}
     assert found["oracle"] > 0.95
     assert all(len(row["by_layer"]) == 30 for row in rows)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from agentcompress import CompressConfig, Compressor
-from agentcompress.evaluation.bench.conversation import history
+from agentcompress.evaluation.bench.conversation import make_history
 from agentcompress.explain.explain import Explained, Page, Piece, explain_messages, explain_text
 from agentcompress.explain.page import page_html
 from tests.browser import Tab, tab
@@ -32,7 +32,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
 @pytest.fixture(scope="module")
 def long_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A conversation of 200,000 tokens."""
-    page = explain_messages(compressor(), list(history("openai", 200)), title="a long conversation")
+    page = explain_messages(compressor(), list(make_history("openai", 200)), title="a long conversation")
     assert page.about["tokens_before"] > 180_000
     file = tmp_path_factory.mktemp("pages") / "long.html"
     file.write_text(page_html(page), encoding="utf-8")
@@ -84,7 +84,7 @@ def test_ten_megabytes_do_not_freeze_it(browser: Tab, tmp_path: Path) -> None:
 
 
 def test_search_filter_and_keys(browser: Tab, tmp_path: Path) -> None:
-    messages = list(history("openai", 12))
+    messages = list(make_history("openai", 12))
     messages[1]["content"] = "Zanzibar comes first. </script><b id='injected'>x</b>"
     file = tmp_path / "page.html"
     file.write_text(page_html(explain_messages(compressor(), messages, title="a page")), encoding="utf-8")

@@ -19,7 +19,7 @@ from litellm_agentcompress.settings import ProxySettings
 
 import agentcompress
 from agentcompress import CompressConfig, Compressor
-from agentcompress.evaluation.replay.replay import as_sent
+from agentcompress.evaluation.replay.replay import to_wire
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.targets.counting import token_counter
 from tests.provider import Provider
@@ -83,12 +83,12 @@ def output_of(reply: Any) -> str:
 
 def chat(server: Upstream, steps: int, **options: Any) -> dict[str, Any]:
     call = {"model": "openai/gpt-4o", "api_base": f"{server.url}/v1", "api_key": "x", **options}
-    return {**call, "messages": as_sent(talk(steps), "openai")}
+    return {**call, "messages": to_wire(talk(steps), "openai")}
 
 
 def items(server: Upstream, steps: int, **options: Any) -> dict[str, Any]:
     call = {"model": "openai/gpt-4o", "api_base": f"{server.url}/v1", "api_key": "x", **options}
-    return {**call, "input": as_sent(talk(steps), "responses")}
+    return {**call, "input": to_wire(talk(steps), "responses")}
 
 
 def acompletion(**options: Any) -> str:
@@ -196,7 +196,7 @@ ROUTES = [("completion", "messages"), ("acompletion", "messages"), ("responses",
 def test_a_router_retries_with_the_same_bytes(ask: str, field: str, server: Upstream) -> None:
     plain = router(server, num_retries=3)
     wrapped = agentcompress.wrap_router(plain, compressor())
-    messages = as_sent(talk(2), "responses" if field == "input" else "openai")
+    messages = to_wire(talk(2), "responses" if field == "input" else "openai")
     server.failures[:] = [] if ask == "responses" else [429, 500]  # LiteLLM retries all but these
     tries = len(server.failures) + 1
     ask_router(wrapped, ask, model="large", **{field: messages})
@@ -212,7 +212,7 @@ def test_a_router_retries_with_the_same_bytes(ask: str, field: str, server: Upst
 @pytest.mark.parametrize("ask", ["completion", "acompletion"])
 def test_a_router_asks_again_after_a_timeout(ask: str, server: Upstream) -> None:
     wrapped = agentcompress.wrap_router(router(server, num_retries=1, timeout=3), compressor())
-    messages = as_sent(talk(2), "openai")
+    messages = to_wire(talk(2), "openai")
     server.delays_s[:] = [5.0]
     ask_router(wrapped, ask, model="large", messages=messages)
     (_, first), (_, second) = server.bodies
@@ -224,7 +224,7 @@ def test_a_fallback_with_a_small_window_gets_what_fits(ask: str, server: Upstrea
     wrapped = agentcompress.wrap_router(
         router(server, fallbacks=[{"large": ["small"]}], num_retries=0), compressor(keep_rate=1.0)
     )
-    messages = as_sent(talk(6), "openai")
+    messages = to_wire(talk(6), "openai")
     for _ in range(2):
         server.bodies.clear()
         server.failures[:] = [500]
@@ -241,7 +241,7 @@ def test_a_fallback_with_a_small_window_gets_what_fits(ask: str, server: Upstrea
 def test_a_call_builds_on_what_its_router_has(choice: Any, server: Upstream) -> None:
     agentcompress.doors.choice._shared.clear()
     wrapped = agentcompress.wrap_router(router(server), compressor())
-    messages = as_sent(talk(2), "openai")
+    messages = to_wire(talk(2), "openai")
     wrapped.completion(model="large", messages=messages, agentcompress=choice)
     assert len(json.dumps(server.sent())) < 0.6 * len(json.dumps(messages))
     assert not agentcompress.doors.choice._shared  # nobody made another compressor
@@ -254,21 +254,21 @@ def test_a_call_builds_on_what_its_router_has(choice: Any, server: Upstream) -> 
 def test_callbacks_that_are_set_anew_do_not_switch_it_off(server: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
     wrapped = agentcompress.wrap_router(router(server), compressor())
     monkeypatch.setattr(litellm, "callbacks", [])
-    messages = as_sent(talk(2), "openai")
+    messages = to_wire(talk(2), "openai")
     ask_router(wrapped, "acompletion", model="large", messages=messages)
     assert len(json.dumps(server.sent())) < 0.6 * len(json.dumps(messages))
 
 
 def test_many_at_once_through_a_router(server: Upstream) -> None:
     wrapped = agentcompress.wrap_router(router(server), compressor())
-    conversations = [as_sent([{"role": "user", "content": f"{n}?"}, *talk(1)[1:]], "openai") for n in range(4)]
+    conversations = [to_wire([{"role": "user", "content": f"{n}?"}, *talk(1)[1:]], "openai") for n in range(4)]
     ask_router(wrapped, "abatch_completion", models=["large"], messages=conversations)
     assert len(server.bodies) == 4
     assert all(len(json.dumps(body["messages"])) < 0.6 * len(json.dumps(conversations[0])) for _, body in server.bodies)
 
 
 def test_a_task_that_outlives_its_call_is_on_its_own(server: Upstream) -> None:
-    wrapped, messages = agentcompress.wrap_router(router(server), compressor()), as_sent(talk(1), "openai")
+    wrapped, messages = agentcompress.wrap_router(router(server), compressor()), to_wire(talk(1), "openai")
     options = chat(server, 1)
 
     async def both() -> None:
@@ -303,7 +303,7 @@ def test_a_window_holds_the_answer_too(answer: dict[str, int], server: Upstream)
 def test_markers_that_litellm_injects_come_after_us(server: Upstream) -> None:
     points = [{"location": "message", "index": -1}]
     call = {"model": "anthropic/claude-sonnet-4-5", "api_base": server.url, "api_key": "x", "max_tokens": 99}
-    messages = as_sent(talk(2), "openai")
+    messages = to_wire(talk(2), "openai")
     completion(**call, messages=messages, cache_control_injection_points=points, agentcompress=compressor())
     sent = json.dumps(server.sent())
     assert sent.count("cache_control") == 1
@@ -333,7 +333,7 @@ def test_savings_are_where_litellms_spend_records_look(server: Upstream) -> None
         await litellm.acompletion(**chat(server, 2))
         await litellm.aresponses(**items(server, 2))
         call = {"model": "anthropic/claude-sonnet-4-5", "api_base": server.url, "api_key": "x", "max_tokens": 99}
-        await litellm.anthropic.messages.acreate(**call, messages=as_sent(talk(2), "anthropic"))
+        await litellm.anthropic.messages.acreate(**call, messages=to_wire(talk(2), "anthropic"))
         for _ in range(100):
             await asyncio.sleep(0.05 if len(found) < 3 else 0)
 

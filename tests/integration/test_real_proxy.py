@@ -14,7 +14,7 @@ import openai
 import pytest
 import yaml
 
-from agentcompress.evaluation.replay.replay import as_sent
+from agentcompress.evaluation.replay.replay import to_wire
 from tests.integration.test_real_litellm import LOG, talk
 from tests.integration.test_real_redis import Server
 from tests.provider import Provider, with_reasoning
@@ -132,7 +132,7 @@ def test_a_tool_loop_of_ten_steps(
     request = f"Which job failed? ({ask.__name__}, {stream})"
     for steps in range(1, 11):
         recorded = [{"role": "user", "content": request}, *talk(steps)[1:]]
-        meant = as_sent(recorded, format)
+        meant = to_wire(recorded, format)
         assert ask(running, meant, stream=stream) == "All is well."
         assert provider.send(server.sent(field), meant) is None
     assert len(server.bodies) == 10
@@ -142,7 +142,7 @@ def test_a_tool_loop_of_ten_steps(
 def test_images_and_thinking_come_through(running: Proxy, server: Upstream) -> None:
     image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PIXEL}}
     request = {"role": "user", "content": [image, {"type": "text", "text": "Which job failed?"}]}
-    _, called, result = as_sent(talk(1), "anthropic")
+    _, called, result = to_wire(talk(1), "anthropic")
     (thought,) = with_reasoning([called], "sig_1", "anthropic")
     thinking = {"type": "enabled", "budget_tokens": 1024}
     messages(running, [request, thought, result], stream=False, thinking=thinking)
@@ -152,12 +152,12 @@ def test_images_and_thinking_come_through(running: Proxy, server: Upstream) -> N
     assert len(json.dumps(sent[2])) < 0.4 * len(json.dumps(result))
     parts = [{"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PIXEL}"}}]
     asked = {"role": "user", "content": [*parts, {"type": "text", "text": "Which job failed?"}]}
-    chat(running, [asked, *as_sent(talk(1), "openai")[1:]], stream=False)
+    chat(running, [asked, *to_wire(talk(1), "openai")[1:]], stream=False)
     assert server.sent()[0] == asked
 
 
 def test_a_request_that_is_translated_is_compressed_once(running: Proxy, server: Upstream) -> None:
-    meant = as_sent(talk(2), "anthropic")
+    meant = to_wire(talk(2), "anthropic")
     with anthropic_client(running) as client:
         client.messages.create(model="gpt-4o", max_tokens=100, messages=meant, tools=TOOLS)
         once = json.dumps(server.bodies[-1][1])
@@ -172,7 +172,7 @@ def sizes(running: Proxy, server: Upstream, *requests: dict[str, Any]) -> list[i
     found = []
     for n, options in enumerate(requests):
         recorded = [{"role": "user", "content": f"{n}: which job failed? {options}"}, *talk(2)[1:]]
-        chat(running, as_sent(recorded, "openai"), stream=False, **options)
+        chat(running, to_wire(recorded, "openai"), stream=False, **options)
         found.append(len(json.dumps(server.sent())))
     return found
 
@@ -197,7 +197,7 @@ def test_a_request_may_say_how(running: Proxy, server: Upstream) -> None:
 
 
 def test_a_model_may_be_left_out(running: Proxy, server: Upstream) -> None:
-    meant = as_sent(talk(1), "openai")
+    meant = to_wire(talk(1), "openai")
     with openai_client(running) as client:
         client.chat.completions.create(model="gpt-4", messages=meant)
     assert server.sent() == meant
@@ -205,14 +205,14 @@ def test_a_model_may_be_left_out(running: Proxy, server: Upstream) -> None:
 
 def test_the_client_sees_nothing_but_headers(running: Proxy) -> None:
     with openai_client(running) as client:
-        reply = client.chat.completions.with_raw_response.create(model="gpt-4o", messages=as_sent(talk(1), "openai"))
+        reply = client.chat.completions.with_raw_response.create(model="gpt-4o", messages=to_wire(talk(1), "openai"))
     assert len(reply.headers["x-agentcompress-receipt"]) == 32
     assert int(reply.headers["x-agentcompress-tokens-saved"]) > 1000
     assert "agentcompress" not in reply.text
 
 
 def test_logs_hold_no_prompts(running: Proxy) -> None:
-    chat(running, as_sent(talk(1), "openai"), stream=False)
+    chat(running, to_wire(talk(1), "openai"), stream=False)
     with openai_client(running) as client, pytest.raises(openai.APIStatusError):
         client.chat.completions.create(model="gpt-4o", messages=[{"role": "these words are private"}, 7])  # type: ignore[list-item]
     log = "\n".join(line for line in running.log.read_text().splitlines() if "agentcompress" in line)
@@ -221,7 +221,7 @@ def test_logs_hold_no_prompts(running: Proxy) -> None:
 
 
 def test_metrics(running: Proxy) -> None:
-    chat(running, as_sent(talk(1), "openai"), stream=False)
+    chat(running, to_wire(talk(1), "openai"), stream=False)
     shown = running.get("/metrics/")
     assert 'agentcompress_requests_total{outcome="compressed"}' in shown
     assert 'agentcompress_tokens_total{when="before"}' in shown
@@ -245,7 +245,7 @@ def test_two_proxies_and_one_ledger(server: Upstream, redis_url: str, tmp_path: 
     provider = Provider("openai")
     with proxy(tmp_path, made[0], name="one") as one, proxy(tmp_path, made[1], name="two") as two:
         for steps in range(1, 9):
-            meant = as_sent(talk(steps), "openai")
+            meant = to_wire(talk(steps), "openai")
             chat(one if steps % 2 else two, meant, stream=bool(steps % 3))
             assert provider.send(server.sent(), meant) is None
     assert len(json.dumps(server.sent())) < 0.5 * len(json.dumps(meant))
@@ -256,7 +256,7 @@ def test_what_was_billed_is_held_against_the_receipts(server: Upstream, tmp_path
     settings = {"scorer": "lexical", "keep_rate": 0.2, "ledger": "memory", "receipts": str(file)}
     with proxy(tmp_path, config(server.url, settings)) as started:
         for steps in (1, 2):
-            chat(started, as_sent(talk(steps), "openai"), stream=False)
+            chat(started, to_wire(talk(steps), "openai"), stream=False)
         waits = time.monotonic() + 30
         while file.read_text(encoding="utf-8").count('"usage", "id"') < 2 and time.monotonic() < waits:
             time.sleep(0.1)
@@ -270,7 +270,7 @@ def test_what_was_billed_is_held_against_the_receipts(server: Upstream, tmp_path
 def test_retries_and_a_fallback_with_a_small_window(server: Upstream, tmp_path: Path) -> None:
     router = {"num_retries": 2, "retry_after": 0, "fallbacks": [{"gpt-4o": ["gpt-4"]}], "disable_cooldowns": True}
     settings = {"scorer": "lexical", "keep_rate": 1.0, "ledger": "memory"}
-    meant = as_sent(talk(6), "openai")
+    meant = to_wire(talk(6), "openai")
     with proxy(tmp_path, config(server.url, settings, router_settings=router)) as started:
         for _ in range(2):
             server.bodies.clear()

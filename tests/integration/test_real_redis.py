@@ -18,7 +18,7 @@ import pytest
 
 from agentcompress import CompressConfig, Compressor
 from agentcompress.errors import StoreError
-from agentcompress.evaluation.replay.replay import as_sent
+from agentcompress.evaluation.replay.replay import to_wire
 from agentcompress.ledger import fronted
 from agentcompress.ledger.opening import lasting_store, open_store
 from agentcompress.ledger.redis import RedisStore
@@ -134,7 +134,7 @@ def _converse(ledger: str, start: Any, answers: Any) -> None:
         recorded.append({"role": "assistant", "content": "Next.", "tool_calls": [call]})
         recorded.append({"role": "tool", "content": "\n".join(f"{step}: line {n} of the log" for n in range(150))})
         start.wait(timeout=120)
-        result = mine.compress(as_sent(recorded, "openai"), target_tokens=3_000, on_error="raise")
+        result = mine.compress(to_wire(recorded, "openai"), target_tokens=3_000, on_error="raise")
         sent.append(json.dumps(result.messages))
         rewritten += result.receipt.rewritten_from is not None
     answers.put((sent, rewritten))

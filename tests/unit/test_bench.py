@@ -67,11 +67,11 @@ def test_memory_of_the_cache_is_what_it_holds(report: bench.BenchReport, tiny_dr
 
 
 def test_the_plot_and_the_table(report: bench.BenchReport, tmp_path: Path) -> None:
-    bench_report.plot(report, tmp_path / "plot.png")
+    bench_report.plot_report(report, tmp_path / "plot.png")
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
-    grid = bench_report.table(report)
+    grid = bench_report.build_table(report)
     assert grid.row_count == 5
-    assert len(bench_report.figures(report)) == len(KEYS)
+    assert len(bench_report.list_figures(report)) == len(KEYS)
 
 
 def test_from_the_command_line(report: bench.BenchReport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,7 +125,7 @@ def test_operations_are_counted_as_a_model_does_them(tiny_draft: str) -> None:
 
 def test_the_ceiling_is_a_rate() -> None:
     a = torch.randn(64, 64)
-    assert 0 < rivals._rate(a, a) < 1e15
-    assert rivals.at_once([lambda i=i: np.int64(i) for i in range(5)]) == [0, 1, 2, 3, 4]
+    assert 0 < rivals._measure_rate(a, a) < 1e15
+    assert rivals.call_at_once([lambda i=i: np.int64(i) for i in range(5)]) == [0, 1, 2, 3, 4]
     with pytest.raises(ZeroDivisionError):
-        rivals.at_once([lambda: 1, lambda: 1 / 0])
+        rivals.call_at_once([lambda: 1, lambda: 1 / 0])

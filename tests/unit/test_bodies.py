@@ -9,7 +9,7 @@ import pytest
 
 from agentcompress import CompressConfig, Compressor
 from agentcompress.errors import MessageFormatError
-from agentcompress.evaluation.replay.replay import as_sent
+from agentcompress.evaluation.replay.replay import to_wire
 from agentcompress.ledger.memory import MemoryStore
 
 LOG = "\n".join(f"line {n} of the log" for n in range(300))
@@ -24,10 +24,10 @@ TOOLS = [{"name": "read", "input_schema": {"type": "object", "properties": {}}}]
 def body_of(name: str) -> dict[str, Any]:
     common = {"temperature": 0.5, "model": "gpt-4o", "stream": True, "metadata": {"user": "a"}}
     if name == "responses":
-        return {**common, "instructions": "Be brief.", "input": as_sent(TALK, name), "store": False}
+        return {**common, "instructions": "Be brief.", "input": to_wire(TALK, name), "store": False}
     if name == "anthropic":
-        return {**common, "system": [{"type": "text", "text": "Be brief."}], "messages": as_sent(TALK, name)}
-    return {**common, "messages": [{"role": "system", "content": "Be brief."}, *as_sent(TALK, name)], "n": 1}
+        return {**common, "system": [{"type": "text", "text": "Be brief."}], "messages": to_wire(TALK, name)}
+    return {**common, "messages": [{"role": "system", "content": "Be brief."}, *to_wire(TALK, name)], "n": 1}
 
 
 def compressor() -> Compressor:

@@ -14,7 +14,7 @@ from agentcompress.cli.main import main
 from agentcompress.errors import InvalidInputError
 from agentcompress.evaluation.replay import cost_report, ways
 from agentcompress.evaluation.replay.costs import CostReport, Costs
-from agentcompress.evaluation.replay.ways import DEFAULT, way_named
+from agentcompress.evaluation.replay.ways import DEFAULT, build_way
 
 LOG = "".join(f"12:00:{i % 60:02d} worker {i} did {i * 7919 % 1000} jobs in job_{i}\n" for i in range(120))
 
@@ -45,7 +45,7 @@ def compressor() -> Compressor:
 
 def run(file: Path, *names: str, targets: tuple[str, ...] = ("claude-sonnet-4-6",), gap_s: float = 30.0) -> CostReport:
     shared = compressor()
-    return Costs({name: way_named(name, shared) for name in names}, targets, gap_s).run([file])
+    return Costs({name: build_way(name, shared) for name in names}, targets, gap_s).run([file])
 
 
 def test_everything_costs_what_its_messages_do(file: Path) -> None:
@@ -85,7 +85,7 @@ def test_litellms_compress_runs_on_tool_calls(file: Path) -> None:
 
 def test_both_ends_of_results(file: Path) -> None:
     shared = compressor()
-    sent = way_named("head-tail:100", shared)("x", [{"role": "tool", "content": LOG}, {"role": "user", "content": LOG}])
+    sent = build_way("head-tail:100", shared)("x", [{"role": "tool", "content": LOG}, {"role": "user", "content": LOG}])
     assert sent[1]["content"] == LOG
     assert sent[0]["content"] == f"{LOG[:50]}\n[... {len(LOG) - 100} chars omitted]\n{LOG[-50:]}"
     assert run(file, "head-tail:1000").ways[0].rewrites == 0
@@ -109,7 +109,7 @@ def test_recall_is_of_what_was_there_when_it_was_used(file: Path) -> None:
 )
 def test_bad_ways(name: str, message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
-        way_named(name, compressor())
+        build_way(name, compressor())
 
 
 def test_bad_pace_and_lines(tmp_path: Path) -> None:
@@ -146,13 +146,13 @@ def test_who_is_better_on_both() -> None:
         return WayReport(name, [Cost("x", dollars=dollars)], found=recall, references=1)
 
     report = CostReport(["x"], 30.0, [way("everything", 1, 1), way("ours:a", 0.5, 0.9), way("clear:1", 0.4, 0.95)])
-    assert cost_report.dominated(report, "x") == [("ours:a", "clear:1")]
+    assert cost_report.find_dominated(report, "x") == [("ours:a", "clear:1")]
     report.ways[2].costs[0].dollars = 0.6
-    assert cost_report.dominated(report, "x") == []
+    assert cost_report.find_dominated(report, "x") == []
 
 
 def test_the_help_knows_all_ways() -> None:
     from agentcompress.cli import replay as cli_replay
 
     assert cli_replay.NAMES == ways.NAMES
-    assert all(way_named(name, compressor()) for name in DEFAULT)
+    assert all(build_way(name, compressor()) for name in DEFAULT)

@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from agentcompress import CompressConfig, Compressor
 from agentcompress.errors import StoreError
-from agentcompress.evaluation.replay.replay import as_sent
+from agentcompress.evaluation.replay.replay import to_wire
 from agentcompress.ledger.fronted import FrontedStore
 from agentcompress.ledger.sqlite import SQLiteStore
 from agentcompress.schema import Decision, Segment
@@ -188,8 +188,8 @@ class Agent(RuleBasedStateMachine):
     def _messages(self) -> list[dict[str, Any]]:
         """What the agent sends: its reasoning comes back with what was put out with it."""
         format = self.provider.format
-        made = as_sent(self.recorded, format)
-        bounds = [len(as_sent(self.recorded[:i], format)) for i in range(len(self.recorded) + 1)]
+        made = to_wire(self.recorded, format)
+        bounds = [len(to_wire(self.recorded[:i], format)) for i in range(len(self.recorded) + 1)]
         messages: list[dict[str, Any]] = []
         for i, (start, stop) in enumerate(itertools.pairwise(bounds)):
             reasoned = i in self.reasoned
@@ -216,8 +216,8 @@ class TestProvider:
             Provider("openai").send(messages, messages)
 
     def test_arguments_that_were_changed(self) -> None:
-        messages = as_sent([{"role": "assistant", "tool_calls": [{"name": "a", "arguments": {"b": 1}}]}], "anthropic")
-        other = as_sent([{"role": "assistant", "tool_calls": [{"name": "a", "arguments": {"b": 2}}]}], "anthropic")
+        messages = to_wire([{"role": "assistant", "tool_calls": [{"name": "a", "arguments": {"b": 1}}]}], "anthropic")
+        other = to_wire([{"role": "assistant", "tool_calls": [{"name": "a", "arguments": {"b": 2}}]}], "anthropic")
         with pytest.raises(BadRequestError, match="something other"):
             Provider("anthropic").send(other, messages)
 
@@ -228,15 +228,15 @@ class TestProvider:
             {"role": "assistant", "tool_calls": [{"name": "a", "arguments": {}}]},
             {"role": "tool", "content": "one"},
         ]
-        provider, before = Provider(format), as_sent(recorded, format)
+        provider, before = Provider(format), to_wire(recorded, format)
         provider.send(before, before)
         provider.bind("rs_1")
-        answer = with_reasoning(as_sent([{"role": "assistant", "content": "y"}], format), "rs_1", format)
+        answer = with_reasoning(to_wire([{"role": "assistant", "content": "y"}], format), "rs_1", format)
         provider.send([*before, *answer], [*before, *answer])
-        changed = as_sent([*recorded[:2], {"role": "tool", "content": "two"}], format)
+        changed = to_wire([*recorded[:2], {"role": "tool", "content": "two"}], format)
         with pytest.raises(BadRequestError, match=r"thinking|encrypted"):
             provider.send([*changed, *answer], [*before, *answer])
-        left = as_sent([{"role": "assistant", "content": "y"}], format)
+        left = to_wire([{"role": "assistant", "content": "y"}], format)
         provider.send([*changed, *left], [*before, *answer])
         assert provider.rewrites == 1
 
@@ -245,9 +245,9 @@ class TestProvider:
             {"role": "assistant", "tool_calls": [{"name": "a", "arguments": {}}]},
             {"role": "tool", "content": "one"},
         ]
-        meant = as_sent(recorded, "anthropic")
+        meant = to_wire(recorded, "anthropic")
         with pytest.raises(BadRequestError, match="non-empty"):
-            Provider("anthropic").send(as_sent([recorded[0], {"role": "tool", "content": ""}], "anthropic"), meant)
+            Provider("anthropic").send(to_wire([recorded[0], {"role": "tool", "content": ""}], "anthropic"), meant)
         part = {"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}
         marked = [{"role": "user", "content": [part] * 5}]
         with pytest.raises(BadRequestError, match="Found 5"):

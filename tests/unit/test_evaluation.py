@@ -21,10 +21,10 @@ from agentcompress.cli.main import main
 from agentcompress.common import progress
 from agentcompress.errors import AgentCompressError, EvaluationError, InvalidInputError
 from agentcompress.evaluation.quality import grid, measured, report
-from agentcompress.evaluation.quality.oracle import OracleScorer, spearman
+from agentcompress.evaluation.quality.oracle import OracleScorer, correlate_ranks
 from agentcompress.evaluation.quality.ruler import RulerTask
 from agentcompress.evaluation.quality.tasks import EvalItem, Evidence
-from agentcompress.evaluation.quality.variants import FULL, variants
+from agentcompress.evaluation.quality.variants import FULL, build_variants
 from agentcompress.segmenters.prose import ProseSegmenter
 
 
@@ -59,7 +59,7 @@ class Echo:
 
 
 def plan(answers: bool = False) -> grid.Plan:
-    ways = variants(["lexical", "head", "random"], ["smollm2-135m"], "gpt-4o")
+    ways = build_variants(["lexical", "head", "random"], ["smollm2-135m"], "gpt-4o")
     return grid.Plan([Sentences()], ways, [0.1, 0.3], "gpt-4o", answers=answers)
 
 
@@ -84,7 +84,7 @@ def test_a_killed_evaluation_goes_on_to_the_same_file(tmp_path: Path, cut: int) 
     rows = grid.Grid(plan(answers=True), stopped, Echo()).run()
     assert file.read_bytes() == whole
     assert [json.loads(line) for line in whole.splitlines()] == rows
-    assert len(grid.timings_of(stopped)) == len(rows)
+    assert len(grid.read_timings(stopped)) == len(rows)
 
 
 def test_a_process_that_is_killed_goes_on_to_the_same_file(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_answers_are_scored_and_the_full_prompt_is_asked_too(tmp_path: Path) -> 
     assert len(full) == 6
     assert all(row["score"] == 1 for row in full)
     assert {row["score"] for row in rows if row["scorer"] == "head"} == {0.0}
-    text = report.render_table(rows, grid.timings_of(tmp_path))
+    text = report.render_table(rows, grid.read_timings(tmp_path))
     assert "| full prompt | 1.000 [1.00, 1.00] |  |" in text
     assert "| head | 0.000 [0.00, 0.00] (-1.000 [-1.00, -1.00])" in text
     assert "Time to first token" in text
@@ -147,9 +147,9 @@ def test_an_edited_file_is_another_plan(tmp_path: Path) -> None:
 
 
 def test_a_plan_that_could_not_begin_does_not_block_the_folder(tmp_path: Path) -> None:
-    ways = variants(["lexical"], ["smollm2-135m"], "gpt-4o")
+    ways = build_variants(["lexical"], ["smollm2-135m"], "gpt-4o")
     for target, options in (("gpt-40", "lexical"), ("gpt-4o", "lexical:k1=-1")):
-        bad = grid.Plan([Sentences()], variants([options], ["smollm2-135m"], "gpt-4o"), [0.2], target)
+        bad = grid.Plan([Sentences()], build_variants([options], ["smollm2-135m"], "gpt-4o"), [0.2], target)
         with pytest.raises(InvalidInputError):
             grid.Grid(bad, tmp_path)
     assert len(grid.Grid(grid.Plan([Sentences()], ways, [0.2], "gpt-4o"), tmp_path).run()) == 6
@@ -161,7 +161,7 @@ def test_tasks_of_one_name_would_be_mixed_up(tmp_path: Path) -> None:
 
 
 def test_what_is_too_long_is_skipped_and_said(tmp_path: Path, tiny_draft: str) -> None:
-    ways = variants(["claa", "lexical"], [tiny_draft], "gpt-4o")
+    ways = build_variants(["claa", "lexical"], [tiny_draft], "gpt-4o")
     rows = grid.Grid(grid.Plan([Sentences()], ways, [0.2], "gpt-4o", limit=2), tmp_path).run()
     assert ["skipped" in row for row in rows] == [True, False, True, False]
     assert "512 tokens" in rows[0]["skipped"]
@@ -172,8 +172,8 @@ def test_what_is_too_long_is_skipped_and_said(tmp_path: Path, tiny_draft: str) -
 
 def test_drafts_are_run_one_after_the_other(tiny_drafts: dict[str, Path]) -> None:
     drafts = [str(tiny_drafts["llama"]), str(tiny_drafts["qwen3"])]
-    ways = variants(["calibrated", "lexical"], drafts, "gpt-4o")
-    cells = list(grid.Grid.cells_of(grid.Plan([Sentences()], ways, [0.2], "gpt-4o", limit=2, answers=True)))
+    ways = build_variants(["calibrated", "lexical"], drafts, "gpt-4o")
+    cells = list(grid.Grid.yield_cells(grid.Plan([Sentences()], ways, [0.2], "gpt-4o", limit=2, answers=True)))
     seen = [(cell.item.id, cell.variant.draft if cell.variant else FULL) for cell in cells]
     first, second = drafts
     assert seen == [
@@ -189,7 +189,7 @@ def test_drafts_are_run_one_after_the_other(tiny_drafts: dict[str, Path]) -> Non
 
 
 def test_nothing_to_measure_is_said(tmp_path: Path) -> None:
-    ways = variants(["lexical"], ["smollm2-135m"], "gpt-4o")
+    ways = build_variants(["lexical"], ["smollm2-135m"], "gpt-4o")
     rows = grid.Grid(grid.Plan([RulerTask("cwe", 300)], ways, [0.3], "gpt-4o", 1), tmp_path).run()
     assert report.render_table(rows).startswith("Nothing was measured")
 
@@ -210,19 +210,19 @@ def test_progress_is_in_seconds_and_ends_full(tmp_path: Path) -> None:
 
 
 def test_what_is_left_is_reckoned_from_what_took_as_long() -> None:
-    cells = list(grid.Grid.cells_of(plan()))
+    cells = list(grid.Grid.yield_cells(plan()))
     left = grid._Remaining(cells)
     seen: list[tuple[str, int, int]] = []
     slow = {"lexical": 10.0, "head": 1.0, "random": 2.0}
     with progress.listening(lambda *report: seen.append(report)):
         for cell in cells[:6]:
             assert cell.variant
-            left.passed(cell, slow[cell.variant.name])
+            left.note_passed(cell, slow[cell.variant.name])
     assert seen[-1] == ("evaluate (s)", 26, 6 * 26)
 
 
 def test_variants_are_written_in_one_word() -> None:
-    ways = variants(
+    ways = build_variants(
         [
             "calibrated:lexical_weight=0",
             "speculative@lines:too_long=pieces",
@@ -248,7 +248,9 @@ def test_variants_are_written_in_one_word() -> None:
     assert ways[1].config.segmenter == "lines"
     assert ways[1].config.scorer_options == {"too_long": "pieces"}
     assert ways[3].config.scorer_options == {"lookahead": 4, "pool": 13, "pool_first": False}
-    classes = variants(["tests.fakes:LongestScorer", "tests.fakes:LongestScorer@lines"], ["smollm2-135m"], "gpt-4o")
+    classes = build_variants(
+        ["tests.fakes:LongestScorer", "tests.fakes:LongestScorer@lines"], ["smollm2-135m"], "gpt-4o"
+    )
     assert [way.config.scorer for way in classes] == ["tests.fakes:LongestScorer"] * 2
     assert classes[1].config.segmenter == "lines"
 
@@ -258,7 +260,7 @@ def test_variants_are_written_in_one_word() -> None:
 )
 def test_specs_that_are_none(spec: str) -> None:
     with pytest.raises(AgentCompressError, match="scorer must be"):
-        variants([spec], ["smollm2-135m"], "gpt-4o")
+        build_variants([spec], ["smollm2-135m"], "gpt-4o")
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
@@ -339,13 +341,13 @@ def test_the_command_correlates_with_an_oracle(tmp_path: Path, tiny_draft: str) 
 def test_the_oracle_agrees_with_itself_and_says_what_each_layer_thinks(tiny_draft: str) -> None:
     segment = ProseSegmenter().segment("The cat sat on the mat. The dog barked. Rain fell on the hills. " * 3)
     oracle = OracleScorer(tiny_draft, answer_tokens=5)
-    layers = oracle.by_layer(segment, "Who barked?")
+    layers = oracle.score_layers(segment, "Who barked?")
     assert layers.shape == (9, len(segment.units))
     assert (layers[:-1].max(0) >= layers[-1] / 9).all()
     assert np.ptp(layers, axis=1).min() > 0
-    assert spearman(layers[-1], layers[-1]) == pytest.approx(1)
-    assert spearman(layers[-1], -layers[-1]) == pytest.approx(-1)
-    assert spearman(layers[-1], np.zeros(len(segment.units))) == 0
+    assert correlate_ranks(layers[-1], layers[-1]) == pytest.approx(1)
+    assert correlate_ranks(layers[-1], -layers[-1]) == pytest.approx(-1)
+    assert correlate_ranks(layers[-1], np.zeros(len(segment.units))) == 0
     with pytest.raises(InvalidInputError, match="answer_tokens must be a whole number >= 1"):
         OracleScorer(tiny_draft, answer_tokens=0)
 
@@ -407,6 +409,6 @@ def test_tables_of_several_tasks_end_with_their_mean() -> None:
 
 
 def test_ruler_runs_on_the_grid(tmp_path: Path) -> None:
-    ways = variants(["lexical"], ["smollm2-135m"], "gpt-4o")
+    ways = build_variants(["lexical"], ["smollm2-135m"], "gpt-4o")
     rows = grid.Grid(grid.Plan([RulerTask("cwe", 300), RulerTask("vt", 300)], ways, [0.3], "gpt-4o", 2), tmp_path).run()
     assert [row["evidence"] is None for row in rows] == [True, True, False, False]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from agentcompress import CompressConfig, Compressor, InvalidInputError
 from agentcompress.conversation.fit import ROOM
 from agentcompress.conversation.shares import share_out
-from agentcompress.evaluation.replay.replay import as_sent
+from agentcompress.evaluation.replay.replay import to_wire
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.ledger.sqlite import SQLiteStore
 from agentcompress.messages.formats import WIRES
@@ -50,7 +50,7 @@ def tokens_of(messages: list[Any], format: str) -> int:
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_long_history_fits_a_small_window(format: Any) -> None:
-    messages = as_sent(recorded(20), format)
+    messages = to_wire(recorded(20), format)
     before = json.dumps(messages)
     assert tokens_of(messages, format) > 30_000
     result = compressor().compress(messages, target_tokens=8_000, format=format)
@@ -64,7 +64,7 @@ def test_a_long_history_fits_a_small_window(format: Any) -> None:
 
 
 def test_what_fits_is_left_alone() -> None:
-    messages = as_sent(recorded(3), "openai")
+    messages = to_wire(recorded(3), "openai")
     result = compressor().compress(messages, target_tokens=200_000)
     assert result.messages == messages
     assert result.receipt.rewritten_from is None
@@ -76,7 +76,7 @@ def test_a_cut_lasts_for_turns_and_outlives_the_process_and_the_setting(format: 
     provider = Provider(format)
     rewritten = []
     for steps in range(1, 26):
-        messages = as_sent(recorded(steps, 60), format)
+        messages = to_wire(recorded(steps, 60), format)
         mine = compressor(SQLiteStore(tmp_path / "ledger.db"))
         result = mine.compress(messages, target_tokens=6_000, format=format)
         provider.send(result.messages, messages)
@@ -96,7 +96,7 @@ def test_a_cut_lasts_for_turns_and_outlives_the_process_and_the_setting(format: 
 def test_what_can_not_fit_is_sent_as_it_would_have_been(fresh: bool) -> None:
     mine = compressor(keep_rate=0.3)
     request: list[dict[str, Any]] = [{"role": "user", "content": "word " * 3000}]
-    messages = as_sent([*request, *recorded(2)[1:]], "openai")
+    messages = to_wire([*request, *recorded(2)[1:]], "openai")
     expected = messages if fresh else mine.compress(messages).messages
     result = mine.compress(messages, target_tokens=2_000)
     assert result.messages == expected
@@ -109,7 +109,7 @@ def test_what_can_not_fit_is_sent_as_it_would_have_been(fresh: bool) -> None:
 @pytest.mark.parametrize("deadline_ms", [1.0, 60_000.0])
 def test_it_is_a_guarantee(scorer: str, deadline_ms: float) -> None:
     mine = compressor(scorer=scorer, deadline_ms=deadline_ms)
-    result = mine.compress(as_sent(recorded(20), "openai"), target_tokens=4_000, on_error="ignore")
+    result = mine.compress(to_wire(recorded(20), "openai"), target_tokens=4_000, on_error="ignore")
     assert result.receipt.request_tokens is not None
     assert result.receipt.request_tokens <= 4_000
     assert all(text for text in (message["content"] for message in result.messages))
@@ -118,16 +118,16 @@ def test_it_is_a_guarantee(scorer: str, deadline_ms: float) -> None:
 def test_short_blocks_are_cut_last() -> None:
     talk: list[dict[str, Any]] = recorded(8)
     talk[2]["content"] = "exit code 1: no such file: config.toml"
-    result = compressor().compress(as_sent(talk, "openai"), target_tokens=4_000)
+    result = compressor().compress(to_wire(talk, "openai"), target_tokens=4_000)
     assert result.messages[2]["content"] == talk[2]["content"]
 
 
 def _reasoned(steps: int, format: str) -> list[dict[str, Any]]:
     """Every answer begins with reasoning, the n-th with that of id `rs_n`."""
-    talk, out = recorded(steps), as_sent(recorded(0), format)
+    talk, out = recorded(steps), to_wire(recorded(0), format)
     for step in range(steps):
-        start, middle, end = (len(as_sent(talk[:i], format)) for i in range(2 * step + 1, 2 * step + 4))
-        made = as_sent(talk[: 2 * step + 3], format)
+        start, middle, end = (len(to_wire(talk[:i], format)) for i in range(2 * step + 1, 2 * step + 4))
+        made = to_wire(talk[: 2 * step + 3], format)
         out += [*with_reasoning(made[start:middle], f"rs_{step}", format), *made[middle:end]]
     return out
 
@@ -170,7 +170,7 @@ def test_thinking_by_hand_is_disabled_in_a_loop_that_lost_its_beginning() -> Non
 
 def test_the_whole_body_counts() -> None:
     tools = [{"name": "read", "description": "Read a file. " * 300, "input_schema": {"type": "object"}}]
-    messages = as_sent(recorded(10), "anthropic")
+    messages = to_wire(recorded(10), "anthropic")
     body = {"model": "claude-sonnet-4-5", "messages": messages, "tools": tools, "system": "Be brief. " * 300}
     result = compressor().compress_request(body, target_tokens=8_000)
     beside = (
@@ -188,7 +188,7 @@ def test_the_whole_body_counts() -> None:
 @pytest.mark.parametrize("tokens", [0, -1, 1.5, True, "8k"])
 def test_a_limit_that_is_none_says_so(tokens: Any) -> None:
     with pytest.raises(InvalidInputError, match="target_tokens must be a whole number >= 1"):
-        compressor().compress(as_sent(recorded(1), "openai"), target_tokens=tokens)
+        compressor().compress(to_wire(recorded(1), "openai"), target_tokens=tokens)
 
 
 @given(
@@ -249,8 +249,8 @@ def test_without_blocks_nothing_can_be_cut() -> None:
 
 def test_a_cut_is_of_one_branch() -> None:
     mine, stem = compressor(), recorded(6)
-    here = as_sent([*stem, {"role": "assistant", "content": "A."}, {"role": "user", "content": "On."}], "openai")
-    there = as_sent([*stem, {"role": "assistant", "content": "B."}, {"role": "user", "content": "On."}], "openai")
+    here = to_wire([*stem, {"role": "assistant", "content": "A."}, {"role": "user", "content": "On."}], "openai")
+    there = to_wire([*stem, {"role": "assistant", "content": "B."}, {"role": "user", "content": "On."}], "openai")
     uncut = mine.compress(there).messages
     cut = mine.compress(here, target_tokens=4_000)
     assert cut.messages[:13] != uncut[:13]
@@ -261,19 +261,19 @@ def test_a_cut_is_of_one_branch() -> None:
 
 def test_who_goes_back_before_a_cut_gets_what_was_sent_there() -> None:
     mine = compressor()
-    sent = [mine.compress(as_sent(recorded(n), "openai"), target_tokens=6_000).messages for n in range(1, 12)]
-    assert mine.compress(as_sent(recorded(2), "openai"), target_tokens=6_000).messages == sent[1]
-    assert mine.compress(as_sent(recorded(9), "openai"), target_tokens=6_000).messages == sent[8]
+    sent = [mine.compress(to_wire(recorded(n), "openai"), target_tokens=6_000).messages for n in range(1, 12)]
+    assert mine.compress(to_wire(recorded(2), "openai"), target_tokens=6_000).messages == sent[1]
+    assert mine.compress(to_wire(recorded(9), "openai"), target_tokens=6_000).messages == sent[8]
 
 
 def test_a_model_of_another_provider_is_another_target() -> None:
-    mine, messages = compressor(), as_sent(recorded(8), "openai")
+    mine, messages = compressor(), to_wire(recorded(8), "openai")
     mine.compress(messages, target="azure/gpt-4o", target_tokens=4_000)
     assert mine.compress(messages, target="openai/gpt-4o", target_tokens=100_000).messages == messages
 
 
 def test_a_lower_limit_for_the_same_history_is_another_cut() -> None:
-    mine, messages = compressor(), as_sent(recorded(8), "openai")
+    mine, messages = compressor(), to_wire(recorded(8), "openai")
     for tokens in (8_000, 4_000, 2_000):
         result = mine.compress(messages, target_tokens=tokens)
         assert result.receipt.request_tokens is not None
@@ -283,7 +283,7 @@ def test_a_lower_limit_for_the_same_history_is_another_cut() -> None:
 
 def test_what_was_never_sent_is_not_rewritten() -> None:
     mine = compressor(keep_rate="auto")
-    first = mine.compress(as_sent(recorded(1), "openai"), target_tokens=900)
+    first = mine.compress(to_wire(recorded(1), "openai"), target_tokens=900)
     assert first.receipt.rewritten_from is None
     assert first.receipt.blocks[0].decision == "new"
 
@@ -342,7 +342,7 @@ class Faster:
 
 
 def test_who_was_faster_wins_and_the_limit_holds_all_the_same() -> None:
-    mine, messages = compressor(Faster()), as_sent(recorded(8), "openai")
+    mine, messages = compressor(Faster()), to_wire(recorded(8), "openai")
     result = mine.compress(messages, target_tokens=4_000)
     assert result.receipt.request_tokens is not None
     assert result.receipt.request_tokens <= 4_000

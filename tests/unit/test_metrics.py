@@ -43,19 +43,19 @@ from agentcompress.evaluation.quality import metrics
     ],
 )
 def test_metrics(metric: str, answer: str, answers: list[str], expected: float) -> None:
-    assert metrics.score(metric, answer, answers) == pytest.approx(expected, abs=1e-6)
+    assert metrics.score_answer(metric, answer, answers) == pytest.approx(expected, abs=1e-6)
 
 
 def test_classification_shares_the_point_among_the_classes_named() -> None:
     classes = ["Food", "Animal", "Plant food", "City"]
-    assert metrics.score("classification", "Animal or City", ["City"], classes=classes) == 0.5
-    assert metrics.score("classification", "Plant food", ["Plant food"], classes=classes) == 1.0
-    assert metrics.score("classification", "Animal", ["City"], classes=classes) == 0.0
+    assert metrics.score_answer("classification", "Animal or City", ["City"], classes=classes) == 0.5
+    assert metrics.score_answer("classification", "Plant food", ["Plant food"], classes=classes) == 1.0
+    assert metrics.score_answer("classification", "Animal", ["City"], classes=classes) == 0.0
 
 
 def test_few_shot_sets_count_the_first_line_only() -> None:
-    assert metrics.score("qa_f1", "\nParis\nQuestion: next", ["Paris"], dataset="triviaqa") == 1.0
-    assert metrics.score("qa_f1", "\nParis\nQuestion: next", ["Paris"]) < 1.0
+    assert metrics.score_answer("qa_f1", "\nParis\nQuestion: next", ["Paris"], dataset="triviaqa") == 1.0
+    assert metrics.score_answer("qa_f1", "\nParis\nQuestion: next", ["Paris"]) < 1.0
 
 
 @given(
@@ -64,9 +64,9 @@ def test_few_shot_sets_count_the_first_line_only() -> None:
     answers=st.lists(st.text(min_size=1, max_size=20), max_size=3),
 )
 def test_every_score_is_a_share(metric: str, answer: str, answers: list[str]) -> None:
-    assert 0 <= metrics.score(metric, answer, answers, classes=["a", "ab"]) <= 1
+    assert 0 <= metrics.score_answer(metric, answer, answers, classes=["a", "ab"]) <= 1
 
 
 @given(st.text(alphabet="abc .,", max_size=30))
 def test_normalising_twice_changes_nothing(text: str) -> None:
-    assert metrics.normalised(metrics.normalised(text)) == metrics.normalised(text)
+    assert metrics.normalise(metrics.normalise(text)) == metrics.normalise(text)

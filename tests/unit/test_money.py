@@ -187,4 +187,4 @@ def test_a_request_that_nobody_marked_is_taken_to_cost_the_least() -> None:
 
 def test_the_table_of_break_evens_in_the_docs_is_what_the_map_says() -> None:
     docs = Path(__file__).parents[2] / "docs" / "money.md"
-    assert break_evens.table() in docs.read_text(encoding="utf-8")
+    assert break_evens.render_table() in docs.read_text(encoding="utf-8")

@@ -13,7 +13,7 @@ from litellm_agentcompress.hooks import AgentCompressHandler
 from litellm_agentcompress.settings import ProxySettings, merge_overrides, read_header
 
 from agentcompress.errors import ConfigError, InvalidInputError
-from agentcompress.evaluation.replay.replay import as_sent
+from agentcompress.evaluation.replay.replay import to_wire
 from tests.fakes import conversation
 from tests.unit.test_conversations import LOG
 from tests.unit.test_replay import RECORDED
@@ -97,7 +97,7 @@ def test_a_call_is_compressed_and_noted(caplog: pytest.LogCaptureFixture) -> Non
 
 
 def test_a_providers_own_metadata_is_left_alone() -> None:
-    call = {"model": "anthropic/claude-sonnet-4-5", "messages": as_sent(RECORDED[:4], "anthropic")}
+    call = {"model": "anthropic/claude-sonnet-4-5", "messages": to_wire(RECORDED[:4], "anthropic")}
     call["metadata"] = {"user_id": "u"}
     out = asyncio.run(handler().async_pre_call_deployment_hook(call, CallTypes.anthropic_messages))
     assert out is not None

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from agentcompress import CompressConfig, Compressor
 from agentcompress.cli.main import main
 from agentcompress.errors import InvalidInputError
-from agentcompress.evaluation.replay.replay import Step, as_sent, replay
+from agentcompress.evaluation.replay.replay import Step, replay_file, to_wire
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.messages.formats import WIRES
 from tests.unit.test_conversations import LOG
@@ -50,7 +50,7 @@ def compressor(**settings: Any) -> Compressor:
 
 @pytest.mark.parametrize("name", WIRES)
 def test_every_request_begins_with_the_one_before(name: str, tmp_path: Path) -> None:
-    steps = [step for step in replay(written(tmp_path, RECORDED), compressor(), name) if isinstance(step, Step)]
+    steps = [step for step in replay_file(written(tmp_path, RECORDED), compressor(), name) if isinstance(step, Step)]
     assert [(step.new, step.replayed) for step in steps] == [(0, 0), (1, 0), (1, 1), (1, 2), (0, 3)]
     assert not any(step.is_rewrite for step in steps)
     assert [step.previous_bytes > 0 for step in steps] == [False, True, True, True, True]
@@ -66,7 +66,7 @@ def test_a_rewrite_is_found_out(tmp_path: Path) -> None:
             return decision
 
     mine = Compressor(CompressConfig(scorer="tests.unit.test_replay:Fickle", min_tokens=200), store=Forgetful())
-    steps = [step for step in replay(written(tmp_path, RECORDED), mine, "openai") if isinstance(step, Step)]
+    steps = [step for step in replay_file(written(tmp_path, RECORDED), mine, "openai") if isinstance(step, Step)]
     assert any(step.is_rewrite for step in steps)
 
 
@@ -84,7 +84,7 @@ class Fickle:
 
 @pytest.mark.parametrize("name", WIRES)
 def test_calls_and_results_are_paired(name: str) -> None:
-    parts = [part for part in WIRES[name].text_parts(as_sent(RECORDED, name)) if part.role == "tool"]
+    parts = [part for part in WIRES[name].text_parts(to_wire(RECORDED, name)) if part.role == "tool"]
     assert [part.tool for part in parts] == ["read", "a", "b", "act"]
     assert [part.text for part in parts] == [LOG, "one", LOG + "!", LOG + "?"]
     assert parts[0].said == "I look."
@@ -111,12 +111,12 @@ def test_from_the_command_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize("context", ["text", [1], [{"content": "x"}]])
 def test_what_is_no_trajectory_names_its_line(context: Any, tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match=r"agent.jsonl line 2 must be a trajectory"):
-        list(replay(written(tmp_path, RECORDED, context), compressor(), "openai"))
+        list(replay_file(written(tmp_path, RECORDED, context), compressor(), "openai"))
 
 
 def test_a_format_that_is_none() -> None:
     with pytest.raises(InvalidInputError, match="format must be one of openai, responses, anthropic"):
-        as_sent(RECORDED, "xml")
+        to_wire(RECORDED, "xml")
 
 
 @pytest.mark.parametrize("name", ["openai", "responses", "anthropic"])
@@ -137,7 +137,7 @@ def test_of_what_is_sent_whole_all_is_recalled(name: str, tmp_path: Path) -> Non
 
     def recalls(**settings: Any) -> list[float]:
         mine = compressor(**settings)
-        return [found for found in replay(path, mine, name, recall=True) if isinstance(found, float)]
+        return [found for found in replay_file(path, mine, name, recall=True) if isinstance(found, float)]
 
     assert recalls(keep_rate=1.0) == [1.0, 1.0, 1.0]
     assert sum(recalls(scorer="random", keep_rate=0.05)) < 3

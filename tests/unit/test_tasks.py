@@ -10,10 +10,10 @@ import pytest
 from agentcompress.errors import InvalidInputError
 from agentcompress.evaluation.quality import ruler
 from agentcompress.evaluation.quality.benchmark_prompts import INFINITEBENCH, LONGBENCH
-from agentcompress.evaluation.quality.catalogue import task_named
+from agentcompress.evaluation.quality.catalogue import open_task
 from agentcompress.evaluation.quality.code_debug import CodeDebugTask
 from agentcompress.evaluation.quality.ruler import RulerTask
-from agentcompress.evaluation.quality.sets import JsonLinesTask, json_value_span
+from agentcompress.evaluation.quality.sets import JsonLinesTask, find_json_value
 from agentcompress.evaluation.quality.tasks import EvalItem, Evidence
 from agentcompress.schema import Span
 
@@ -30,7 +30,7 @@ def only(task: Any) -> EvalItem:
     return item
 
 
-@pytest.mark.parametrize("name", ruler.names())
+@pytest.mark.parametrize("name", ruler.list_names())
 def test_rulers_evidence_is_its_answers(name: str) -> None:
     task = RulerTask(name, words=700, count=3)
     items = list(task.items())
@@ -43,8 +43,8 @@ def test_rulers_evidence_is_its_answers(name: str) -> None:
             assert [said.split()[1] for said in held] == list(item.answers)
         elif name != "cwe":
             assert held == list(item.answers)
-        assert item.prompt("X").count("X") >= 1
-        assert item.evidence.kept(item.text, (Span(0, len(item.text)),)) == (1.0 if item.evidence else 0.0)
+        assert item.build_prompt("X").count("X") >= 1
+        assert item.evidence.measure_kept(item.text, (Span(0, len(item.text)),)) == (1.0 if item.evidence else 0.0)
     assert list(task.items(2)) == items[:2]
 
 
@@ -118,7 +118,7 @@ def test_reference_cases_ask_with_the_task_and_the_last_action(tmp_path: Path) -
     item = only(JsonLinesTask(written(tmp_path, "refs.jsonl", row)))
     assert item.id == "a:3"
     assert item.query == f"Task: {'t' * 400} {'t' * 200}\nLast action: open"
-    assert item.evidence.kept(item.text, (Span(0, 8),)) == pytest.approx(1 / 3)
+    assert item.evidence.measure_kept(item.text, (Span(0, 8),)) == pytest.approx(1 / 3)
 
 
 def test_odd_files_are_read_or_named(tmp_path: Path) -> None:
@@ -175,31 +175,31 @@ def test_a_line_that_is_no_item_is_named(tmp_path: Path, row: str) -> None:
 
 def test_evidence_counts_what_is_kept_only() -> None:
     text = "Alpha beta gamma"
-    assert Evidence(strings=("BETA",), rule="any").kept(text, (Span(6, 10),)) == 1
-    assert Evidence(strings=("BETA",)).kept(text, (Span(6, 10),)) == 0
-    assert Evidence(strings=("pha be",)).kept(text, (Span(0, 5), Span(5, 10))) == 0
-    assert Evidence(spans=(Span(0, 5), Span(6, 10))).kept(text, (Span(0, 7),)) == 0.5
+    assert Evidence(strings=("BETA",), rule="any").measure_kept(text, (Span(6, 10),)) == 1
+    assert Evidence(strings=("BETA",)).measure_kept(text, (Span(6, 10),)) == 0
+    assert Evidence(strings=("pha be",)).measure_kept(text, (Span(0, 5), Span(5, 10))) == 0
+    assert Evidence(spans=(Span(0, 5), Span(6, 10))).measure_kept(text, (Span(0, 7),)) == 0.5
     assert not Evidence()
 
 
 def test_values_by_path() -> None:
     text = '{"a": {"b": [10, {"c": "x"}]}, "d": null}'
     for path, value in ((["a", "b", 0], "10"), (["a", "b", 1, "c"], '"x"'), (["d"], "null"), ([], text)):
-        span = json_value_span(text, path)
+        span = find_json_value(text, path)
         assert span
         assert text[span.start : span.end] == value
     for odd, path in ((text, ["e"]), (text, ["d", "x"]), ("[1,2", [5]), ("no", ["a"]), ("", ["a"])):
-        assert json_value_span(odd, path) is None
+        assert find_json_value(odd, path) is None
 
 
 @pytest.mark.parametrize("dataset", sorted(LONGBENCH))
 def test_longbench_files(tmp_path: Path, dataset: str) -> None:
     row = {"input": "QUESTION", "context": "CONTEXT holds Paris", "answers": ["Paris"], "all_classes": None, "_id": "7"}
     written(tmp_path, f"{dataset}.jsonl", row)
-    item = only(task_named(f"longbench:{tmp_path}:{dataset}"))
+    item = only(open_task(f"longbench:{tmp_path}:{dataset}"))
     assert (item.id, item.text, item.dataset) == ("7", "CONTEXT holds Paris", dataset)
-    assert item.prompt(item.text).index("CONTEXT") > 0
-    assert "{" not in item.prompt("")
+    assert item.build_prompt(item.text).index("CONTEXT") > 0
+    assert "{" not in item.build_prompt("")
 
 
 def test_longbench_2_files(tmp_path: Path) -> None:
@@ -214,22 +214,22 @@ def test_longbench_2_files(tmp_path: Path) -> None:
     row |= {f"choice_{letter}": f" {letter.lower()} " for letter in "ABCD"}
     file = tmp_path / "data.json"
     file.write_text(json.dumps([row]))
-    item = only(task_named(f"longbench2:{file}"))
-    assert "(B) b\n" in item.prompt(item.text)
+    item = only(open_task(f"longbench2:{file}"))
+    assert "(B) b\n" in item.build_prompt(item.text)
     assert (item.text, item.answers, item.metric) == ("text", ("B",), "choice")
 
 
 def test_ruler_files(tmp_path: Path) -> None:
     made = next(RulerTask("niah_multikey_1", words=300).items())
-    prompt = made.prompt(made.text)
+    prompt = made.build_prompt(made.text)
     cut = prompt.rindex(" The special magic")
     rows = [
         {"index": 3, "input": prompt, "outputs": list(made.answers), "length": 500},
         {"index": 4, "input": prompt[:cut], "answer_prefix": prompt[cut:], "outputs": list(made.answers)},
     ]
     written(tmp_path, "niah/validation.jsonl", *rows)
-    for item in task_named(f"ruler-files:{tmp_path}:niah").items():
-        assert item.prompt(item.text) == prompt
+    for item in open_task(f"ruler-files:{tmp_path}:niah").items():
+        assert item.build_prompt(item.text) == prompt
         assert item.text == made.text
         assert item.query.startswith("What is the special magic number")
         assert item.evidence
@@ -246,9 +246,9 @@ def test_infinitebench_files(tmp_path: Path, task: str) -> None:
         "options": ["one", "two", "three", "four"] if choice else [],
     }
     written(tmp_path, f"{task}.jsonl", row)
-    item = only(task_named(f"infinitebench:{tmp_path}:{task}"))
+    item = only(open_task(f"infinitebench:{tmp_path}:{task}"))
     assert item.answers == (("two", "B") if choice else ("the answer",))
-    assert "{" not in item.prompt("")
+    assert "{" not in item.build_prompt("")
 
 
 @pytest.mark.parametrize(
@@ -269,10 +269,10 @@ def test_infinitebench_files(tmp_path: Path, task: str) -> None:
 )
 def test_tasks_that_are_not_there_are_named(name: str) -> None:
     with pytest.raises(InvalidInputError, match="must be"):
-        task_named(name)
+        open_task(name)
 
 
 def test_a_row_of_another_layout_is_named(tmp_path: Path) -> None:
     written(tmp_path, "hotpotqa.jsonl", {"question": "?"})
     with pytest.raises(InvalidInputError, match=r"hotpotqa.jsonl row 1 must be longbench-hotpotqa's layout"):
-        only(task_named(f"longbench:{tmp_path}:hotpotqa"))
+        only(open_task(f"longbench:{tmp_path}:hotpotqa"))

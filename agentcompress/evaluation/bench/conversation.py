@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import statistics
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from agentcompress.compressor import Compressor
 from agentcompress.config import CompressConfig
 from agentcompress.evaluation.bench.structure import TEXTS
+from agentcompress.evaluation.bench.timing import time_ms
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.messages.formats import WIRES
+from agentcompress.receipt import Receipt
 
 MESSAGES = 200
 RESULT_CHARS = 5_600
@@ -22,47 +24,60 @@ RESULT_CHARS = 5_600
 _ROUNDS = 31
 
 
-def measure() -> dict[str, float]:
-    """Milliseconds to replay it, and how many times that of `sha256(json.dumps(messages))`, in the slowest format.
+@dataclass(frozen=True)
+class Replayed:
+    """One wire format: medians over the rounds, in milliseconds, and the fastest replay. blocks: how many replayed."""
 
-    The histories are parsed anew every time, as a server's are: nothing of one call is known to the next but through
-    the ledger and the counts of texts.
+    replay_ms: float
+    fastest_ms: float
+    sha256_ms: float
+    replay_over_sha256: float
+    blocks: int
+
+
+def measure_replay() -> dict[str, float]:
+    """Measure every wire format; return the slowest one's milliseconds, and how many times those of SHA-256."""
+    return _take_slowest(measure_formats().values())
+
+
+def measure_formats(rounds: int = _ROUNDS, scorer: str = "random") -> dict[str, Replayed]:
+    """Measure how long a decided history takes in each wire format.
+
+    The histories are parsed anew every round, as a server's are: nothing of one call is known to the next but through
+    the ledger and the counts of texts. rounds: >= 1. scorer: what the history was decided with, before the first round.
     """
-    found = [_measured(json.dumps(list(history(name))), name) for name in WIRES]
-    return {
-        "replay_ms": max(replayed for replayed, _ in found),
-        "replay_over_sha256": max(replayed / hashed for replayed, hashed in found),
-    }
+    return {name: _measure_format(json.dumps(list(make_history(name))), name, rounds, scorer) for name in WIRES}
 
 
-def _measured(body: str, format: Any) -> tuple[float, float]:  # noqa: A002
-    """Milliseconds of a replay and of a hash, the medians."""
-    compressor = Compressor(CompressConfig(scorer="random"), store=MemoryStore())
+def _take_slowest(formats: Iterable[Replayed]) -> dict[str, float]:
+    found = list(formats)
+    return {name: max(getattr(each, name) for each in found) for name in ("replay_ms", "replay_over_sha256")}
 
-    def replay(messages: Sequence[Any]) -> None:
-        compressor.compress(messages, format=format)
+
+def _measure_format(body: str, wire: Any, rounds: int, scorer: str) -> Replayed:
+    """Decide a request's messages once, then time replays and hashes of them, in turn."""
+    compressor = Compressor(CompressConfig(scorer=scorer), store=MemoryStore())
+
+    def replay(messages: Sequence[Any]) -> Receipt:
+        return compressor.compress(messages, format=wire).receipt
 
     replay(json.loads(body))
-    times = [(_ms(replay, json.loads(body)), _ms(_sha256, json.loads(body))) for _ in range(_ROUNDS)]
+    blocks = sum(block.decision == "replayed" for block in replay(json.loads(body)).blocks)
+    times = [(time_ms(replay, json.loads(body)), time_ms(_hash, json.loads(body))) for _ in range(rounds)]
     replayed, hashed = zip(*times, strict=True)
-    return statistics.median(replayed), statistics.median(hashed)
+    replay_ms, sha256_ms = statistics.median(replayed), statistics.median(hashed)
+    return Replayed(replay_ms, min(replayed), sha256_ms, replay_ms / sha256_ms, blocks)
 
 
-def _sha256(messages: Sequence[Mapping[str, Any]]) -> None:
+def _hash(messages: Sequence[Mapping[str, Any]]) -> None:
     hashlib.sha256(json.dumps(messages).encode()).hexdigest()
 
 
-def _ms(call: Callable[[Sequence[Any]], None], messages: Sequence[Any]) -> float:
-    started = time.perf_counter()
-    call(messages)
-    return (time.perf_counter() - started) * 1000
+def make_history(wire: str, messages: int = MESSAGES) -> Iterator[dict[str, Any]]:
+    """Yield a conversation's messages: a request, then calls and their results, code, logs and JSON in turn."""
+    from agentcompress.evaluation.replay.replay import to_wire
 
-
-def history(format: str, messages: int = MESSAGES) -> Iterator[dict[str, Any]]:  # noqa: A002
-    """A request, calls and their results: code, logs and JSON in turn."""
-    from agentcompress.evaluation.replay.replay import as_sent
-
-    pieces = [made() for made in TEXTS.values()]
+    pieces = [yield_pieces() for yield_pieces in TEXTS.values()]
     recorded: list[dict[str, Any]] = [{"role": "user", "content": "Find out why the nightly job fails."}]
     while len(recorded) < messages:
         result = ""
@@ -72,4 +87,4 @@ def history(format: str, messages: int = MESSAGES) -> Iterator[dict[str, Any]]: 
         said = f"Step {len(recorded)}: the part before it says nothing of the failure, so I look at the next one."
         recorded.append({"role": "assistant", "content": said, "tool_calls": [call]})
         recorded.append({"role": "tool", "content": result[:RESULT_CHARS]})
-    yield from as_sent(recorded[:messages], format)
+    yield from to_wire(recorded[:messages], wire)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import statistics
-import time
 from collections.abc import Callable
 from typing import Any
 
 from agentcompress.compressor import Compressor
 from agentcompress.config import CompressConfig
 from agentcompress.doors.decorator import compressed
-from agentcompress.evaluation.bench.conversation import history
+from agentcompress.evaluation.bench.conversation import make_history
+from agentcompress.evaluation.bench.timing import time_ms
 from agentcompress.ledger.memory import MemoryStore
 
 MESSAGES = 100
@@ -23,46 +23,40 @@ _SHORT = [
 ]
 
 
-def measure() -> dict[str, float]:
+def measure_doors() -> dict[str, float]:
     """Milliseconds that a door adds to a call: of two short messages, and of a hundred, 100k tokens, all decided.
 
     The runnable's only where LangChain is installed.
     """
     compressor = Compressor(CompressConfig(scorer="random"), store=MemoryStore())
-    whole = list(history("openai", MESSAGES))
-    decorated = compressed(config=compressor)(_function)
+    whole = list(make_history("openai", MESSAGES))
+    decorated = compressed(config=compressor)(_return_messages)
     found = {
-        "decorator_idle_ms": _added_ms(decorated, _SHORT, IDLE_ROUNDS),
-        "decorator_100_ms": _added_ms(decorated, whole, ROUNDS),
+        "decorator_idle_ms": _measure_added_ms(decorated, _SHORT, IDLE_ROUNDS),
+        "decorator_100_ms": _measure_added_ms(decorated, whole, ROUNDS),
     }
     if importlib.util.find_spec("langchain_core") is not None:
         from langchain_agentcompress import CompressPrompt
         from langchain_core.messages import convert_to_messages
         from langchain_core.runnables import RunnableLambda
 
-        plain = RunnableLambda(_function)
+        plain = RunnableLambda(_return_messages)
         shorten = CompressPrompt(compressor.config)
         for name, messages, rounds in (("idle", _SHORT, IDLE_ROUNDS), ("100", whole, ROUNDS)):
             chain = (shorten | plain).invoke
-            found[f"runnable_{name}_ms"] = _added_ms(chain, convert_to_messages(messages), rounds, plain.invoke)
+            found[f"runnable_{name}_ms"] = _measure_added_ms(chain, convert_to_messages(messages), rounds, plain.invoke)
     return found
 
 
-def _function(messages: Any) -> Any:
+def _return_messages(messages: Any) -> Any:
     return messages
 
 
-def _added_ms(
-    door: Callable[[Any], Any], messages: Any, rounds: int, without: Callable[[Any], Any] = _function
+def _measure_added_ms(
+    door: Callable[[Any], Any], messages: Any, rounds: int, without: Callable[[Any], Any] = _return_messages
 ) -> float:
     """The median of calls through a door, less that of calls without it."""
     door(messages)
-    times = [(_ms(door, messages), _ms(without, messages)) for _ in range(rounds)]
+    times = [(time_ms(door, messages), time_ms(without, messages)) for _ in range(rounds)]
     through, beside = zip(*times, strict=True)
     return statistics.median(through) - statistics.median(beside)
-
-
-def _ms(call: Callable[[Any], Any], messages: Any) -> float:
-    started = time.perf_counter()
-    call(messages)
-    return (time.perf_counter() - started) * 1000

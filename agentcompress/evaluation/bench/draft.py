@@ -23,7 +23,8 @@ from agentcompress.corpora.passages import passage
 from agentcompress.drafts.cache.windows import SegmentCache
 from agentcompress.errors import InvalidInputError
 from agentcompress.evaluation.bench import conversation, doors, structure
-from agentcompress.evaluation.bench.rivals import GemmCeiling, SpeculativePass, at_once
+from agentcompress.evaluation.bench.rivals import GemmCeiling, SpeculativePass, call_at_once
+from agentcompress.evaluation.bench.timing import time_ms
 from agentcompress.schema import Segment
 
 LENGTHS = (1024, 2048, 4096, 8192, 16_384, 32_768, 65_536, 131_072)
@@ -88,22 +89,22 @@ class Bench:
         self._new_cache = lambda: SegmentCache(self._runtime, budget_bytes)
         self._new_scorer = lambda cache: RememberedScores(CalibratedScorer(lambda: cache))
         self._seed = 0
-        self._report = BenchReport(draft, self._machine())
+        self._report = BenchReport(draft, self._describe_machine())
 
     def run(self) -> BenchReport:
         """Measure everything. Takes minutes."""
         self._warm_up()
-        texts = [(tokens, i) for i in range(3) for tokens in self._lengths if i < _texts(tokens)]
+        texts = [(tokens, i) for i in range(3) for tokens in self._lengths if i < _count_texts(tokens)]
         calls: dict[int, list[_Call]] = {tokens: [] for tokens in self._lengths}
         steps: list[tuple[str, Callable[[], None]]] = [  # lengths in turn, so that a busy minute is not one length's
-            *((f"{tokens} tokens", lambda t=tokens: calls[t].append(self._call(t))) for tokens, _ in texts),
+            *((f"{tokens} tokens", lambda t=tokens: calls[t].append(self._measure_call(t))) for tokens, _ in texts),
             ("summing up", lambda: self._sum_up(calls)),
             ("share of the ceiling", self._measure_share),
             (f"{_CALLERS} callers at once", self._measure_callers),
             ("speculative prefill", self._measure_baseline),
-            ("segmentation", lambda: self._report.keys.update(structure.measure())),
-            ("conversations", lambda: self._report.keys.update(conversation.measure())),
-            ("doors", lambda: self._report.keys.update(doors.measure())),
+            ("segmentation", lambda: self._report.keys.update(structure.measure_segmentation())),
+            ("conversations", lambda: self._report.keys.update(conversation.measure_replay())),
+            ("doors", lambda: self._report.keys.update(doors.measure_doors())),
         ]
         for i, (name, step) in enumerate(steps):
             progress.report(name, i, len(steps))
@@ -129,19 +130,19 @@ class Bench:
                 ratio = cold_ms[tokens] / cold_ms[tokens // 2]
                 keys[f"growth_{tokens // 1024}k_over_{tokens // 2048}k"] = ratio
 
-    def _call(self, tokens: int) -> _Call:
+    def _measure_call(self, tokens: int) -> _Call:
         """One fresh text: scored once cold, then with other queries, then again with the first."""
-        cache, segment = self._new_cache(), self._passage(tokens)
+        cache, segment = self._new_cache(), self._make_passage(tokens)
         scorer = self._new_scorer(cache)
 
-        def score(subject: str) -> float:
-            return _ms(lambda: scorer.score(segment, _QUERY.format(subject)))
+        def time_score(subject: str) -> float:
+            return time_ms(scorer.score, segment, _QUERY.format(subject))
 
         fits = tokens * self._runtime.shape.token_bytes * 1.1 < self._budget
         subjects = _SUBJECTS if fits else []
-        with _peak_rss() as peak:
-            cold = score("user")
-            warm, hot = [score(subject) for subject in subjects], [score("user") for _ in range(9)]
+        with _watch_peak_rss() as peak:
+            cold = time_score("user")
+            warm, hot = [time_score(subject) for subject in subjects], [time_score("user") for _ in range(9)]
         return _Call([cold], warm, hot, peak[0], cache.kv_bytes_per_token())
 
     def _measure_share(self) -> None:
@@ -149,10 +150,10 @@ class Bench:
         ceiling = GemmCeiling(self._runtime.dtype, self._runtime.decoder.device.type, self._runtime.threads)
         shares, readings = [], [ceiling.measure()]
         for _ in range(2):
-            ids = self._runtime.tokenizer.tokenize(self._passage(_SHORT).text).ids
+            ids = self._runtime.tokenizer.tokenize(self._make_passage(_SHORT).text).ids
             for start in range(0, len(ids), 4096):
                 windows = [ids[i : i + 512] for i in range(start, min(start + 4096, len(ids)), 512)]
-                seconds = _ms(lambda: self._runtime.encode(windows)) / 1000  # noqa: B023
+                seconds = time_ms(self._runtime.encode, windows) / 1000
                 readings.append(ceiling.measure())
                 flops = sum(self._runtime.flops(len(window)) for window in windows)
                 shares.append(flops / seconds / statistics.mean(readings[-2:]))
@@ -163,7 +164,7 @@ class Bench:
         """The same calls in a row and at once, on caches of their own."""
         ratios, identical = [], True
         for i in range(_ROUNDS):
-            segments = [self._passage(_CALLER_TOKENS) for _ in range(_CALLERS)]
+            segments = [self._make_passage(_CALLER_TOKENS) for _ in range(_CALLERS)]
             found: dict[str, list[np.ndarray]] = {}
             ms = {}
             for way in ("row", "once") if i % 2 == 0 else ("once", "row"):  # neither always goes first
@@ -172,7 +173,7 @@ class Bench:
                     lambda s=s, scorer=scorer: scorer.score(s, _QUERY.format("user")) for s in segments
                 ]
                 started = time.perf_counter()
-                found[way] = [call() for call in calls] if way == "row" else at_once(calls)
+                found[way] = [call() for call in calls] if way == "row" else call_at_once(calls)
                 ms[way] = (time.perf_counter() - started) * 1000
             ratios.append(ms["once"] / ms["row"])
             identical &= all(np.array_equal(a, b) for a, b in zip(found["row"], found["once"], strict=True))
@@ -188,24 +189,24 @@ class Bench:
                 break
             theirs, ours = [], []
             for _ in range(_ROUNDS):
-                segment = self._passage(row.tokens)
+                segment = self._make_passage(row.tokens)
                 ids = torch.from_numpy(self._runtime.tokenizer.tokenize(segment.text).ids)
-                theirs.append(_ms(lambda: baseline.run(ids)))  # noqa: B023
+                theirs.append(time_ms(baseline.run, ids))
                 scorer = self._new_scorer(self._new_cache())
-                ours.append(_ms(lambda: scorer.score(segment, _QUERY.format("user"))))  # noqa: B023
+                ours.append(time_ms(scorer.score, segment, _QUERY.format("user")))
             ratio = _median([t / o for t, o in zip(theirs, ours, strict=True)])
             if row.tokens % 1024 == 0:
                 self._report.keys[f"cold_over_baseline_{row.tokens // 1024}k"] = ratio
             self._report.rows[i] = replace(row, baseline_ms=_median(theirs))
 
     def _warm_up(self) -> None:
-        self._new_scorer(self._new_cache()).score(self._passage(2048), _QUERY.format("user"))
+        self._new_scorer(self._new_cache()).score(self._make_passage(2048), _QUERY.format("user"))
 
-    def _passage(self, tokens: int) -> Segment:
+    def _make_passage(self, tokens: int) -> Segment:
         self._seed += 1
         return passage(self._runtime.tokenizer, tokens, self._seed)
 
-    def _machine(self) -> dict[str, Any]:
+    def _describe_machine(self) -> dict[str, Any]:
         return {
             "device": self._runtime.decoder.device.type,
             "dtype": str(self._runtime.dtype).removeprefix("torch."),
@@ -215,7 +216,7 @@ class Bench:
         }
 
 
-def _texts(tokens: int) -> int:
+def _count_texts(tokens: int) -> int:
     """How many texts of a length are measured."""
     return 3 if tokens <= 16_384 else 2 if tokens <= 65_536 else 1
 
@@ -223,14 +224,8 @@ def _texts(tokens: int) -> int:
 _median = statistics.median
 
 
-def _ms(call: Callable[[], Any]) -> float:
-    started = time.perf_counter()
-    call()
-    return (time.perf_counter() - started) * 1000
-
-
 @contextmanager
-def _peak_rss() -> Iterator[list[int]]:
+def _watch_peak_rss() -> Iterator[list[int]]:
     """The most memory the process held at any time inside, looked at every few milliseconds: [bytes]."""
     import psutil
 

@@ -36,18 +36,18 @@ _FIGURES = {
 }
 
 
-def show(report: BenchReport) -> None:
+def print_report(report: BenchReport) -> None:
     """Print the table and the figures to standard output."""
     from rich.console import Console
 
     console = Console()
-    console.print(table(report))
+    console.print(build_table(report))
     console.print()
-    for line in figures(report):
+    for line in list_figures(report):
         console.print(line, highlight=False, soft_wrap=True)
 
 
-def table(report: BenchReport) -> Table:
+def build_table(report: BenchReport) -> Table:
     """Times by length."""
     from rich.table import Table
 
@@ -55,11 +55,11 @@ def table(report: BenchReport) -> Table:
     for column in grid.columns:
         column.justify = "right"
     for row in report.rows:
-        grid.add_row(f"{row.tokens:,}", *map(_time, (row.cold_ms, row.warm_ms, row.hot_ms, row.baseline_ms)))
+        grid.add_row(f"{row.tokens:,}", *map(_format_ms, (row.cold_ms, row.warm_ms, row.hot_ms, row.baseline_ms)))
     return grid
 
 
-def figures(report: BenchReport) -> list[str]:
+def list_figures(report: BenchReport) -> list[str]:
     """A line for every figure there is."""
     lines = []
     for key, meaning in _FIGURES.items():
@@ -70,7 +70,7 @@ def figures(report: BenchReport) -> list[str]:
     return lines
 
 
-def plot(report: BenchReport, file: Path) -> None:
+def plot_report(report: BenchReport, file: Path) -> None:
     """Write time over length, both logarithmic, as a picture (PNG, SVG or PDF by the file's name)."""
     canvas = load_figure_class()(figsize=(7.2, 4.8), layout="constrained")
     axes = canvas.add_subplot()
@@ -98,7 +98,7 @@ def plot(report: BenchReport, file: Path) -> None:
     canvas.savefig(file, dpi=144)
 
 
-def _time(ms: float | None) -> str:
+def _format_ms(ms: float | None) -> str:
     if ms is None:
         return ""
     if ms >= 1000:

@@ -62,9 +62,9 @@ class GemmCeiling:
         ways: list[Callable[[], float]] = []
         for m, k, n in _SIZES:
             a, b = torch.randn(m, k, device=device, dtype=dtype), torch.randn(n, k, device=device, dtype=dtype)
-            ways.append(lambda a=a, b=b: _rate(a, b))
+            ways.append(lambda a=a, b=b: _measure_rate(a, b))
             if device == "cpu" and threads > 1:
-                ways.append(lambda a=a, b=b: _side_by_side(a, b, threads))
+                ways.append(lambda a=a, b=b: _measure_side_by_side(a, b, threads))
         readings = [[way() for way in ways] for _ in range(3)]
         medians = [statistics.median(column) for column in zip(*readings, strict=True)]
         self._best = ways[medians.index(max(medians))]
@@ -74,49 +74,49 @@ class GemmCeiling:
         return self._best()
 
 
-def _rate(a: torch.Tensor, b: torch.Tensor) -> float:
+def _measure_rate(a: torch.Tensor, b: torch.Tensor) -> float:
     """Operations a second of one product after another, for a fraction of a second."""
     flops = 2.0 * a.shape[0] * a.shape[1] * b.shape[0]
     out = torch.mm(a, b.T)
-    _synchronised(a)
+    _synchronise(a)
     started, products = time.perf_counter(), 0
     while True:
         torch.mm(a, b.T, out=out)
         products += 1
         if products % 4 == 0:
-            _synchronised(a)
+            _synchronise(a)
             seconds = time.perf_counter() - started
             if seconds > _SLICE_S:
                 return products * flops / seconds
 
 
-def _side_by_side(a: torch.Tensor, b: torch.Tensor, threads: int) -> float:
+def _measure_side_by_side(a: torch.Tensor, b: torch.Tensor, threads: int) -> float:
     rates: list[float] = []
     together = threading.Barrier(threads)
 
     def work() -> None:
         use_one_thread()
         together.wait()
-        rates.append(_rate(a, b))
+        rates.append(_measure_rate(a, b))
 
-    _all([threading.Thread(target=work) for _ in range(threads)])
+    _run_all([threading.Thread(target=work) for _ in range(threads)])
     return sum(rates)
 
 
-def _all(threads: list[threading.Thread]) -> None:
+def _run_all(threads: list[threading.Thread]) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
 
 
-def at_once(calls: list[Callable[[], Any]]) -> list[Any]:
+def call_at_once(calls: list[Callable[[], Any]]) -> list[Any]:
     """Make all calls at the same time, a thread each; results in their order, or the first error."""
     with ThreadPoolExecutor(len(calls)) as pool:
         return [future.result() for future in [pool.submit(call) for call in calls]]
 
 
-def _synchronised(tensor: torch.Tensor) -> None:
+def _synchronise(tensor: torch.Tensor) -> None:
     if tensor.device.type == "cuda":
         torch.cuda.synchronize()
     elif tensor.device.type == "mps":

@@ -22,26 +22,26 @@ _LEVELS = ("DEBUG", "INFO", "INFO", "INFO", "INFO", "INFO", "WARNING", "ERROR")
 _ACTIONS = ("served", "queued", "retried", "dropped after timeout", "committed", "rolled back: deadlock detected")
 
 
-def measure() -> dict[str, float]:
+def measure_segmentation() -> dict[str, float]:
     """Seconds a megabyte, the median of three, and how time grows from the short text to the long one."""
     compressor = Compressor(CompressConfig(scorer="random"))
     keys: dict[str, float] = {}
     for kind, pieces in TEXTS.items():
-        short, long = (_text(pieces, size) for size in SIZES)
+        short, long = (_build_text(pieces, size) for size in SIZES)
         compressor.segment(short)  # grammars and patterns are made on first use
-        short_s = statistics.median(_seconds(compressor, short) for _ in range(_ROUNDS))
+        short_s = statistics.median(_time_segmenting(compressor, short) for _ in range(_ROUNDS))
         keys[f"segment_{kind}_s_per_mb"] = short_s / SIZES[0] * 1e6
-        keys[f"segment_{kind}_growth"] = _seconds(compressor, long) / short_s
+        keys[f"segment_{kind}_growth"] = _time_segmenting(compressor, long) / short_s
     return keys
 
 
-def _seconds(compressor: Compressor, text: str) -> float:
+def _time_segmenting(compressor: Compressor, text: str) -> float:
     started = time.perf_counter()
     compressor.segment(text)
     return time.perf_counter() - started
 
 
-def _text(pieces: Callable[[], Iterator[str]], chars: int) -> str:
+def _build_text(pieces: Callable[[], Iterator[str]], chars: int) -> str:
     """As many pieces as come to so many characters."""
     found: list[str] = []
     for piece in pieces():
@@ -52,14 +52,14 @@ def _text(pieces: Callable[[], Iterator[str]], chars: int) -> str:
     return "".join(found)
 
 
-def _code() -> Iterator[str]:
+def _yield_code() -> Iterator[str]:
     """The standard library's files, again and again."""
     files = sorted(Path(sysconfig.get_path("stdlib")).glob("*.py"))
     for _ in count():
         yield from (file.read_text(encoding="utf-8") for file in files)
 
 
-def _log() -> Iterator[str]:
+def _yield_log() -> Iterator[str]:
     """Lines of a server's log, a traceback now and then."""
     rng = random.Random(0)
     for i in count():
@@ -70,7 +70,7 @@ def _log() -> Iterator[str]:
             yield 'Traceback (most recent call last):\n  File "shop.py", line 41, in run\nKeyError: 17\n'
 
 
-def _json() -> Iterator[str]:
+def _yield_json() -> Iterator[str]:
     """Records, a line each."""
     rng = random.Random(0)
     for i in count():
@@ -78,4 +78,4 @@ def _json() -> Iterator[str]:
         yield f"{json.dumps(record)}\n"
 
 
-TEXTS: dict[str, Callable[[], Iterator[str]]] = {"code": _code, "log": _log, "json": _json}
+TEXTS: dict[str, Callable[[], Iterator[str]]] = {"code": _yield_code, "log": _yield_log, "json": _yield_json}

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from agentcompress.errors import InvalidInputError
-from agentcompress.evaluation.files import json_rows
+from agentcompress.evaluation.files import read_json_rows
 from agentcompress.evaluation.quality.benchmark_prompts import INFINITEBENCH, LONGBENCH
-from agentcompress.evaluation.quality.tasks import EvalItem, answers_of, any_answer
+from agentcompress.evaluation.quality.tasks import EvalItem, find_any_answer, read_answers
 
 _RULER_QUESTION = re.compile(r"\n(?:Question: )?(?=What |Find |Answer )[^\n]*\Z|\nQuestion: [^\n]*\Z", re.DOTALL)
 _RULER_OPENING = re.compile(r"\A[^\n]*(?:hidden within|hidden in|numbered list|coded text)[^\n]*\n+")
@@ -30,7 +30,7 @@ class FileTask:
 
     def items(self, limit: int | None = None) -> Iterator[EvalItem]:
         """Yield the first `limit` items, or all. Raises `InvalidInputError` naming the row that is none."""
-        for number, row in islice(json_rows(self._path), limit):
+        for number, row in islice(read_json_rows(self._path), limit):
             try:
                 yield self._read(row, number)
             except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
@@ -39,19 +39,19 @@ class FileTask:
                 ) from error
 
 
-def longbench(folder: Path, dataset: str) -> FileTask:
+def open_longbench(folder: Path, dataset: str) -> FileTask:
     """LongBench v1: `<dataset>.jsonl` with input, context, answers, all_classes, _id. English and code tasks."""
     if dataset not in LONGBENCH:
         raise InvalidInputError("LongBench dataset", dataset, f"one of {', '.join(LONGBENCH)}")
     before, behind, metric, tokens = LONGBENCH[dataset]
 
-    def read(row: Mapping[str, Any], number: int) -> EvalItem:
-        answers = answers_of(row["answers"])
+    def read_row(row: Mapping[str, Any], number: int) -> EvalItem:
+        answers = read_answers(row["answers"])
         return EvalItem(
             id=str(row.get("_id", number)),
             text=row["context"],
             query=row["input"] or behind.strip().split("\n")[0],
-            evidence=any_answer(row["context"], answers, metric),
+            evidence=find_any_answer(row["context"], answers, metric),
             answers=answers,
             metric=metric,
             before=before,
@@ -61,13 +61,13 @@ def longbench(folder: Path, dataset: str) -> FileTask:
             max_tokens=tokens,
         )
 
-    return FileTask(f"longbench-{dataset}", folder / f"{dataset}.jsonl", read, "github.com/THUDM/LongBench")
+    return FileTask(f"longbench-{dataset}", folder / f"{dataset}.jsonl", read_row, "github.com/THUDM/LongBench")
 
 
-def longbench2(file: Path) -> FileTask:
+def open_longbench2(file: Path) -> FileTask:
     """LongBench v2: `data.json`, a list of rows with question, choice_A to choice_D, answer and context."""
 
-    def read(row: Mapping[str, Any], number: int) -> EvalItem:
+    def read_row(row: Mapping[str, Any], number: int) -> EvalItem:
         choices = "\n".join(f"({letter}) {row[f'choice_{letter}'].strip()}" for letter in "ABCD")
         question = row["question"].strip()
         return EvalItem(
@@ -83,25 +83,25 @@ def longbench2(file: Path) -> FileTask:
             max_tokens=128,
         )
 
-    return FileTask("longbench-v2", file, read, "huggingface.co/datasets/THUDM/LongBench-v2")
+    return FileTask("longbench-v2", file, read_row, "huggingface.co/datasets/THUDM/LongBench-v2")
 
 
-def ruler(folder: Path, task: str) -> FileTask:
+def open_ruler(folder: Path, task: str) -> FileTask:
     """RULER: `<task>/validation.jsonl` with input, outputs and, in newer files, answer_prefix."""
 
-    def read(row: Mapping[str, Any], number: int) -> EvalItem:
+    def read_row(row: Mapping[str, Any], number: int) -> EvalItem:
         prompt = row["input"] + row.get("answer_prefix", "")
         found = _RULER_QUESTION.search(prompt)
         opening = _RULER_OPENING.match(prompt)
         if found is None:
             raise ValueError("input ends with no question")
         start = opening.end() if opening and opening.end() <= found.start() else 0
-        text, answers = prompt[start : found.start()], answers_of(row["outputs"])
+        text, answers = prompt[start : found.start()], read_answers(row["outputs"])
         return EvalItem(
             id=str(row.get("index", number)),
             text=text,
             query=found.group().strip(),
-            evidence=any_answer(text, answers, "string_match_all"),
+            evidence=find_any_answer(text, answers, "string_match_all"),
             answers=answers,
             metric="string_match_part" if task.startswith("qa") else "string_match_all",
             before=prompt[:start],
@@ -109,17 +109,17 @@ def ruler(folder: Path, task: str) -> FileTask:
             max_tokens=128,
         )
 
-    return FileTask(f"ruler-{task}", folder / task / "validation.jsonl", read, "github.com/NVIDIA/RULER")
+    return FileTask(f"ruler-{task}", folder / task / "validation.jsonl", read_row, "github.com/NVIDIA/RULER")
 
 
-def infinitebench(folder: Path, task: str) -> FileTask:
+def open_infinitebench(folder: Path, task: str) -> FileTask:
     """InfiniteBench: `<task>.jsonl` with id, context, input, answer and options."""
     if task not in INFINITEBENCH:
         raise InvalidInputError("InfiniteBench task", task, f"one of {', '.join(INFINITEBENCH)}")
     before, behind, metric, tokens = INFINITEBENCH[task]
 
-    def read(row: Mapping[str, Any], number: int) -> EvalItem:
-        answers = answers_of(row["answer"])
+    def read_row(row: Mapping[str, Any], number: int) -> EvalItem:
+        answers = read_answers(row["answer"])
         options = row.get("options") or []
         listed = "\n".join(f"{letter}. {option}" for letter, option in zip("ABCD", options, strict=False))
         if metric == "choice":
@@ -129,7 +129,7 @@ def infinitebench(folder: Path, task: str) -> FileTask:
             id=str(row.get("id", number)),
             text=text,
             query=f"{row['input']}\n{listed}".strip(),
-            evidence=any_answer(text, answers, metric),
+            evidence=find_any_answer(text, answers, metric),
             answers=answers,
             metric=metric,
             before=before,
@@ -137,4 +137,4 @@ def infinitebench(folder: Path, task: str) -> FileTask:
             max_tokens=tokens,
         )
 
-    return FileTask(f"infinitebench-{task}", folder / f"{task}.jsonl", read, "github.com/OpenBMB/InfiniteBench")
+    return FileTask(f"infinitebench-{task}", folder / f"{task}.jsonl", read_row, "github.com/OpenBMB/InfiniteBench")

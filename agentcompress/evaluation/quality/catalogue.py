@@ -17,33 +17,33 @@ FORMS = (
 )
 
 
-def task_named(name: str) -> Task:
+def open_task(name: str) -> Task:
     """Return the task; `InvalidInputError` says what there is, or what is missing."""
     kind, *rest = name.split(":")
     if kind == "ruler" and len(rest) in (1, 2, 3):
-        numbers = (_number(name, part) for part in rest[1:])
+        numbers = (_parse_number(name, part) for part in rest[1:])
         return RulerTask(rest[0], **dict(zip(("words", "seed"), numbers, strict=False)))
     if kind == "code-debug" and len(rest) <= 2:
-        numbers = (_number(name, part) for part in rest)
+        numbers = (_parse_number(name, part) for part in rest)
         return CodeDebugTask(**dict(zip(("chars", "seed"), numbers, strict=False)))
     if kind in _FILES and len(rest) >= 2:
         folder, what = ":".join(rest[:-1]), rest[-1]
         return _FILES[kind](Path(folder), what)
     if kind == "longbench2" and rest:
-        return benchmarks.longbench2(Path(":".join(rest)))
+        return benchmarks.open_longbench2(Path(":".join(rest)))
     if Path(name).suffix == ".jsonl":
         return JsonLinesTask(Path(name))
     raise InvalidInputError("task", name, FORMS)
 
 
 _FILES = {
-    "longbench": benchmarks.longbench,
-    "ruler-files": benchmarks.ruler,
-    "infinitebench": benchmarks.infinitebench,
+    "longbench": benchmarks.open_longbench,
+    "ruler-files": benchmarks.open_ruler,
+    "infinitebench": benchmarks.open_infinitebench,
 }
 
 
-def _number(name: str, text: str) -> int:
+def _parse_number(name: str, text: str) -> int:
     try:
         return int(text)
     except ValueError:

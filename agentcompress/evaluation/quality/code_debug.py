@@ -43,14 +43,14 @@ class CodeDebugTask:
     def items(self, limit: int | None = None) -> Iterator[EvalItem]:
         """Yield the first `limit` items, or all."""
         for number in range(self.count if limit is None else limit):
-            yield self._item(number, random.Random(f"{self.seed}:code-debug:{number}"))
+            yield self._make_item(number, random.Random(f"{self.seed}:code-debug:{number}"))
 
-    def _item(self, number: int, rng: random.Random) -> EvalItem:
+    def _make_item(self, number: int, rng: random.Random) -> EvalItem:
         sources: dict[str, Source] = {}
         while sum(len(line) + 1 for source in sources.values() for line in source.lines) < self.chars:
             source = pick(rng, HELD_OUT_PACKAGES)
             sources[source.path] = source
-        broken, function, line, text = _break(list(sources.values()), rng)
+        broken, function, line, text = _break_function(list(sources.values()), rng)
         parts, at = [], 0
         for source in sources.values():
             lines = list(source.lines)
@@ -80,25 +80,29 @@ class CodeDebugTask:
         )
 
 
-def _break(sources: list[Source], rng: random.Random) -> tuple[Source, Function, int, str]:
+def _break_function(sources: list[Source], rng: random.Random) -> tuple[Source, Function, int, str]:
     """Pick a function and change one of its lines: (file, function, number of the line, what now stands there)."""
     while True:
         source = rng.choice(sources)
         function = rng.choice(source.functions)
-        lines = [n for n in range(function.docstring[1], function.lines[1]) if not _comment(source.lines[n])]
+        lines = [n for n in range(function.docstring[1], function.lines[1]) if not _is_comment(source.lines[n])]
         rng.shuffle(lines)
         for number in lines:
             for pattern, other in rng.sample(_TURNED, k=len(_TURNED)):
                 changed = re.sub(pattern, other, source.lines[number], count=1)
-                if changed != source.lines[number] and changed not in source.lines and _parses(source, number, changed):
+                if (
+                    changed != source.lines[number]
+                    and changed not in source.lines
+                    and _is_other_program(source, number, changed)
+                ):
                     return source, function, number, changed
 
 
-def _comment(line: str) -> bool:
+def _is_comment(line: str) -> bool:
     return not line.strip() or line.lstrip().startswith(("#", '"', "'"))
 
 
-def _parses(source: Source, number: int, line: str) -> bool:
+def _is_other_program(source: Source, number: int, line: str) -> bool:
     """Whether the file is still Python, and another one: a change within a string or comment does not count."""
     lines = list(source.lines)
     lines[number] = line
@@ -106,9 +110,9 @@ def _parses(source: Source, number: int, line: str) -> bool:
         changed = ast.parse("\n".join(lines))
     except SyntaxError:
         return False
-    return _shape(changed) != _shape(ast.parse("\n".join(source.lines)))
+    return _dump_shape(changed) != _dump_shape(ast.parse("\n".join(source.lines)))
 
 
-def _shape(tree: ast.AST) -> str:
+def _dump_shape(tree: ast.AST) -> str:
     """The program without the text of its strings."""
     return re.sub(r"value='(?:[^'\\]|\\.)*'|value=\"(?:[^\"\\]|\\.)*\"", "value=''", ast.dump(tree))

@@ -56,7 +56,7 @@ class Plan:
     answers: bool = False
     oracle: str | None = None
 
-    def described(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
         """What makes two evaluations the same one: the items themselves, the drafts' revisions and profiles too."""
         drafts = {variant.draft for variant in self.variants if variant.draft}
         return {
@@ -112,15 +112,15 @@ class Grid:
         self.plan, self.folder = plan, folder
         self._answering = answering
         self._compressors = {(v.name, v.draft): Compressor(v.config) for v in plan.variants}
-        described = json.dumps(plan.described(), indent=1, sort_keys=True)
+        described = json.dumps(plan.describe(), indent=1, sort_keys=True)
         folder.mkdir(parents=True, exist_ok=True)
-        self._claim(described)
+        self._claim_folder(described)
 
-    def _claim(self, described: str) -> None:
+    def _claim_folder(self, described: str) -> None:
         known = self.folder / PLAN
         if known.exists() and known.read_text(encoding="utf-8") == described:
             return
-        if whole_lines(self.folder / RESULTS):
+        if read_whole_lines(self.folder / RESULTS):
             raise InvalidInputError(
                 "output", str(self.folder), "an empty folder, or one with results of this very plan"
             )
@@ -129,7 +129,7 @@ class Grid:
         unfinished.replace(known)
 
     @staticmethod
-    def cells_of(plan: Plan) -> Iterator[Cell]:
+    def yield_cells(plan: Plan) -> Iterator[Cell]:
         """Every cell, in the order of the results: a draft at a time, and what reads the same text together."""
         drafts = list(dict.fromkeys(variant.draft for variant in plan.variants if variant.draft)) or [""]
         for task in plan.tasks:
@@ -145,8 +145,8 @@ class Grid:
 
     def run(self) -> list[dict[str, Any]]:
         """Do what is not done yet; return all results, those of earlier runs first."""
-        rows = whole_lines(self.folder / RESULTS)
-        cells = list(self.cells_of(self.plan))
+        rows = read_whole_lines(self.folder / RESULTS)
+        cells = list(self.yield_cells(self.plan))
         pairs = zip(cells, rows, strict=False)
         if len(rows) > len(cells) or any(row.get(k) != v for cell, row in pairs for k, v in cell.key.items()):
             raise InvalidInputError("output", str(self.folder), "a folder whose results are in their order")
@@ -157,26 +157,26 @@ class Grid:
         ):
             for cell in cells[len(rows) :]:
                 started = time.perf_counter()
-                row, took = self._done(cell)
+                row, took = self._measure_cell(cell)
                 append_row(timings, {**cell.key, **took})
                 append_row(results, row)
                 rows.append(row)
-                clock.passed(cell, time.perf_counter() - started)
+                clock.note_passed(cell, time.perf_counter() - started)
         return rows
 
-    def _done(self, cell: Cell) -> tuple[dict[str, Any], dict[str, float]]:
+    def _measure_cell(self, cell: Cell) -> tuple[dict[str, Any], dict[str, float]]:
         """The cell's result, and what it took; where text or prompt is too long for somebody, why it was skipped."""
         took: dict[str, float] = {}
         row = dict(cell.key)
         try:
-            text = self._compressed(cell, row, took)
+            text = self._compress_cell(cell, row, took)
             if self._answering:
-                self._answered(self._answering, cell.item, text, row, took)
+                self._answer_cell(self._answering, cell.item, text, row, took)
         except TooLongError as error:
             row["skipped"] = str(error)
         return row, took
 
-    def _compressed(self, cell: Cell, row: dict[str, Any], took: dict[str, float]) -> str:
+    def _compress_cell(self, cell: Cell, row: dict[str, Any], took: dict[str, float]) -> str:
         item, variant = cell.item, cell.variant
         if variant is None:
             return item.text
@@ -188,7 +188,7 @@ class Grid:
         result = compressor.compress_text(item.text, query=item.query, keep_rate=1.0 if whole else cell.keep_rate)
         took["compress_ms"] = (time.perf_counter() - started) * 1000
         row |= {"tokens_before": result.tokens_before, "tokens_after": result.tokens_after}
-        row["evidence"] = item.evidence.kept(item.text, result.spans) if item.evidence else None
+        row["evidence"] = item.evidence.measure_kept(item.text, result.spans) if item.evidence else None
         return result.text
 
     def _make_cold(self, variant: Variant) -> None:
@@ -201,15 +201,15 @@ class Grid:
 
             remembered_pass.forget()
 
-    def _answered(
+    def _answer_cell(
         self, answering: Answering, item: EvalItem, text: str, row: dict[str, Any], took: dict[str, float]
     ) -> None:
         started = time.perf_counter()
-        answer, first_token_ms = answering.answer(item.prompt(text), item.max_tokens)
+        answer, first_token_ms = answering.answer(item.build_prompt(text), item.max_tokens)
         took["answer_ms"] = (time.perf_counter() - started) * 1000
         if first_token_ms is not None:
             took["first_token_ms"] = first_token_ms
-        score = metrics.score(item.metric, answer, item.answers, classes=item.classes, dataset=item.dataset)
+        score = metrics.score_answer(item.metric, answer, item.answers, classes=item.classes, dataset=item.dataset)
         row |= {"answer": answer, "score": score}
 
 
@@ -218,18 +218,18 @@ class _Remaining:
 
     def __init__(self, cells: Sequence[Cell]) -> None:
         self._passed_s = 0.0
-        self._left = Counter(self._sort(cell) for cell in cells)
+        self._left = Counter(self._classify(cell) for cell in cells)
         self._took: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
 
-    def passed(self, cell: Cell, seconds: float) -> None:
+    def note_passed(self, cell: Cell, seconds: float) -> None:
         self._passed_s += seconds
-        self._left[self._sort(cell)] -= 1
-        self._took[self._sort(cell)].append(seconds)
+        self._left[self._classify(cell)] -= 1
+        self._took[self._classify(cell)].append(seconds)
         everywhere = sum(map(sum, self._took.values())) / sum(map(len, self._took.values()))
-        left = sum(count * self._usual(sort, everywhere) for sort, count in self._left.items())
+        left = sum(count * self._estimate_seconds(sort, everywhere) for sort, count in self._left.items())
         progress.report("evaluate (s)", round(self._passed_s), round(self._passed_s + left))
 
-    def _usual(self, sort: tuple[str, str], everywhere: float) -> float:
+    def _estimate_seconds(self, sort: tuple[str, str], everywhere: float) -> float:
         took = self._took.get(sort)
         if took:
             return sum(took) / len(took)
@@ -237,14 +237,14 @@ class _Remaining:
         return sum(alike) / len(alike) if alike else everywhere
 
     @staticmethod
-    def _sort(cell: Cell) -> tuple[str, str]:
+    def _classify(cell: Cell) -> tuple[str, str]:
         return cell.task, f"{cell.variant.name} {cell.variant.draft}" if cell.variant else FULL
 
 
-def timings_of(folder: Path) -> list[dict[str, Any]]:
+def read_timings(folder: Path) -> list[dict[str, Any]]:
     """What every cell took, once."""
     keys = ("task", "item", "scorer", "draft", "keep_rate")
-    return list({tuple(row[k] for k in keys): row for row in whole_lines(folder / TIMINGS)}.values())
+    return list({tuple(row[k] for k in keys): row for row in read_whole_lines(folder / TIMINGS)}.values())
 
 
 def append_row(file: TextIO, row: Mapping[str, Any]) -> None:
@@ -253,7 +253,7 @@ def append_row(file: TextIO, row: Mapping[str, Any]) -> None:
     file.flush()
 
 
-def whole_lines(path: Path) -> list[dict[str, Any]]:
+def read_whole_lines(path: Path) -> list[dict[str, Any]]:
     """The rows of a file; a last line that was being written when the run was killed is cut off."""
     if not path.exists():
         return []

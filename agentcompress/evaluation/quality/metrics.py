@@ -17,14 +17,14 @@ _PUNCTUATION = str.maketrans("", "", string.punctuation)
 _NUMBER = re.compile(r"\d+")
 
 
-def normalised(text: str) -> str:
+def normalise(text: str) -> str:
     """Lower case, without punctuation, articles and surplus white space (SQuAD's normalisation)."""
     return " ".join(_ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION)).split())
 
 
-def qa_f1(answer: str, right: str) -> float:
+def score_qa_f1(answer: str, right: str) -> float:
     """LongBench: F1 of the words of both, normalised."""
-    found, wanted = Counter(normalised(answer).split()), Counter(normalised(right).split())
+    found, wanted = Counter(normalise(answer).split()), Counter(normalise(right).split())
     common = (found & wanted).total()
     if not common:
         return 0.0
@@ -32,7 +32,7 @@ def qa_f1(answer: str, right: str) -> float:
     return 2 * precision * recall / (precision + recall)
 
 
-def rouge_l(answer: str, right: str) -> float:
+def score_rouge_l(answer: str, right: str) -> float:
     """ROUGE-L's F measure by the `rouge-score` package: one longest common subsequence, words lower-cased.
 
     LongBench takes it from the `rouge` package, which joins the subsequences of sentences as sets and keeps case:
@@ -43,7 +43,7 @@ def rouge_l(answer: str, right: str) -> float:
     return float(RougeScorer(["rougeL"]).score(right, answer)["rougeL"].fmeasure)
 
 
-def code_sim(answer: str, right: str) -> float:
+def score_code_sim(answer: str, right: str) -> float:
     """LongBench: similarity of the first line that is no comment or fence, by edits; in steps of 1 %."""
     from rapidfuzz import fuzz
 
@@ -52,7 +52,7 @@ def code_sim(answer: str, right: str) -> float:
     return round(fuzz.ratio(first, right)) / 100
 
 
-def classification(answer: str, right: str, classes: Sequence[str]) -> float:
+def score_classification(answer: str, right: str, classes: Sequence[str]) -> float:
     """LongBench: 1 / the number of classes named, when the right one is among them.
 
     A class whose name is part of the right one's is not counted.
@@ -61,25 +61,25 @@ def classification(answer: str, right: str, classes: Sequence[str]) -> float:
     return 1 / len(named) if right in named else 0.0
 
 
-def retrieval(answer: str, right: str) -> float:
+def score_retrieval(answer: str, right: str) -> float:
     """LongBench: the share of the answer's numbers that are the number of the right paragraph ("Paragraph 7")."""
     wanted = re.search(r"Paragraph (\d+)", right)
-    return count(answer, wanted.group(1) if wanted else right)
+    return score_count(answer, wanted.group(1) if wanted else right)
 
 
-def count(answer: str, right: str) -> float:
+def score_count(answer: str, right: str) -> float:
     """LongBench: the share of the answer's numbers that are the right one."""
     numbers = _NUMBER.findall(answer)
     return numbers.count(str(right)) / len(numbers) if numbers else 0.0
 
 
-def best_subspan_em(answer: str, right: str) -> float:
+def score_best_subspan_em(answer: str, right: str) -> float:
     """Lost in the middle: 1 where the normalised right answer stands in the normalised first line of the answer."""
-    wanted = normalised(right)
-    return float(bool(wanted) and wanted in normalised(answer.strip().split("\n")[0]))
+    wanted = normalise(right)
+    return float(bool(wanted) and wanted in normalise(answer.strip().split("\n")[0]))
 
 
-def string_match(answer: str, right: str) -> float:
+def score_string_match(answer: str, right: str) -> float:
     """RULER: 1 where the right answer stands in the answer, case aside."""
     return float(right.lower() in answer.lower())
 
@@ -95,7 +95,7 @@ _CHOICE_PATTERNS = tuple(
 )
 
 
-def choice(answer: str, right: str) -> float:
+def score_choice(answer: str, right: str) -> float:
     """One of A-D: 1 where the answer's letter is the right one; `right` may also be the option's text.
 
     Asterisks are dropped. The letter: LongBench v2's sentence, InfiniteBench's prefixes, a letter at the start, else
@@ -112,20 +112,22 @@ def choice(answer: str, right: str) -> float:
 
 
 _ONE: dict[str, Callable[[str, str], float]] = {
-    "qa_f1": qa_f1,
-    "rouge_l": rouge_l,
-    "code_sim": code_sim,
-    "retrieval": retrieval,
-    "count": count,
-    "best_subspan_em": best_subspan_em,
-    "choice": choice,
-    "string_match_part": string_match,
+    "qa_f1": score_qa_f1,
+    "rouge_l": score_rouge_l,
+    "code_sim": score_code_sim,
+    "retrieval": score_retrieval,
+    "count": score_count,
+    "best_subspan_em": score_best_subspan_em,
+    "choice": score_choice,
+    "string_match_part": score_string_match,
 }
 NAMES = (*_ONE, "classification", "string_match_all")
 _FIRST_LINE_ONLY = frozenset({"trec", "triviaqa", "samsum"})
 
 
-def score(metric: str, answer: str, answers: Sequence[str], *, classes: Sequence[str] = (), dataset: str = "") -> float:
+def score_answer(
+    metric: str, answer: str, answers: Sequence[str], *, classes: Sequence[str] = (), dataset: str = ""
+) -> float:
     """Score an answer against all right ones, in [0, 1]. metric: one of `NAMES`.
 
     The best right answer counts; with "string_match_all" the share of them that is there. classes: of the
@@ -134,7 +136,7 @@ def score(metric: str, answer: str, answers: Sequence[str], *, classes: Sequence
     if dataset in _FIRST_LINE_ONLY:
         answer = answer.lstrip("\n").split("\n")[0]
     if metric == "classification":
-        return max((classification(answer, right, classes) for right in answers), default=0.0)
+        return max((score_classification(answer, right, classes) for right in answers), default=0.0)
     if metric == "string_match_all":
-        return sum(string_match(answer, right) for right in answers) / max(1, len(answers))
+        return sum(score_string_match(answer, right) for right in answers) / max(1, len(answers))
     return max((_ONE[metric](answer, right) for right in answers), default=0.0)

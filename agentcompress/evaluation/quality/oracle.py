@@ -38,9 +38,9 @@ class OracleScorer:
 
     def score(self, segment: Segment, query: str) -> np.ndarray:
         """Float64 (units,): the oracle's score in all layers."""
-        return self.by_layer(segment, query)[-1]
+        return self.score_layers(segment, query)[-1]
 
-    def by_layer(self, segment: Segment, query: str) -> np.ndarray:
+    def score_layers(self, segment: Segment, query: str) -> np.ndarray:
         """Float64 (L + 1, units): what each layer alone says, and at the end all of them.
 
         Raises `InvalidInputError` where text and answer do not fit the model's context.
@@ -55,7 +55,7 @@ class OracleScorer:
         tokens = reader.tokenizer.tokenize(segment.text)
         before = reader.tokenizer.template_ids(reader.tokenizer.template.sink)
         ids = [*before, *tokens.ids.tolist(), *question_ids(reader.tokenizer, query)]
-        answer = reader.read(ids, steps=self.answer_tokens, last_rows=1, reduce=_largest_head).lookahead[:, 0]
+        answer = reader.read(ids, steps=self.answer_tokens, last_rows=1, reduce=_take_largest_head).lookahead[:, 0]
         found = [oracle(layer[None], pool=self.pool) for layer in answer] + [oracle(answer, pool=self.pool)]
         unit_of_token = unit_of_tokens(segment, tokens.ends)
         inside = slice(len(before), len(before) + len(tokens.ids))
@@ -64,12 +64,12 @@ class OracleScorer:
         )
 
 
-def _largest_head(rows: Any) -> Any:
+def _take_largest_head(rows: Any) -> Any:
     """(H, 1, T) -> (1, 1, T)."""
     return rows.amax(0, keepdim=True)
 
 
-def spearman(scores: np.ndarray, oracle: np.ndarray) -> float:
+def correlate_ranks(scores: np.ndarray, oracle: np.ndarray) -> float:
     """Rank correlation of two (units,) in [-1, 1]; 0 where one of them is flat."""
     from scipy.stats import spearmanr
 

@@ -24,17 +24,17 @@ def is_trajectory(row: Any) -> bool:
     return isinstance(context, list) and any(isinstance(m, Mapping) and m.get("role") == "tool" for m in context)
 
 
-def cases(row: Mapping[str, Any]) -> Iterator[EvalItem]:
+def find_cases(row: Mapping[str, Any]) -> Iterator[EvalItem]:
     """Yield an item for every long tool result of a trajectory that later steps refer to."""
     messages: Sequence[Mapping[str, Any]] = row["context"]
-    said = [_said(message) for message in messages]
+    said = [_render_message(message) for message in messages]
     for step, message in enumerate(messages):
         text = message.get("content") or ""
         if message["role"] != "tool" or len(text) < _LEAST_CHARS:
             continue
         before = "\n".join(said[:step])
         later = [m for m in messages[step + 1 :] if m["role"] == "assistant"][:_HORIZON]
-        used = {string for m in later for string in references_of(m)}
+        used = {string for m in later for string in find_references(m)}
         references = sorted(string for string in used if string in text and string not in before)
         if references:
             task = next((s for m, s in zip(messages, said, strict=True) if m["role"] == "user"), "")
@@ -48,7 +48,7 @@ def cases(row: Mapping[str, Any]) -> Iterator[EvalItem]:
             )
 
 
-def _said(message: Mapping[str, Any]) -> str:
+def _render_message(message: Mapping[str, Any]) -> str:
     calls = [
         f"{call.get('name', '')} {json.dumps(call.get('arguments'), ensure_ascii=False)}"
         for call in message.get("tool_calls") or ()
@@ -56,7 +56,7 @@ def _said(message: Mapping[str, Any]) -> str:
     return "\n".join([message.get("content") or "", *calls])
 
 
-def references_of(message: Mapping[str, Any]) -> Iterator[str]:
+def find_references(message: Mapping[str, Any]) -> Iterator[str]:
     """Strings that an assistant's message puts to use."""
     yield from used_in_words(message.get("content") or "")
     for call in message.get("tool_calls") or ():

@@ -52,8 +52,8 @@ class RulerTask:
     """One of RULER's tasks: items of about `words` words each, from a seed; `count` where nobody says how many."""
 
     def __init__(self, name: str, words: int = 4000, count: int = 20, seed: int = 42) -> None:
-        if name not in names():
-            raise InvalidInputError("RULER task", name, f"one of {', '.join(names())}")
+        if name not in list_names():
+            raise InvalidInputError("RULER task", name, f"one of {', '.join(list_names())}")
         if words < 200:
             raise InvalidInputError("words", words, "a whole number >= 200")
         self.kind, self.name = name, f"ruler-{name}-{words}"
@@ -65,22 +65,22 @@ class RulerTask:
             rng = random.Random(f"{self.seed}:{self.kind}:{number}")
             item_id = f"{self.name}-{number}"
             if self.kind in _NIAH:
-                yield _needles(item_id, _NIAH[self.kind], self.words, rng)
+                yield _make_needles(item_id, _NIAH[self.kind], self.words, rng)
             else:
                 yield _OTHERS[self.kind](item_id, self.words, rng)
 
 
-def names() -> tuple[str, ...]:
+def list_names() -> tuple[str, ...]:
     """The tasks there are."""
     return (*_NIAH, *_OTHERS)
 
 
-def _needles(item_id: str, kind: _Needles, words: int, rng: random.Random) -> EvalItem:
-    keys = [_value(kind.keys_are, rng) for _ in range(kind.keys)]
-    pairs = [(key, _value(kind.values_are, rng)) for key in keys for _ in range(kind.values)]
+def _make_needles(item_id: str, kind: _Needles, words: int, rng: random.Random) -> EvalItem:
+    keys = [_draw_value(kind.keys_are, rng) for _ in range(kind.keys)]
+    pairs = [(key, _draw_value(kind.values_are, rng)) for key in keys for _ in range(kind.values)]
     asked = keys[: kind.queries]
-    sentences = [_needle(kind.values_are, *pair) for pair in pairs]
-    text = _hidden(kind, sentences, words, rng)
+    sentences = [_write_needle(kind.values_are, *pair) for pair in pairs]
+    text = _hide_needles(kind, sentences, words, rng)
     wanted = [(sentence, value) for sentence, (key, value) in zip(sentences, pairs, strict=True) if key in asked]
     starts = [text.index(sentence) for sentence, _ in wanted]
     several = len(wanted) > 1
@@ -108,15 +108,15 @@ def _needles(item_id: str, kind: _Needles, words: int, rng: random.Random) -> Ev
     )
 
 
-def _needle(values_are: str, key: str, value: str) -> str:
+def _write_needle(values_are: str, key: str, value: str) -> str:
     return f"One of the special magic {values_are} for {key} is: {value}."
 
 
-def _hidden(kind: _Needles, sentences: list[str], words: int, rng: random.Random) -> str:
+def _hide_needles(kind: _Needles, sentences: list[str], words: int, rng: random.Random) -> str:
     """Needles in random order at random depths of the haystack."""
     placed = rng.sample(sentences, k=len(sentences))
     if kind.haystack == "text":
-        hay = list(_running_text(words, rng))
+        hay = list(_draw_sentences(words, rng))
         depths = sorted(rng.sample(range(_DEPTHS), k=len(placed)))
         for depth, sentence in reversed(list(zip(depths, placed, strict=True))):
             hay.insert(round(len(hay) * depth / (_DEPTHS - 1)), sentence)
@@ -125,21 +125,24 @@ def _hidden(kind: _Needles, sentences: list[str], words: int, rng: random.Random
         hay = [_NOISE] * max(1, words // len(_NOISE.split()))
     else:
         made = max(1, words // 10)  # words of such a sentence
-        hay = [_needle(kind.values_are, _value(kind.keys_are, rng), _value(kind.values_are, rng)) for _ in range(made)]
+        hay = [
+            _write_needle(kind.values_are, _draw_value(kind.keys_are, rng), _draw_value(kind.values_are, rng))
+            for _ in range(made)
+        ]
     for sentence in placed:
         hay.insert(rng.randrange(len(hay) + 1), sentence)
     return "\n".join(hay)
 
 
-def _value(kind: str, rng: random.Random) -> str:
+def _draw_value(kind: str, rng: random.Random) -> str:
     if kind == "numbers":
         return str(rng.randint(10**6, 10**7 - 1))
     if kind == "uuids":
         return str(uuid.UUID(int=rng.getrandbits(128), version=4))
-    return "-".join(rng.sample(_vocabulary(), k=2))
+    return "-".join(rng.sample(_collect_vocabulary(), k=2))
 
 
-def _variable_tracking(item_id: str, words: int, rng: random.Random, hops: int = 4) -> EvalItem:
+def _make_variable_tracking(item_id: str, words: int, rng: random.Random, hops: int = 4) -> EvalItem:
     names = ["".join(rng.choices(string.ascii_uppercase, k=5)) for _ in range(hops + 1)]
     value = str(rng.randint(10_000, 99_998))
     chain = [f"VAR {names[0]} = {value}"]
@@ -168,12 +171,12 @@ def _variable_tracking(item_id: str, words: int, rng: random.Random, hops: int =
     )
 
 
-def _common_words(item_id: str, words: int, rng: random.Random) -> EvalItem:
+def _make_common_words(item_id: str, words: int, rng: random.Random) -> EvalItem:
     often, seldom = (30, 3) if words >= 600 else (6, 1)
-    most = len(_vocabulary()) - 10
+    most = len(_collect_vocabulary()) - 10
     more = -(-words // (10 * often + seldom * most))  # a list longer than all words make: every one more often
     often, seldom = often * more, seldom * more
-    chosen = rng.sample(_vocabulary(), k=10 + min(most, max(10, (words - 10 * often) // seldom)))
+    chosen = rng.sample(_collect_vocabulary(), k=10 + min(most, max(10, (words - 10 * often) // seldom)))
     common, others = chosen[:10], chosen[10:]
     listed = common * often + others * seldom
     rng.shuffle(listed)
@@ -193,13 +196,13 @@ def _common_words(item_id: str, words: int, rng: random.Random) -> EvalItem:
 
 
 _OTHERS: dict[str, Callable[[str, int, random.Random], EvalItem]] = {
-    "vt": _variable_tracking,
-    "cwe": _common_words,
+    "vt": _make_variable_tracking,
+    "cwe": _make_common_words,
 }
 
 
 @lru_cache(maxsize=1)
-def _sentences() -> tuple[str, ...]:
+def _read_sentences() -> tuple[str, ...]:
     """Running text: sentences of the Python language reference."""
     from pydoc_data.topics import topics
 
@@ -209,12 +212,12 @@ def _sentences() -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=1)
-def _vocabulary() -> tuple[str, ...]:
-    return tuple(sorted({word for s in _sentences() for word in re.findall(r"\b[a-z]{4,10}\b", s)}))
+def _collect_vocabulary() -> tuple[str, ...]:
+    return tuple(sorted({word for s in _read_sentences() for word in re.findall(r"\b[a-z]{4,10}\b", s)}))
 
 
-def _running_text(words: int, rng: random.Random) -> Iterator[str]:
-    sentences = _sentences()
+def _draw_sentences(words: int, rng: random.Random) -> Iterator[str]:
+    sentences = _read_sentences()
     at, made = rng.randrange(len(sentences)), 0
     while made < words:
         sentence = sentences[at % len(sentences)]

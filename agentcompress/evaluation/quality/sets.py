@@ -1,9 +1,9 @@
 """Evaluation sets as JSON Lines: `id, context, question, answers, meta`, or reference cases of recorded agents.
 
 context: a text, a list of `{"title", "text"}` documents, or of `{"speaker" or "role", "content"}` turns. What the
-evidence is, `meta` says; see `_evidence`. A reference case has `text`, `query` {"task", "action"} and `references`:
-strings that later steps of the agent really used. A context of messages with tool results is a recorded agent, of
-which such cases are made (`references`).
+evidence is, `meta` says; see `_find_evidence`. A reference case has `text`, `query` {"task", "action"} and
+`references`: strings that later steps of the agent really used. A context of messages with tool results is a recorded
+agent, of which such cases are made (`references`).
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import Any
 
 from agentcompress.conversation.blocks import next_action_query
 from agentcompress.errors import InvalidInputError
-from agentcompress.evaluation.files import json_rows
+from agentcompress.evaluation.files import read_json_rows
 from agentcompress.evaluation.quality import metrics
-from agentcompress.evaluation.quality.references import cases, is_trajectory
-from agentcompress.evaluation.quality.tasks import EvalItem, Evidence, answers_of, any_answer
+from agentcompress.evaluation.quality.references import find_cases, is_trajectory
+from agentcompress.evaluation.quality.tasks import EvalItem, Evidence, find_any_answer, read_answers
 from agentcompress.schema import Span
 
 
@@ -33,15 +33,15 @@ class JsonLinesTask:
 
     def items(self, limit: int | None = None) -> Iterator[EvalItem]:
         """Yield the first `limit` items, or all. Raises `InvalidInputError` naming the line that is no item."""
-        yield from islice(self._all(), limit)
+        yield from islice(self._read_items(), limit)
 
-    def _all(self) -> Iterator[EvalItem]:
-        for number, row in json_rows(self.path):
+    def _read_items(self) -> Iterator[EvalItem]:
+        for number, row in read_json_rows(self.path):
             try:
                 if is_trajectory(row):
-                    yield from cases(row)
+                    yield from find_cases(row)
                     continue
-                item = _case(row, number) if "references" in row else _question(row)
+                item = _read_case(row, number) if "references" in row else _read_question(row)
                 if item.evidence or item.answers:  # else there is nothing to measure
                     yield item
             except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
@@ -52,7 +52,7 @@ class JsonLinesTask:
                 ) from error
 
 
-def _case(row: Mapping[str, Any], number: int) -> EvalItem:
+def _read_case(row: Mapping[str, Any], number: int) -> EvalItem:
     return EvalItem(
         id=f"{row['id']}:{row.get('step', number)}",
         text=row["text"],
@@ -62,9 +62,9 @@ def _case(row: Mapping[str, Any], number: int) -> EvalItem:
     )
 
 
-def _question(row: Mapping[str, Any]) -> EvalItem:
-    text, meta = text_of(row["context"]), row.get("meta") or {}
-    answers = answers_of(row["answers"])
+def _read_question(row: Mapping[str, Any]) -> EvalItem:
+    text, meta = join_context(row["context"]), row.get("meta") or {}
+    answers = read_answers(row["answers"])
     metric = meta.get("metric") or ("choice" if meta.get("options") else "best_subspan_em")
     if metric not in metrics.NAMES:
         raise ValueError(f"metric {metric!r} is none of {', '.join(metrics.NAMES)}")
@@ -76,7 +76,7 @@ def _question(row: Mapping[str, Any]) -> EvalItem:
         id=str(row["id"]),
         text=text,
         query=row["question"],
-        evidence=_evidence(text, row["context"], meta, answers, metric),
+        evidence=_find_evidence(text, row["context"], meta, answers, metric),
         answers=answers,
         metric=metric,
         before=meta.get("prefix", ""),
@@ -90,7 +90,7 @@ def _question(row: Mapping[str, Any]) -> EvalItem:
 _MAX_TOKENS = {"rouge_l": 256, "code_sim": 64, "choice": 16}
 
 
-def text_of(context: str | Sequence[Mapping[str, Any]]) -> str:
+def join_context(context: str | Sequence[Mapping[str, Any]]) -> str:
     """One text from a context: documents under their titles, turns behind their speakers, blank lines between."""
     if isinstance(context, str):
         return context
@@ -104,14 +104,14 @@ def text_of(context: str | Sequence[Mapping[str, Any]]) -> str:
     return "\n\n".join(parts)
 
 
-def _evidence(text: str, context: Any, meta: Mapping[str, Any], answers: tuple[str, ...], metric: str) -> Evidence:
+def _find_evidence(text: str, context: Any, meta: Mapping[str, Any], answers: tuple[str, ...], metric: str) -> Evidence:
     """What `meta` names, else any of the answers.
 
     path: that value of a JSON text; gold_source: a function's lines; buggy_lines, buggy_line; gold_sentences;
     gold_turn_spans: closed ranges of turns.
     """
     if isinstance(meta.get("path"), list):
-        span = json_value_span(text, meta["path"])
+        span = find_json_value(text, meta["path"])
         return Evidence(spans=(span,) if span else ())
     if meta.get("gold_source"):
         lines = [line.strip() for line in meta["gold_source"].splitlines()]
@@ -124,19 +124,19 @@ def _evidence(text: str, context: Any, meta: Mapping[str, Any], answers: tuple[s
         turns = [context[i]["content"] for a, b in meta["gold_turn_spans"] for i in range(a, min(b + 1, len(context)))]
         strings = [turn for turn in turns if len(turn) > 20]
     else:
-        return any_answer(text, answers, metric)
+        return find_any_answer(text, answers, metric)
     return Evidence(strings=tuple(string for string in strings if string in text))
 
 
-def json_value_span(text: str, path: Sequence[str | int]) -> Span | None:
+def find_json_value(text: str, path: Sequence[str | int]) -> Span | None:
     """The characters of the value at `path` (keys and indexes) of a JSON text; None where there is none."""
     try:
-        return _value_span(text, path)
+        return _find_value(text, path)
     except (ValueError, IndexError):  # no JSON, or a path through a number
         return None
 
 
-def _value_span(text: str, path: Sequence[str | int]) -> Span | None:
+def _find_value(text: str, path: Sequence[str | int]) -> Span | None:
     decode = json.JSONDecoder().raw_decode
 
     def skip(i: int) -> int:

@@ -8,7 +8,6 @@ from typing import Any, Literal, Protocol
 
 from agentcompress.schema import Span
 
-ANSWER_PROMPT = "{context}\n\nQuestion: {question}\n"
 ANSWER_RULE = "Answer the question with a short phrase taken from the context."
 
 
@@ -23,7 +22,7 @@ class Evidence:
     spans: tuple[Span, ...] = ()
     rule: Literal["any", "share"] = "share"
 
-    def kept(self, text: str, spans: tuple[Span, ...]) -> float:
+    def measure_kept(self, text: str, spans: tuple[Span, ...]) -> float:
         """The share of the evidence, in [0, 1], that the kept spans of the text hold."""
         if self.spans:
             held = [any(kept.start <= span.start and span.end <= kept.end for kept in spans) for span in self.spans]
@@ -61,7 +60,7 @@ class EvalItem:
     max_tokens: int = 32
     tool_result: bool = False
 
-    def prompt(self, text: str) -> str:
+    def build_prompt(self, text: str) -> str:
         """The prompt with `text` (the item's, or what is left of it) as its context."""
         if self.before or self.behind:
             return f"{self.before}{text}{self.behind}"
@@ -78,7 +77,7 @@ class Task(Protocol):
         ...
 
 
-def any_answer(text: str, answers: tuple[str, ...], metric: str) -> Evidence:
+def find_any_answer(text: str, answers: tuple[str, ...], metric: str) -> Evidence:
     """Evidence that is any of the answers that stand in the text; none for numbers, classes and letters."""
     if metric in ("count", "retrieval", "classification", "choice"):
         return Evidence()
@@ -86,7 +85,7 @@ def any_answer(text: str, answers: tuple[str, ...], metric: str) -> Evidence:
     return Evidence(strings=tuple(a for a in answers if a and a.casefold() in folded), rule="any")
 
 
-def answers_of(given: Any) -> tuple[str, ...]:
+def read_answers(given: Any) -> tuple[str, ...]:
     """Right answers as texts: of a list, or the one that stands alone."""
     listed = given if isinstance(given, list) else [given]
     if any(isinstance(answer, dict | list) for answer in listed):

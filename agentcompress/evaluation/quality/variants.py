@@ -29,14 +29,14 @@ class Variant:
     config: CompressConfig
 
 
-def variants(specs: Sequence[str], drafts: Sequence[str], target: str, **settings: Any) -> list[Variant]:
+def build_variants(specs: Sequence[str], drafts: Sequence[str], target: str, **settings: Any) -> list[Variant]:
     """Every spec with every draft; those that use no draft once. Raises `InvalidInputError` for a spec that is none."""
     if not specs:
         raise InvalidInputError("scorer", list(specs), "at least one")
     found = []
     for draft in drafts:
         for spec in specs:
-            config = _config(spec, draft=draft, target=target, **settings)
+            config = _parse_config(spec, draft=draft, target=target, **settings)
             uses_draft = getattr(plugins.load("scorers", config.scorer), "uses_draft", True)
             uses_draft = uses_draft or config.segmenter == "chunks"
             if uses_draft or draft == drafts[0]:
@@ -44,7 +44,7 @@ def variants(specs: Sequence[str], drafts: Sequence[str], target: str, **setting
     return found
 
 
-def _config(spec: str, **settings: Any) -> CompressConfig:
+def _parse_config(spec: str, **settings: Any) -> CompressConfig:
     head, colon, listed = spec.rpartition(":")
     if not colon or ("=" not in listed and "." in head):  # no options, or the class of a dotted path
         head, listed = spec, ""
@@ -52,13 +52,13 @@ def _config(spec: str, **settings: Any) -> CompressConfig:
     paper = name in ("paper", "paper-code")
     if not name or name == FULL or (at and (paper or not segmenter)):
         raise InvalidInputError("scorer", spec, _FORM)
-    options = dict(_option(spec, part) for part in listed.split(",")) if listed else {}
+    options = dict(_parse_option(spec, part) for part in listed.split(",")) if listed else {}
     if paper:
         return CompressConfig.paper(code=name == "paper-code", scorer_options=options, **settings)
     return CompressConfig(scorer=name, scorer_options=options, segmenter=segmenter or "auto", **settings)
 
 
-def _option(spec: str, part: str) -> tuple[str, Any]:
+def _parse_option(spec: str, part: str) -> tuple[str, Any]:
     key, equals, value = part.partition("=")
     if not key or not equals:
         raise InvalidInputError("scorer", spec, _FORM)

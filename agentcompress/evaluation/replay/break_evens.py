@@ -30,7 +30,7 @@ _HEAD = (
 )
 
 
-def table(targets: Sequence[str] = TARGETS) -> str:
+def render_table(targets: Sequence[str] = TARGETS) -> str:
     """A row a target.
 
     The seventh column is what a block decided at first sight saves: written once, then read. The last is how many
@@ -38,10 +38,10 @@ def table(targets: Sequence[str] = TARGETS) -> str:
     `dT (w + r (R - 1)) > (w - r) (S + dT)` with a warm cache.
     """
     rows = [f"| {' | '.join(_HEAD)} |", f"|{'---|' * len(_HEAD)}"]
-    return "\n".join([*rows, *(f"| {' | '.join(_row(target))} |" for target in targets)])
+    return "\n".join([*rows, *(f"| {' | '.join(_build_row(target))} |" for target in targets)])
 
 
-def _row(target: str) -> list[str]:
+def _build_row(target: str) -> list[str]:
     facts = target_facts(target)
     rules = cache_rules(facts)
     price, read, write = facts.input_price or 0.0, facts.read_multiple or 1.0, facts.write_multiple or 1.0
@@ -60,4 +60,4 @@ def _row(target: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(table() + "\n")
+    sys.stdout.write(render_table() + "\n")

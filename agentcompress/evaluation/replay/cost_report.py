@@ -8,15 +8,15 @@ from agentcompress.evaluation.plots import load_figure_class
 from agentcompress.evaluation.replay.costs import CostReport, WayReport
 
 
-def table(report: CostReport) -> str:
+def render_table(report: CostReport) -> str:
     """A row a way: tokens, what was read from the cache, rewrites, recall, and dollars at every target."""
     heads = ["way", "tokens", "from the cache", "rewrites", "results sent", "recall", *report.targets]
     lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
-    lines += [f"| {' | '.join(_row(way, report.ways[0]))} |" for way in report.ways]
+    lines += [f"| {' | '.join(_build_row(way, report.ways[0]))} |" for way in report.ways]
     return "\n".join(lines)
 
 
-def _row(way: WayReport, first: WayReport) -> list[str]:
+def _build_row(way: WayReport, first: WayReport) -> list[str]:
     cost = way.costs[0]
     money = [
         f"${each.dollars:,.2f} ({each.dollars / base.dollars:.2f})" if base.dollars else "no price"
@@ -33,7 +33,7 @@ def _row(way: WayReport, first: WayReport) -> list[str]:
     ]
 
 
-def dominated(report: CostReport, target: str) -> list[tuple[str, str]]:
+def find_dominated(report: CostReport, target: str) -> list[tuple[str, str]]:
     """Pairs of ways of ours and of others that are cheaper and recall more: better on both."""
     at = report.targets.index(target)
     ours = [way for way in report.ways if way.name.startswith("ours")]
@@ -46,7 +46,7 @@ def dominated(report: CostReport, target: str) -> list[tuple[str, str]]:
     ]
 
 
-def plot(report: CostReport, file: Path) -> None:
+def plot_costs(report: CostReport, file: Path) -> None:
     """Money over recall, a panel a target, a line a family of ways."""
     figure = load_figure_class()(figsize=(4.5 * len(report.targets), 4.2), layout="constrained")
     for at, target in enumerate(report.targets):

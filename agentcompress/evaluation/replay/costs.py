@@ -15,9 +15,9 @@ from typing import Any
 
 from agentcompress.common import progress
 from agentcompress.errors import InvalidInputError
-from agentcompress.evaluation.files import json_rows
-from agentcompress.evaluation.quality.references import cases, references_of
-from agentcompress.evaluation.replay.replay import as_sent, checked_trajectory, requests_of, starts_of
+from agentcompress.evaluation.files import read_json_rows
+from agentcompress.evaluation.quality.references import find_cases, find_references
+from agentcompress.evaluation.replay.replay import check_trajectory, find_requests, find_starts, to_wire
 from agentcompress.evaluation.replay.ways import Way
 from agentcompress.targets.counting import RememberedCounts, token_counter
 from agentcompress.targets.prompt_cache import Billed, PromptCache
@@ -103,18 +103,18 @@ class Costs:
 
     def run(self, files: Sequence[Path]) -> CostReport:
         """Replay all trajectories of the files. Raises `InvalidInputError` for a line that is none."""
-        rows = [(path, number, row) for path in files for number, row in json_rows(path)]
+        rows = [(path, number, row) for path in files for number, row in read_json_rows(path)]
         for at, (path, number, row) in enumerate(rows):
             progress.report(f"{path.name} {number}", at, len(rows))
-            self._add(f"{path.name} {number}", row, checked_trajectory(row, f"{path.name} line {number}"))
+            self._add_trajectory(f"{path.name} {number}", row, check_trajectory(row, f"{path.name} line {number}"))
         progress.report("done", len(rows), len(rows))
         return self.report
 
-    def _add(self, name: str, row: Mapping[str, Any], recorded: Sequence[Mapping[str, Any]]) -> None:
-        messages = as_sent(recorded, "openai")
-        ends = list(requests_of(recorded, "openai"))
-        starts = starts_of(recorded, "openai")
-        uses = list(_uses(row, recorded, starts))
+    def _add_trajectory(self, name: str, row: Mapping[str, Any], recorded: Sequence[Mapping[str, Any]]) -> None:
+        messages = to_wire(recorded, "openai")
+        ends = list(find_requests(recorded, "openai"))
+        starts = find_starts(recorded, "openai")
+        uses = list(_find_uses(row, recorded, starts))
         for way, report in zip(self._ways.values(), self.report.ways, strict=True):
             self._add_way(way, report, name, messages, ends, uses)
 
@@ -135,15 +135,15 @@ class Costs:
             texts = [json.dumps(message, ensure_ascii=False) for message in sent]
             report.requests += 1
             report.rewrites += texts[: len(previous)] != previous
-            sent_at[end] = "\n".join(_said(message) for message in sent)
+            sent_at[end] = "\n".join(_read_content(message) for message in sent)
             for cost, cache in zip(report.costs, caches, strict=True):
-                prefixes = _prefixes(texts, self._counters[cost.target])
+                prefixes = _hash_prefixes(texts, self._counters[cost.target])
                 billed = cache.request(prefixes, step * self._gap_s)
                 cost.add(billed, billed.dollars(cache.facts))
             self._count_results(report, messages, sent, len(previous))
             previous = texts
         for use in uses:
-            share = use.share_in(sent_at)
+            share = use.find_share(sent_at)
             if share is not None:
                 report.found += share
                 report.references += 1
@@ -167,24 +167,24 @@ class _Uses:
 
     strings: Mapping[str, int]
 
-    def share_in(self, sent: Mapping[int, str]) -> float | None:
+    def find_share(self, sent: Mapping[int, str]) -> float | None:
         """The share that stood in the request before their first use; None where there is no such request."""
         known = {string: sent[end] for string, end in self.strings.items() if end in sent}
         return sum(string in text for string, text in known.items()) / len(known) if known else None
 
 
-def _uses(row: Mapping[str, Any], recorded: Sequence[Mapping[str, Any]], starts: Sequence[int]) -> Iterator[_Uses]:
-    for case in cases(row):
+def _find_uses(row: Mapping[str, Any], recorded: Sequence[Mapping[str, Any]], starts: Sequence[int]) -> Iterator[_Uses]:
+    for case in find_cases(row):
         at = int(case.id.rsplit(":", 1)[1])
         first: dict[str, int] = {}
         for i in range(at + 1, len(recorded)):
             if recorded[i]["role"] == "assistant":
-                for string in references_of(recorded[i]):
+                for string in find_references(recorded[i]):
                     first.setdefault(string, starts[i])
         yield _Uses({string: first[string] for string in case.evidence.strings if string in first})
 
 
-def _prefixes(texts: Sequence[str], counter: RememberedCounts) -> list[tuple[str, int]]:
+def _hash_prefixes(texts: Sequence[str], counter: RememberedCounts) -> list[tuple[str, int]]:
     digest, tokens, prefixes = hashlib.sha256(), 0, []
     for text in texts:
         digest.update(text.encode("utf-8", "surrogatepass"))
@@ -193,6 +193,6 @@ def _prefixes(texts: Sequence[str], counter: RememberedCounts) -> list[tuple[str
     return prefixes
 
 
-def _said(message: Mapping[str, Any]) -> str:
+def _read_content(message: Mapping[str, Any]) -> str:
     content = message.get("content")
     return content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)

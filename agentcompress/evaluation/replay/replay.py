@@ -16,8 +16,8 @@ from typing import Any
 
 from agentcompress.compressor import Compressor
 from agentcompress.errors import InvalidInputError
-from agentcompress.evaluation.files import json_rows
-from agentcompress.evaluation.quality.references import cases
+from agentcompress.evaluation.files import read_json_rows
+from agentcompress.evaluation.quality.references import find_cases
 from agentcompress.messages.formats import WIRES
 from agentcompress.targets.counting import RememberedCounts, token_counter
 
@@ -48,24 +48,24 @@ class ReplayReport:
     """All steps. recall: of the strings that later steps took from a tool's result, the share that was sent in it."""
 
     steps: list[Step] = field(default_factory=list)
-    kept: list[float] = field(default_factory=list)
+    recalls: list[float] = field(default_factory=list)
 
-    def totals(self) -> dict[str, Any]:
+    def sum_up(self) -> dict[str, Any]:
         """What the whole comes to: the tokens are those of all requests, one after the other."""
         return {
             "steps": len(self.steps),
             "rewrites": sum(step.is_rewrite for step in self.steps),
             "tokens_raw": sum(step.tokens_raw for step in self.steps),
             "tokens_sent": sum(step.tokens_sent for step in self.steps),
-            "recall": sum(self.kept) / len(self.kept) if self.kept else None,
+            "recall": sum(self.recalls) / len(self.recalls) if self.recalls else None,
         }
 
     def as_json(self) -> dict[str, Any]:
         """Totals and steps."""
-        return {**self.totals(), "by_step": [asdict(step) for step in self.steps]}
+        return {**self.sum_up(), "by_step": [asdict(step) for step in self.steps]}
 
 
-def line(step: Step) -> str:
+def format_step(step: Step) -> str:
     """A step in one line."""
     shared = f"{step.prefix_bytes:,} of {step.previous_bytes:,} bytes shared"
     decided = f"{step.new} new, {step.replayed} replayed, {step.raw} as they are"
@@ -73,20 +73,20 @@ def line(step: Step) -> str:
     return f"{step.trajectory} {step.step}: {tokens}, {shared}, {decided}, {step.ms:.0f} ms"
 
 
-def replay(path: Path, compressor: Compressor, format: str, *, recall: bool = False) -> Iterator[Step | float]:  # noqa: A002
+def replay_file(path: Path, compressor: Compressor, wire: str, *, recall: bool = False) -> Iterator[Step | float]:
     """Yield every step of every trajectory of a file, and, if asked, the recall of every result that was referred to.
 
     Raises `InvalidInputError` for a line that is no trajectory.
     """
-    for number, row in json_rows(path):
-        context = checked_trajectory(row, f"{path.name} line {number}")
-        messages = as_sent(context, format)
-        yield from _steps(str(row.get("id", number)), messages, context, compressor, format)
+    for number, row in read_json_rows(path):
+        context = check_trajectory(row, f"{path.name} line {number}")
+        messages = to_wire(context, wire)
+        yield from _replay_steps(str(row.get("id", number)), messages, context, compressor, wire)
         if recall:
-            yield from _recalled(row, messages, compressor, format)
+            yield from _measure_recall(row, messages, compressor, wire)
 
 
-def checked_trajectory(row: Any, where: str) -> list[Mapping[str, Any]]:
+def check_trajectory(row: Any, where: str) -> list[Mapping[str, Any]]:
     """The messages of a trajectory; `InvalidInputError` for what is none."""
     context = row.get("context") if isinstance(row, Mapping) else None
     if not isinstance(context, list) or not all(isinstance(each, Mapping) and "role" in each for each in context):
@@ -94,28 +94,28 @@ def checked_trajectory(row: Any, where: str) -> list[Mapping[str, Any]]:
     return context
 
 
-def _steps(
+def _replay_steps(
     name: str,
     messages: Sequence[Any],
     recorded: Sequence[Mapping[str, Any]],
     compressor: Compressor,
-    format: str,  # noqa: A002
+    wire: str,
 ) -> Iterator[Step]:
     counter = RememberedCounts(token_counter(compressor.config.target))
     previous = b""
-    for step, end in enumerate(requests_of(recorded, format)):
+    for step, end in enumerate(find_requests(recorded, wire)):
         request = messages[:end]
         started = time.perf_counter()
-        result = compressor.compress(request, on_error="warn", format=format)  # type: ignore[arg-type]
+        result = compressor.compress(request, on_error="warn", format=wire)  # type: ignore[arg-type]
         ms = (time.perf_counter() - started) * 1000
-        sent = _bytes(result.messages)
+        sent = _encode_messages(result.messages)
         decisions = [block.decision for block in result.receipt.blocks]
         yield Step(
             trajectory=name,
             step=step,
             tokens_raw=counter.count(json.dumps(request, ensure_ascii=False)),
             tokens_sent=counter.count(json.dumps(result.messages, ensure_ascii=False)),
-            prefix_bytes=len(previous) if sent.startswith(previous) else _shared(previous, sent),
+            prefix_bytes=len(previous) if sent.startswith(previous) else _count_shared(previous, sent),
             previous_bytes=len(previous),
             new=decisions.count("new"),
             replayed=decisions.count("replayed"),
@@ -125,9 +125,9 @@ def _steps(
         previous = sent
 
 
-def requests_of(recorded: Sequence[Mapping[str, Any]], format: str) -> Iterator[int]:  # noqa: A002
+def find_requests(recorded: Sequence[Mapping[str, Any]], wire: str) -> Iterator[int]:
     """How many messages every request holds: all before an assistant's message, once there is one of a user or tool."""
-    starts = starts_of(recorded, format)
+    starts = find_starts(recorded, wire)
     for i, message in enumerate(recorded):
         if message["role"] == "assistant" and i and recorded[i - 1]["role"] != "assistant":
             yield starts[i]
@@ -135,76 +135,78 @@ def requests_of(recorded: Sequence[Mapping[str, Any]], format: str) -> Iterator[
         yield starts[-1]
 
 
-def starts_of(recorded: Sequence[Mapping[str, Any]], format: str) -> list[int]:  # noqa: A002
+def find_starts(recorded: Sequence[Mapping[str, Any]], wire: str) -> list[int]:
     """Where the messages begin that a recorded one becomes; at last, how many there are."""
-    return list(itertools.accumulate((len(made) for made in _made(recorded, format)), initial=0))
+    return list(itertools.accumulate((len(made) for made in _convert_each(recorded, wire)), initial=0))
 
 
-def _bytes(messages: Sequence[Any]) -> bytes:
+def _encode_messages(messages: Sequence[Any]) -> bytes:
     """The messages as a request's body has them, without what closes the list."""
     return b"".join(
         json.dumps(message, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"," for message in messages
     )
 
 
-def _shared(a: bytes, b: bytes) -> int:
+def _count_shared(a: bytes, b: bytes) -> int:
     return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
 
 
-def _recalled(row: Mapping[str, Any], messages: Sequence[Any], compressor: Compressor, format: str) -> Iterator[float]:  # noqa: A002
-    sent = compressor.compress(messages, on_error="warn", format=format).messages  # type: ignore[arg-type]
-    starts = starts_of(row["context"], format)
+def _measure_recall(
+    row: Mapping[str, Any], messages: Sequence[Any], compressor: Compressor, wire: str
+) -> Iterator[float]:
+    sent = compressor.compress(messages, on_error="warn", format=wire).messages  # type: ignore[arg-type]
+    starts = find_starts(row["context"], wire)
     texts: dict[int, str] = {}
-    for part in WIRES[format].text_parts(sent):
+    for part in WIRES[wire].text_parts(sent):
         texts[part.address.message] = texts.get(part.address.message, "") + part.text
-    for case in cases(row):
+    for case in find_cases(row):
         text = texts.get(starts[int(case.id.rsplit(":", 1)[1])], "")
         yield sum(string in text for string in case.evidence.strings) / len(case.evidence.strings)
 
 
-def as_sent(recorded: Sequence[Mapping[str, Any]], format: str) -> list[dict[str, Any]]:  # noqa: A002
+def to_wire(recorded: Sequence[Mapping[str, Any]], wire: str) -> list[dict[str, Any]]:
     """A recorded conversation in a wire format, calls and results paired by ids that are made here.
 
     recorded: `role`, `content`, and on assistant messages `tool_calls` with `name` and `arguments`; results follow
     their calls in order. Where there are more results than calls, calls without arguments are added.
     """
-    return [message for made in _made(recorded, format) for message in made]
+    return [message for made in _convert_each(recorded, wire) for message in made]
 
 
-def _made(recorded: Sequence[Mapping[str, Any]], format: str) -> Iterator[list[dict[str, Any]]]:  # noqa: A002
+def _convert_each(recorded: Sequence[Mapping[str, Any]], wire: str) -> Iterator[list[dict[str, Any]]]:
     """What each recorded message becomes."""
-    if format not in WIRES:
-        raise InvalidInputError("format", format, f"one of {', '.join(WIRES)}")
+    if wire not in WIRES:
+        raise InvalidInputError("format", wire, f"one of {', '.join(WIRES)}")
     waiting: list[str] = []
     made = 0
     for at, message in enumerate(recorded):
         content = message.get("content") or ""
         if message["role"] == "assistant":
             given = [(str(call.get("name")), call.get("arguments")) for call in message.get("tool_calls") or ()]
-            given += [("act", {})] * (_results_behind(recorded, at) - len(given))
+            given += [("act", {})] * (_count_results_behind(recorded, at) - len(given))
             calls = [(f"call_{made + n}", name, arguments) for n, (name, arguments) in enumerate(given)]
             made += len(calls)
             waiting = [identity for identity, *_ in calls]
-            yield _assistant(content, calls, format)
+            yield _build_assistant(content, calls, wire)
         elif message["role"] == "tool" and waiting:
-            yield _result(content, waiting.pop(0), format)
-        elif message["role"] == "system" and format == "anthropic":
+            yield _build_result(content, waiting.pop(0), wire)
+        elif message["role"] == "system" and wire == "anthropic":
             yield []  # stands beside the messages there
         else:
             yield [{"role": "user" if message["role"] == "tool" else message["role"], "content": content}]
 
 
-def _results_behind(recorded: Sequence[Mapping[str, Any]], at: int) -> int:
+def _count_results_behind(recorded: Sequence[Mapping[str, Any]], at: int) -> int:
     return sum(1 for _ in itertools.takewhile(lambda message: message["role"] == "tool", recorded[at + 1 :]))
 
 
-def _assistant(content: str, calls: Sequence[tuple[str, str, Any]], format: str) -> list[dict[str, Any]]:  # noqa: A002
-    if format == "anthropic":
-        used = [{"type": "tool_use", "id": i, "name": name, "input": _object(given)} for i, name, given in calls]
+def _build_assistant(content: str, calls: Sequence[tuple[str, str, Any]], wire: str) -> list[dict[str, Any]]:
+    if wire == "anthropic":
+        used = [{"type": "tool_use", "id": i, "name": name, "input": _to_object(given)} for i, name, given in calls]
         said = [{"type": "text", "text": content}] if content else []
         return [{"role": "assistant", "content": [*said, *used]}] if said or used else []
     named = [(i, name, given if isinstance(given, str) else json.dumps(given)) for i, name, given in calls]
-    if format == "responses":
+    if wire == "responses":
         said = [{"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": content}]}]
         return [
             *(said if content else []),
@@ -214,13 +216,13 @@ def _assistant(content: str, calls: Sequence[tuple[str, str, Any]], format: str)
     return [{"role": "assistant", "content": content or None, **({"tool_calls": functions} if functions else {})}]
 
 
-def _result(content: str, identity: str, format: str) -> list[dict[str, Any]]:  # noqa: A002
-    if format == "anthropic":
+def _build_result(content: str, identity: str, wire: str) -> list[dict[str, Any]]:
+    if wire == "anthropic":
         return [{"role": "user", "content": [{"type": "tool_result", "tool_use_id": identity, "content": content}]}]
-    if format == "responses":
+    if wire == "responses":
         return [{"type": "function_call_output", "call_id": identity, "output": content}]
     return [{"role": "tool", "tool_call_id": identity, "content": content}]
 
 
-def _object(given: Any) -> dict[str, Any]:
+def _to_object(given: Any) -> dict[str, Any]:
     return dict(given) if isinstance(given, Mapping) else {"arguments": given}

@@ -25,7 +25,7 @@ DEFAULT = (
 )
 
 
-def way_named(name: str, compressor: Compressor) -> Way:
+def build_way(name: str, compressor: Compressor) -> Way:
     """The way of a name. Raises `InvalidInputError` for a name that there is not, `PluginError` for what is missing.
 
     ours:RATE is the compressor at that keep rate; litellm:TOKENS is `litellm.compress` from so many tokens on;
@@ -33,41 +33,46 @@ def way_named(name: str, compressor: Compressor) -> Way:
     head-tail:CHARS keeps both ends of every longer result.
     """
     kind, _, options = name.partition(":")
-    made = {"everything": _everything, "litellm": _litellm, "clear": _cleared, "head-tail": _head_tail}
+    builders = {
+        "everything": _send_everything,
+        "litellm": _send_litellms,
+        "clear": _send_cleared,
+        "head-tail": _send_ends,
+    }
     if kind == "ours":
-        return _ours(compressor, options)
-    if kind not in made:
+        return _send_ours(compressor, options)
+    if kind not in builders:
         raise InvalidInputError("way", name, f"one of {NAMES}")
-    return made[kind](options)
+    return builders[kind](options)
 
 
-def _everything(options: str) -> Way:
+def _send_everything(options: str) -> Way:
     return lambda name, messages: messages
 
 
-def _ours(compressor: Compressor, options: str) -> Way:
-    rate = checked_rate("auto" if options in ("", "auto") else _number(options))
+def _send_ours(compressor: Compressor, options: str) -> Way:
+    rate = checked_rate("auto" if options in ("", "auto") else _parse_number(options))
 
-    def sent(name: str, messages: Messages) -> Messages:
+    def send(name: str, messages: Messages) -> Messages:
         space = f"{name} at {rate}"  # one scorer for all rates, and decisions for each
         return compressor.compress(messages, keep_rate=rate, namespace=space, on_error="warn", format="openai").messages
 
-    return sent
+    return send
 
 
-def _litellm(options: str) -> Way:
-    trigger = checked_count("litellm", int(_number(options)))
+def _send_litellms(options: str) -> Way:
+    trigger = checked_count("litellm", int(_parse_number(options)))
 
-    def sent(name: str, messages: Messages) -> Messages:
+    def send(name: str, messages: Messages) -> Messages:
         import litellm
 
         given = [{**message, "content": message.get("content") or ""} for message in messages]  # it fails on None
         return litellm.compress(given, model="gpt-4o", compression_trigger=trigger)["messages"]
 
-    return sent
+    return send
 
 
-def _cleared(options: str) -> Way:
+def _send_cleared(options: str) -> Way:
     try:
         from langchain.agents.middleware import ClearToolUsesEdit
         from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
@@ -75,10 +80,10 @@ def _cleared(options: str) -> Way:
     except ImportError:
         raise PluginError('this way needs LangChain: pip install "agentcompress[langchain]"') from None
     trigger, _, keep = options.partition(":")
-    kept = int(_number(keep)) if keep else 3
-    edit = ClearToolUsesEdit(trigger=checked_count("clear", int(_number(trigger))), keep=kept)
+    kept = int(_parse_number(keep)) if keep else 3
+    edit = ClearToolUsesEdit(trigger=checked_count("clear", int(_parse_number(trigger))), keep=kept)
 
-    def made(message: Mapping[str, Any]) -> Any:
+    def to_langchain(message: Mapping[str, Any]) -> Any:
         said = str(message.get("content") or "")
         if message["role"] == "tool":
             return ToolMessage(said, tool_call_id=str(message.get("tool_call_id")))
@@ -88,27 +93,27 @@ def _cleared(options: str) -> Way:
             return AIMessage(said, tool_calls=named)
         return SystemMessage(said) if message["role"] == "system" else HumanMessage(said)
 
-    def sent(name: str, messages: Messages) -> Messages:
-        edited = [made(message) for message in messages]
+    def send(name: str, messages: Messages) -> Messages:
+        edited = [to_langchain(message) for message in messages]
         edit.apply(edited, count_tokens=count_tokens_approximately)  # pyrefly: ignore
         return [
             dict(message, content=other.content) if message["role"] == "tool" else message
             for message, other in zip(messages, edited, strict=True)
         ]
 
-    return sent
+    return send
 
 
-def _head_tail(options: str) -> Way:
-    chars = checked_count("head-tail", int(_number(options)))
+def _send_ends(options: str) -> Way:
+    chars = checked_count("head-tail", int(_parse_number(options)))
 
-    def sent(name: str, messages: Messages) -> Messages:
-        return [_ends(each, chars) if each["role"] == "tool" else each for each in messages]
+    def send(name: str, messages: Messages) -> Messages:
+        return [_keep_ends(each, chars) if each["role"] == "tool" else each for each in messages]
 
-    return sent
+    return send
 
 
-def _ends(message: Mapping[str, Any], chars: int) -> Mapping[str, Any]:
+def _keep_ends(message: Mapping[str, Any], chars: int) -> Mapping[str, Any]:
     text = str(message.get("content") or "")
     if len(text) <= chars:
         return message
@@ -116,7 +121,7 @@ def _ends(message: Mapping[str, Any], chars: int) -> Mapping[str, Any]:
     return {**message, "content": f"{head}\n[... {len(text) - chars} chars omitted]\n{tail}"}
 
 
-def _number(text: str) -> float:
+def _parse_number(text: str) -> float:
     try:
         return float(text)
     except ValueError:
