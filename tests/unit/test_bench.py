@@ -129,3 +129,22 @@ def test_the_ceiling_is_a_rate() -> None:
     assert rivals.call_at_once([lambda i=i: np.int64(i) for i in range(5)]) == [0, 1, 2, 3, 4]
     with pytest.raises(ZeroDivisionError):
         rivals.call_at_once([lambda: 1, lambda: 1 / 0])
+
+
+def test_the_replay_is_measured_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(conversation, "RESULT_CHARS", 3000)
+    conversation.main(["--json", "-", "--rounds", "3"])
+    out = json.loads(capsys.readouterr().out)
+    assert (out["rounds"], out["messages"]) == (3, 200)
+    assert list(out["formats"]) == ["openai", "responses", "anthropic"]
+    for each in out["formats"].values():
+        assert each["blocks"] > 50  # decided beforehand, all of them: else it isn't replaying that is measured
+        assert 0 < each["fastest_ms"] <= each["replay_ms"] <= out["replay_ms"]
+        assert each["replay_over_sha256"] == each["replay_ms"] / each["sha256_ms"] <= out["replay_over_sha256"]
+    conversation.main(["--json", str(tmp_path / "out.json"), "--rounds", "1"])
+    assert capsys.readouterr().out.count(" ms ") == 3
+    assert json.loads((tmp_path / "out.json").read_text())["rounds"] == 1
+    with pytest.raises(SystemExit):
+        conversation.main(["--rounds", "0"])

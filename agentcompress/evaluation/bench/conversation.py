@@ -1,12 +1,21 @@
-"""How fast a decided history is replayed: 200 messages of 200,000 tokens, and one SHA-256 over its JSON beside it."""
+"""How fast a decided history is replayed: 200 messages of 200,000 tokens, and one SHA-256 over its JSON beside it.
+
+python -m agentcompress.evaluation.bench.conversation [--json FILE] [--rounds N]
+
+measures it alone, in seconds and without a draft. Two checkouts are compared in turn, a few times, on an idle machine.
+"""
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
+import os
 import statistics
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from agentcompress.compressor import Compressor
@@ -88,3 +97,29 @@ def make_history(wire: str, messages: int = MESSAGES) -> Iterator[dict[str, Any]
         recorded.append({"role": "assistant", "content": said, "tool_calls": [call]})
         recorded.append({"role": "tool", "content": result[:RESULT_CHARS]})
     yield from to_wire(recorded[:messages], wire)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure the replay alone, with a scorer that needs no draft; print a line a wire format, or JSON."""
+    parser = argparse.ArgumentParser(prog="agentcompress.evaluation.bench.conversation", description=main.__doc__)
+    parser.add_argument("--json", metavar="FILE", help='write JSON there; "-": to standard output, instead of lines')
+    parser.add_argument("--rounds", type=int, default=_ROUNDS, help="replays of each format (%(default)s)")
+    options = parser.parse_args(arguments)
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # else it asks the network for prices, and waits
+    if options.rounds < 1:
+        parser.error("--rounds must be >= 1")
+    formats = measure_formats(options.rounds, "lexical")
+    figures = {**_take_slowest(formats.values()), "formats": {name: asdict(each) for name, each in formats.items()}}
+    if options.json != "-":
+        for name, each in formats.items():
+            sys.stdout.write(f"{name:10} {each.replay_ms:8.2f} ms  {each.replay_over_sha256:5.2f} x sha256\n")
+    if options.json:
+        text = json.dumps({"rounds": options.rounds, "messages": MESSAGES, **figures}, indent=1) + "\n"
+        if options.json == "-":
+            sys.stdout.write(text)
+        else:
+            Path(options.json).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
