@@ -1,1 +1,1 @@
-"""Making a draft's profile: items that are made here (`items`), what the draft sees in them, and the fit (`fit`)."""
+"""Makes a draft's profile: items with known evidence (`families`), what the draft sees in them, and the fit (`fit`)."""

@@ -31,23 +31,25 @@ def open_what_failed(rng: random.Random) -> Item:
     writer.add(f">       found = made.{function.name}(limit={rng.randint(2, 90)})\n\n")
     writer.add(f"{tests[0]}:{rng.randint(10, 300)}: \n" + "_ " * 30 + "\n")
     for _ in range(rng.randint(2, 5)):
-        _library_frame(rng, writer)
+        _write_library_frame(rng, writer)
     line = rng.randrange(function.docstring[1], function.lines[1])
     for number in range(max(function.docstring[1], line - 6), line):
         writer.add(f"    {source.lines[number]}\n")
     writer.add(f">   {source.lines[line]}\n", evidence=bool(source.lines[line].strip()))
     writer.add(f"E   {name}: {message}\n\n", evidence=True)
     writer.add(f"src/{source.path}:{line + 1}: {name}\n", evidence=True)
-    _after_failures(rng, writer)
+    _write_after_failures(rng, writer)
     writer.add(f"FAILED {tests[0]}::test_{function.name.strip('_')} - {name}: {message}\n")
     writer.add(f"==== 1 failed, {count} passed in {rng.randint(2, 90)}.{rng.randint(10, 99)}s ====\n")
     task = rng.choice(
         ["Make the test suite pass.", "CI is red since yesterday. Find out why and repair it.", "Fix the bug."]
     )
-    return writer.item("traceback", _query(rng, task, "I'll run the tests.", "bash", {"command": "python -m pytest"}))
+    return writer.finish(
+        "traceback", _word_query(rng, task, "I'll run the tests.", "bash", {"command": "python -m pytest"})
+    )
 
 
-def _after_failures(rng: random.Random, writer: Writer) -> None:
+def _write_after_failures(rng: random.Random, writer: Writer) -> None:
     for stream in rng.sample(["stdout call", "log setup", "log call", "stderr call"], k=2):
         writer.add(f"{'-' * 28} Captured {stream} {'-' * 28}\n")
         for _ in range(rng.randint(5, 30)):
@@ -56,10 +58,10 @@ def _after_failures(rng: random.Random, writer: Writer) -> None:
             )
     writer.add("=" * 30 + " warnings summary " + "=" * 30 + "\n")
     for _ in range(rng.randint(2, 12)):
-        _warning(rng, writer)
+        _write_warning(rng, writer)
 
 
-def _library_frame(rng: random.Random, writer: Writer) -> None:
+def _write_library_frame(rng: random.Random, writer: Writer) -> None:
     path, line = rng.choice(words.LIBRARIES), rng.randint(20, 900)
     for _ in range(rng.randint(3, 9)):
         writer.add(
@@ -69,7 +71,7 @@ def _library_frame(rng: random.Random, writer: Writer) -> None:
     writer.add(f"/usr/lib/python3/site-packages/{path}:{line}: \n" + "_ " * 30 + "\n")
 
 
-def _warning(rng: random.Random, writer: Writer) -> None:
+def _write_warning(rng: random.Random, writer: Writer) -> None:
     writer.add(
         f"/usr/lib/python3/site-packages/{rng.choice(words.LIBRARIES)}:{rng.randint(9, 900)}: DeprecationWarning:\n"
     )
@@ -103,8 +105,8 @@ def click_element(rng: random.Random) -> Item:
             )
             writer.add(f"{depth}[{bid}] {rng.choice(words.ROLES)} '{rng.choice(words.LABELS)}'{more}\n")
     before = {"bid": str(rng.randint(1, 90))}
-    return writer.item(
-        "element", _query(rng, task.format(thing=thing) + ".", "Let me open the overview.", "click", before)
+    return writer.finish(
+        "element", _word_query(rng, task.format(thing=thing) + ".", "Let me open the overview.", "click", before)
     )
 
 
@@ -123,7 +125,9 @@ def edit_function(rng: random.Random) -> Item:
         ]
     )
     call = {"command": "view", "path": f"/repo/src/{source.path}"}
-    return writer.item("edit", _query(rng, task, "The test exercises this module, so I'll read it.", "editor", call))
+    return writer.finish(
+        "edit", _word_query(rng, task, "The test exercises this module, so I'll read it.", "editor", call)
+    )
 
 
 def open_listed(rng: random.Random) -> Item:
@@ -150,12 +154,12 @@ def open_listed(rng: random.Random) -> Item:
         ]
     )
     action = "Let me look at the structure of the project first."
-    return writer.item("listing", _query(rng, task, action, "bash", {"command": "find /repo/src -type f"}))
+    return writer.finish("listing", _word_query(rng, task, action, "bash", {"command": "find /repo/src -type f"}))
 
 
 def open_match(rng: random.Random) -> Item:
     """What a search for a word found; the next call opens the place where it is defined, or set."""
-    function, found = _searched(rng)
+    function, found = _search_word(rng)
     writer = Writer()
     for path, number, line, is_gold in found:
         writer.add(f"src/{path}:{number + 1}:{line[:160]}\n", evidence=is_gold)
@@ -167,10 +171,12 @@ def open_match(rng: random.Random) -> Item:
         ]
     )
     word = function.name.strip("_").split("_")[0]
-    return writer.item("matches", _query(rng, task, "I'll search for it.", "bash", {"command": f"grep -rn {word} src"}))
+    return writer.finish(
+        "matches", _word_query(rng, task, "I'll search for it.", "bash", {"command": f"grep -rn {word} src"})
+    )
 
 
-def _searched(rng: random.Random) -> tuple[Function, list[tuple[str, int, str, bool]]]:
+def _search_word(rng: random.Random) -> tuple[Function, list[tuple[str, int, str, bool]]]:
     while True:
         gold = pick(rng)
         function = rng.choice(gold.functions)
@@ -190,7 +196,7 @@ def use_record(rng: random.Random) -> Item:
     """Search results of an API; the next call takes the id and the price of the record the task asks for."""
     start, end = rng.sample(words.TOWNS, k=2)
     count = rng.randint(15, 45)
-    records = [_offer(rng) for _ in range(count)]
+    records = [_draw_offer(rng) for _ in range(count)]
     gold = rng.randrange(count)
     records[gold].update({"from": start, "to": end})
     shift = rng.choice(["in the morning", "in the evening"])
@@ -206,10 +212,10 @@ def use_record(rng: random.Random) -> Item:
         writer.add(",\n" if i + 1 < count else "]}\n")
     person = rng.choice(["Mrs Haddad", "a student", "two adults", "my parents"])
     task = f"Book a seat from {start} to {end} {shift} for {person}, and tell me what it costs."
-    return writer.item("record", _query(rng, task, "", "search_offers", {"max_results": count}))
+    return writer.finish("record", _word_query(rng, task, "", "search_offers", {"max_results": count}))
 
 
-def _offer(rng: random.Random) -> dict[str, object]:
+def _draw_offer(rng: random.Random) -> dict[str, object]:
     start, end = rng.sample(words.TOWNS, k=2)
     return {
         "offer_id": f"{rng.choice('ABCDEFGH')}{rng.randrange(10**6):06d}",
@@ -224,7 +230,7 @@ def _offer(rng: random.Random) -> dict[str, object]:
     }
 
 
-def _query(rng: random.Random, task: str, said: str, tool: str, arguments: Mapping[str, object]) -> str:
+def _word_query(rng: random.Random, task: str, said: str, tool: str, arguments: Mapping[str, object]) -> str:
     """The query as a conversation's plan words it, or with the two parts named."""
     call = f"{tool} {json.dumps(arguments)}"
     if rng.random() < 0.5:

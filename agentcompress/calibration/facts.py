@@ -171,53 +171,53 @@ _FILLERS = (
 )
 
 
-def question(rng: random.Random) -> Item:
+def ask_fact(rng: random.Random) -> Item:
     """One of twenty passages answers a question; most of the others are about things of the same sort."""
     topic = rng.choice(list(_RELATIONS))
     topics = [topic if rng.random() < 0.75 else rng.choice(list(_RELATIONS)) for _ in range(19)]
     topics.insert(rng.randrange(20), topic)
     gold = rng.choice([i for i, t in enumerate(topics) if t == topic])
-    names = _distinct_names(rng, topics)
+    names = _draw_distinct_names(rng, topics)
     writer, asked = Writer(), ""
     for i, (sort, name) in enumerate(zip(topics, names, strict=True)):
         relations = rng.sample(_RELATIONS[sort], k=rng.randint(3, 5))
-        writer.add(f"{name}: " if rng.random() < 0.7 else f"{_opening(rng, sort, name)} ")
+        writer.add(f"{name}: " if rng.random() < 0.7 else f"{_write_opening(rng, sort, name)} ")
         wanted = rng.choice(relations) if i == gold else None
         for relation in relations:
-            sentence = _filled(rng, rng.choice(relation.says), sort, name, _value(rng, relation.values))
+            sentence = _fill_sentence(rng, rng.choice(relation.says), sort, name, _draw_value(rng, relation.values))
             writer.add(f"{sentence} ", evidence=relation is wanted)
             if rng.random() < 0.5:
                 writer.add(f"{rng.choice(_FILLERS)} ")
         writer.add("\n\n")
         if wanted:
             asked = rng.choice(wanted.asks).format(name=name)
-    return writer.item("fact", asked)
+    return writer.finish("fact", asked)
 
 
-def _distinct_names(rng: random.Random, sorts: list[str]) -> list[str]:
+def _draw_distinct_names(rng: random.Random, sorts: list[str]) -> list[str]:
     names: list[str] = []
     while len(names) < len(sorts):
-        name = _name(rng, sorts[len(names)])
+        name = _draw_name(rng, sorts[len(names)])
         if name not in names:
             names.append(name)
     return names
 
 
-def _name(rng: random.Random, sort: str) -> str:
+def _draw_name(rng: random.Random, sort: str) -> str:
     if sort == "person":
         return f"{rng.choice(_FIRST.split())} {rng.choice(_LAST.split())}"
     if sort == "company":
         return f"{rng.choice(_LAST.split())} {rng.choice(['& Sons', 'Works', 'Brothers', 'Manufacturing', 'Mills'])}"
     if sort == "ship":
-        return f"{rng.choice(['Lady', 'Spirit of', 'Star of', 'Queen of', 'Duke of'])} {_place(rng)}"
-    return _place(rng)
+        return f"{rng.choice(['Lady', 'Spirit of', 'Star of', 'Queen of', 'Duke of'])} {_draw_place(rng)}"
+    return _draw_place(rng)
 
 
-def _place(rng: random.Random) -> str:
+def _draw_place(rng: random.Random) -> str:
     return rng.choice(_PLACE.split()) + rng.choice(_END.split())
 
 
-def _value(rng: random.Random, sort: str) -> str:
+def _draw_value(rng: random.Random, sort: str) -> str:
     if sort == "year":
         return str(rng.randint(1780, 1990))
     if sort == "count":
@@ -226,10 +226,10 @@ def _value(rng: random.Random, sort: str) -> str:
         return str(rng.randint(9, 140))
     if sort in ("goods", "field"):
         return rng.choice((_GOODS if sort == "goods" else _FIELDS).split(", "))
-    return _name(rng, "person") if sort == "person" else _place(rng)
+    return _draw_name(rng, "person") if sort == "person" else _draw_place(rng)
 
 
-def _opening(rng: random.Random, sort: str, name: str) -> str:
+def _write_opening(rng: random.Random, sort: str, name: str) -> str:
     what = {
         "person": "a scholar and traveller",
         "town": "a market town",
@@ -239,7 +239,7 @@ def _opening(rng: random.Random, sort: str, name: str) -> str:
     return f"{name} was {what[sort]}, {rng.choice(['little known today', 'of some renown', 'now all but forgotten'])}."
 
 
-def _filled(rng: random.Random, sentence: str, sort: str, name: str, value: str) -> str:
+def _fill_sentence(rng: random.Random, sentence: str, sort: str, name: str, value: str) -> str:
     they, their = rng.choice([("he", "his"), ("she", "her")])
     return sentence.format(
         name=name, value=value, they=they, their=their, They=they.capitalize(), Their=their.capitalize()

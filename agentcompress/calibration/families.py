@@ -10,15 +10,15 @@ from agentcompress.calibration.items import Item
 Maker = Callable[[random.Random], Item]
 
 
-def makers() -> dict[str, Maker]:
-    """Every family of items: questions first, next actions behind them."""
+def list_makers() -> dict[str, Maker]:
+    """Return what makes an item, by family: questions first, next actions behind them."""
     from agentcompress.calibration import episodes, facts, functions, lookups
 
     return {
-        "fact": facts.question,
-        "function": functions.by_description,
-        "log": lookups.log_line,
-        "json": lookups.json_value,
+        "fact": facts.ask_fact,
+        "function": functions.find_described,
+        "log": lookups.find_log_line,
+        "json": lookups.find_json_value,
         "traceback": episodes.open_what_failed,
         "element": episodes.click_element,
         "edit": episodes.edit_function,
@@ -30,7 +30,7 @@ def makers() -> dict[str, Maker]:
 
 def make_items(count: int, seed: int = 0) -> Iterator[Item]:
     """Yield `count` items, the families in turn; the same seed gives the same items wherever packages are the same."""
-    families = makers()
+    families = list_makers()
     for number in range(count):
         name = list(families)[number % len(families)]
         yield families[name](random.Random(f"{seed}:{name}:{number}"))

@@ -1,4 +1,4 @@
-"""From items to a profile: which heads find the evidence, and how much else should count (design 4.1, step 5).
+"""Fits a profile to items: which of a draft's heads find the evidence, and how much the rest of a score should count.
 
 A fit on half of the items, every other round of families, is judged on the other half; the profile is then fitted on
 all of them.
@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from agentcompress.calibration.families import make_items, makers
+from agentcompress.calibration.families import list_makers, make_items
 from agentcompress.calibration.items import Item
 from agentcompress.common import progress
 from agentcompress.common.checks import checked_count
@@ -38,13 +38,17 @@ _GRID: dict[str, tuple[float, ...]] = {
 }
 """The weights that depend on how good a draft is. The others were set by evaluation, see docs/results.md."""
 
-_LEAST_GAIN = 0.002  # of a changed weight, so that chance does not move what works
+_LEAST_GAIN = 0.002  # in reach, by which a change must be better: chance should not move what works
 _FULL_RATE, _NO_RATE = 0.03, 0.5
+"""Budgets, as shares of the tokens: where that little is enough, reach is 1; where that much is not, it is 0."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What the draft saw in an item. words (units,): BM25. evidence: first and last unit of every piece."""
+    """What a draft saw in an item, so that candidates can be scored without running it again.
+
+    words (units,): BM25. evidence: first and last unit of every piece.
+    """
 
     family: str
     kind: str
@@ -55,14 +59,14 @@ class Reading:
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A way to score. heads (L H,): every head's weight, layer by layer of the band."""
+    """Weights to score with, which the fit tries. heads (L H,): every head's weight, layer by layer of the band."""
 
     heads: np.ndarray
     prose: Weights = PROSE
     lines: Weights = LINES
 
     def score(self, reading: Reading) -> np.ndarray:
-        """Scores (units,)."""
+        """Return the scores (units,) that these weights give an item."""
         weights = self.prose if reading.kind == "prose" else self.lines
         return reading.features.score(weights, self.heads, reading.words)
 
@@ -71,34 +75,34 @@ def calibrate(runtime: Runtime, draft: str, *, items: int = 400, seed: int = 0) 
     """Make the profile of a draft. items: how many, at least 128; seed: of the items.
 
     `Profile.made` says what a fit on one half is worth on the other, by family and in all, against no profile: see
-    `reach`.
+    `measure_reach`.
     """
     if checked_count("items", items) < LEAST_ITEMS:
         raise InvalidInputError("items", items, f">= {LEAST_ITEMS}")
-    readings = [_read(runtime, item) for item in _reported(make_items(items, seed), items)]
-    rounds = np.arange(items) // len(makers())
+    readings = [_read_item(runtime, item) for item in _report_each(make_items(items, seed), items)]
+    rounds = np.arange(items) // len(list_makers())
     fold = [reading for reading, turn in zip(readings, rounds, strict=True) if turn % 2 == 0]
     held_out = [reading for reading, turn in zip(readings, rounds, strict=True) if turn % 2]
     heads = readings[0].features.heads
-    judged, found = _fitted(fold, heads), _fitted(readings, heads)
+    judged, found = _fit_candidate(fold, heads), _fit_candidate(readings, heads)
     return Profile(
         draft=draft,
         fingerprint=runtime.fingerprint,
-        heads=tuple(_named_heads(found.heads, runtime.band)),
+        heads=tuple(_name_heads(found.heads, runtime.band)),
         prose=found.prose,
         lines=found.lines,
         made={
             "items": items,
             "seed": seed,
             "held_out_items": len(held_out),
-            "reach_without_profile": _rounded(by_family(held_out, Candidate(np.zeros(heads)))),
-            "reach": _rounded(by_family(held_out, judged)),
+            "reach_without_profile": _round_means(average_by_family(held_out, Candidate(np.zeros(heads)))),
+            "reach": _round_means(average_by_family(held_out, judged)),
         },
     )
 
 
-def reach(reading: Reading, scores: np.ndarray) -> float:
-    """How small a budget still holds the evidence, in [0, 1], averaged over its pieces.
+def measure_reach(reading: Reading, scores: np.ndarray) -> float:
+    """Measure how small a budget still holds the evidence, in [0, 1], averaged over its pieces.
 
     1 where 3 % of the tokens are enough, 0 where 50 % are not, linear in the logarithm between.
     """
@@ -111,77 +115,79 @@ def reach(reading: Reading, scores: np.ndarray) -> float:
     return float(np.clip(np.log(_NO_RATE / np.maximum(needed, 1e-9)) / span, 0, 1).mean())
 
 
-def by_family(readings: Sequence[Reading], candidate: Candidate) -> dict[str, float]:
-    """The mean reach of every family, and under "all" that of the families."""
+def average_by_family(readings: Sequence[Reading], candidate: Candidate) -> dict[str, float]:
+    """Return the mean reach of every family's items, and under "all" the mean of the families."""
     found: defaultdict[str, list[float]] = defaultdict(list)
     for reading in readings:
-        found[reading.family].append(reach(reading, candidate.score(reading)))
+        found[reading.family].append(measure_reach(reading, candidate.score(reading)))
     means = {family: sum(values) / len(values) for family, values in found.items()}
     return {**means, "all": sum(means.values()) / len(means)}
 
 
-def _fitted(readings: Sequence[Reading], heads: int) -> Candidate:
-    """The best heads, as many as do best on items that did not rank them; then the weights."""
-    halves = [[r for i, r in enumerate(readings) if i // len(makers()) % 2 == half] for half in (0, 1)]
-    orders = [_ranked(half, heads) for half in halves]
+def _fit_candidate(readings: Sequence[Reading], heads: int) -> Candidate:
+    """Fit heads, as many as do best on items that did not rank them, and then the other weights."""
+    halves = [[r for i, r in enumerate(readings) if i // len(list_makers()) % 2 == half] for half in (0, 1)]
+    orders = [_rank_heads(half, heads) for half in halves]
 
-    def worth(count: int) -> float:
-        return sum(_worth(halves[1 - i], Candidate(_chosen(order, count))) for i, order in enumerate(orders))
+    def judge_count(count: int) -> float:
+        return sum(
+            _measure_worth(halves[1 - i], Candidate(_choose_heads(order, count))) for i, order in enumerate(orders)
+        )
 
-    count = max((count for count in _COUNTS if count <= heads), key=worth)
-    return _ascended(readings, Candidate(_chosen(_ranked(readings, heads), count)))
+    count = max((count for count in _COUNTS if count <= heads), key=judge_count)
+    return _climb_weights(readings, Candidate(_choose_heads(_rank_heads(readings, heads), count)))
 
 
-def _ranked(readings: Sequence[Reading], heads: int) -> np.ndarray:
-    """All heads, the one that is worth most on its own first: int64 (heads,)."""
-    alone = [_worth(readings, Candidate(one)) for one in _reported(np.eye(heads), heads, "heads")]
+def _rank_heads(readings: Sequence[Reading], heads: int) -> np.ndarray:
+    """Return all heads, int64 (heads,), the one that finds most evidence on its own first."""
+    alone = [_measure_worth(readings, Candidate(one)) for one in _report_each(np.eye(heads), heads, "heads")]
     return np.argsort(-np.array(alone), kind="stable")
 
 
-def _chosen(ranked: np.ndarray, count: int) -> np.ndarray:
-    """Weight 1 for the first so many, float64 (heads,)."""
+def _choose_heads(ranked: np.ndarray, count: int) -> np.ndarray:
+    """Return the heads' weights, float64 (heads,): 1 for the first `count` of the ranked, 0 for the others."""
     weights = np.zeros(len(ranked))
     weights[ranked[:count]] = 1.0
     return weights
 
 
-def _ascended(readings: Sequence[Reading], best: Candidate) -> Candidate:
-    """Change one weight after the other where that is worth it."""
+def _climb_weights(readings: Sequence[Reading], best: Candidate) -> Candidate:
+    """Change one weight after the other where that improves the reach by `_LEAST_GAIN`."""
     for kind in ("lines", "prose"):
         for name, values in _GRID.items():
             if getattr(getattr(best, kind), name):
-                best = _improved(readings, best, kind, name, values)
+                best = _improve_weight(readings, best, kind, name, values)
     return best
 
 
-def _improved(
+def _improve_weight(
     readings: Sequence[Reading], best: Candidate, kind: str, name: str, values: tuple[float, ...]
 ) -> Candidate:
-    highest = _worth(readings, best) + _LEAST_GAIN
+    highest = _measure_worth(readings, best) + _LEAST_GAIN
     for value in values:
         weights = getattr(best, kind).model_copy(update={name: value})
         changed = replace(best, **{kind: weights})
-        worth = _worth(readings, changed)
+        worth = _measure_worth(readings, changed)
         if worth > highest:
             best, highest = changed, worth
     return best
 
 
-def _rounded(means: Mapping[str, float]) -> dict[str, float]:
+def _round_means(means: Mapping[str, float]) -> dict[str, float]:
     return {family: round(mean, 4) for family, mean in means.items()}
 
 
-def _worth(readings: Sequence[Reading], candidate: Candidate) -> float:
-    return by_family(readings, candidate)["all"]
+def _measure_worth(readings: Sequence[Reading], candidate: Candidate) -> float:
+    return average_by_family(readings, candidate)["all"]
 
 
-def _named_heads(weights: np.ndarray, band: range) -> Iterator[Head]:
+def _name_heads(weights: np.ndarray, band: range) -> Iterator[Head]:
     per_layer = len(weights) // len(band)
     for number in np.flatnonzero(weights).tolist():
         yield Head(layer=band.start + number // per_layer, head=number % per_layer, weight=float(weights[number]))
 
 
-def _read(runtime: Runtime, item: Item) -> Reading:
+def _read_item(runtime: Runtime, item: Item) -> Reading:
     """Read an item as a text of its kind is read when it is compressed."""
     segment = Compressor(CompressConfig(scorer="lexical", segmenter=detect(item.text))).segment(item.text)
     features = CalibratedScorer(lambda: runtime).features(segment, item.query, "all")
@@ -194,7 +200,7 @@ def _read(runtime: Runtime, item: Item) -> Reading:
     return Reading(item.family, segment.kind, features, words, evidence)
 
 
-def _reported(things: Iterable[_T], total: int, what: str = "calibrate") -> Iterator[_T]:
+def _report_each(things: Iterable[_T], total: int, what: str = "calibrate") -> Iterator[_T]:
     for number, thing in enumerate(things, 1):
         yield thing
         progress.report(what, number, total)

@@ -15,8 +15,8 @@ _ASKS = (
 )
 
 
-def by_description(rng: random.Random) -> Item:
-    """Some files, one after the other, and the description of one of their functions."""
+def find_described(rng: random.Random) -> Item:
+    """Make an item: some files, one after the other, and the description of one of their functions."""
     sources = {}
     while sum(len(line) for source in sources.values() for line in source.lines) < _LEAST_CHARS:
         source = pick(rng)
@@ -28,7 +28,7 @@ def by_description(rng: random.Random) -> Item:
         writer.add(f"# ==== file: {source.path} ====\n")
         add_code(writer, source, function if source is gold else None)
         writer.add("\n")
-    return writer.item("function", rng.choice(_ASKS).format(summary=function.summary))
+    return writer.finish("function", rng.choice(_ASKS).format(summary=function.summary))
 
 
 def add_code(writer: Writer, source: Source, function: Function | None, numbered: bool = False) -> None:

@@ -40,6 +40,6 @@ class Writer:
         self._parts.append(text)
         self._chars += len(text)
 
-    def item(self, family: str, query: str) -> Item:
-        """What was written, as an item."""
+    def finish(self, family: str, query: str) -> Item:
+        """Return what was written as an item, which asks for the evidence with this query."""
         return Item(family, "".join(self._parts), query, tuple(self._evidence))

@@ -33,7 +33,7 @@ _EVENTS = (
 )
 
 
-def log_line(rng: random.Random) -> Item:
+def find_log_line(rng: random.Random) -> Item:
     """A few hundred lines of a log, one of which answers a question."""
     count, writer = rng.randint(120, 320), Writer()
     gold = rng.randrange(count)
@@ -41,16 +41,16 @@ def log_line(rng: random.Random) -> Item:
     clock, asked = rng.randrange(80_000), ""
     for i in range(count):
         clock += rng.randint(0, 9)
-        known = _facts(rng)
+        known = _draw_facts(rng)
         line = rng.choice(others)[0] if rng.random() < 0.01 else rng.choice(_NOISE)
         if i == gold:
             line, asked = event, ask.format(**known)
         stamp = f"2026-03-{1 + clock // 86_400:02d}T{clock // 3600 % 24:02d}:{clock // 60 % 60:02d}:{clock % 60:02d}Z"
         writer.add(f"{stamp} {line.format(**known)}\n", evidence=i == gold)
-    return writer.item("log", asked)
+    return writer.finish("log", asked)
 
 
-def _facts(rng: random.Random) -> dict[str, object]:
+def _draw_facts(rng: random.Random) -> dict[str, object]:
     return {
         "service": rng.choice(_SERVICES),
         "person": rng.choice(_PEOPLE),
@@ -85,12 +85,12 @@ _SAID = {
 }
 
 
-def json_value(rng: random.Random) -> Item:
+def find_json_value(rng: random.Random) -> Item:
     """Records of people, one value of which is asked for, in words or by its path."""
     count = rng.randint(20, 60)
     gold, field = rng.randrange(count), rng.choice(list(_SAID))
     names = rng.sample([f"{a}_{b}_{n}" for a in _PEOPLE for b in _CITIES for n in (3, 7)], k=count)
-    records = [_record(rng, name) for name in names]
+    records = [_draw_record(rng, name) for name in names]
     parent = next((name for name, fields in _NESTED.items() if field in fields), None)
     indent, writer = rng.choice([2, 2, 4]), Writer()
     in_list = rng.random() < 0.5
@@ -99,7 +99,7 @@ def json_value(rng: random.Random) -> Item:
         key = "" if in_list else f"{json.dumps(names[i])}: "
         text = key + json.dumps(record, indent=indent)
         lines = text.splitlines()
-        found = _line_of(lines, parent, field) if i == gold else -1
+        found = _find_line(lines, parent, field) if i == gold else -1
         for j, line in enumerate(lines):
             writer.add(f"{' ' * indent}{line}", evidence=j == found)
             writer.add("\n" if j + 1 < len(lines) else ",\n" if i + 1 < count else "\n")
@@ -108,11 +108,11 @@ def json_value(rng: random.Random) -> Item:
     path = ".".join(root + ([parent] if parent else []) + [field])
     spoken = names[gold].split("_")[0] + " " + names[gold].split("_", 1)[1].replace("_", " ")
     if rng.random() < 0.5:
-        return writer.item("json", f"What is the value at {path}?")
-    return writer.item("json", f"Which {_SAID[field].format(name=spoken)}?")
+        return writer.finish("json", f"What is the value at {path}?")
+    return writer.finish("json", f"Which {_SAID[field].format(name=spoken)}?")
 
 
-def _line_of(lines: list[str], parent: str | None, field: str) -> int:
+def _find_line(lines: list[str], parent: str | None, field: str) -> int:
     inside = parent is None
     for i, line in enumerate(lines):
         inside = inside or line.strip().startswith(f'"{parent}"')
@@ -121,7 +121,7 @@ def _line_of(lines: list[str], parent: str | None, field: str) -> int:
     return -1
 
 
-def _record(rng: random.Random, name: str) -> dict[str, Any]:
+def _draw_record(rng: random.Random, name: str) -> dict[str, Any]:
     first, city, _ = name.split("_")
     return {
         "name": {"first": first.capitalize(), "last": city},

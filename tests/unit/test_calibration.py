@@ -31,9 +31,9 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("family", sorted(families.makers()))
+@pytest.mark.parametrize("family", sorted(families.list_makers()))
 def test_items_are_seeded_and_hold_their_evidence(family: str) -> None:
-    make = families.makers()[family]
+    make = families.list_makers()[family]
     for seed in range(4):
         item = make(random.Random(seed))
         assert item == make(random.Random(seed))
@@ -47,7 +47,7 @@ def test_items_are_seeded_and_hold_their_evidence(family: str) -> None:
 
 def test_families_take_turns() -> None:
     made = list(families.make_items(20, seed=3))
-    assert [item.family for item in made] == 2 * list(families.makers())
+    assert [item.family for item in made] == 2 * list(families.list_makers())
     assert made == list(families.make_items(20, seed=3))
     assert made[0].text != next(families.make_items(1, seed=4)).text
 
@@ -63,13 +63,13 @@ def reading(scores: list[float], evidence: list[tuple[int, int]], heads: list[li
 def test_reach_is_the_logarithm_of_the_budget_that_is_needed() -> None:
     found = reading([0.0] * 100, [(7, 7)], [])
     first = -np.arange(100.0)
-    assert fit.reach(found, np.roll(first, 7)) == 1.0
-    assert fit.reach(found, -first) == 0.0
+    assert fit.measure_reach(found, np.roll(first, 7)) == 1.0
+    assert fit.measure_reach(found, -first) == 0.0
     half_way = np.zeros(100)
     half_way[:12] = np.arange(12, 0, -1)  # unit 7 is the eighth
-    assert fit.reach(found, half_way) == pytest.approx(np.log(0.5 / 0.08) / np.log(0.5 / 0.03))
+    assert fit.measure_reach(found, half_way) == pytest.approx(np.log(0.5 / 0.08) / np.log(0.5 / 0.03))
     both = reading([0.0] * 100, [(7, 8)], [])
-    assert fit.reach(both, half_way) == pytest.approx(np.log(0.5 / 0.09) / np.log(0.5 / 0.03))
+    assert fit.measure_reach(both, half_way) == pytest.approx(np.log(0.5 / 0.09) / np.log(0.5 / 0.03))
 
 
 def test_the_fit_finds_the_head_that_knows() -> None:
@@ -81,11 +81,13 @@ def test_the_fit_finds_the_head_that_knows() -> None:
         knows[gold] += 6
         noise = [rng.normal(size=40).tolist() for _ in range(5)]
         fold.append(reading(rng.normal(size=40).tolist(), [(gold, gold)], [*noise[:3], knows.tolist(), *noise[3:]]))
-    ranked = fit._ranked(fold, 6)
+    ranked = fit._rank_heads(fold, 6)
     assert ranked[0] == 3
-    found = fit._ascended(fold, fit.Candidate(fit._chosen(ranked, 1)))
+    found = fit._climb_weights(fold, fit.Candidate(fit._choose_heads(ranked, 1)))
     assert found.heads.tolist() == [0, 0, 0, 1, 0, 0]
-    assert fit.by_family(fold, found)["all"] > fit.by_family(fold, fit.Candidate(np.zeros(6)))["all"] + 0.2
+    assert (
+        fit.average_by_family(fold, found)["all"] > fit.average_by_family(fold, fit.Candidate(np.zeros(6)))["all"] + 0.2
+    )
 
 
 @pytest.fixture
@@ -95,10 +97,10 @@ def short_items(monkeypatch: pytest.MonkeyPatch) -> None:
         gold = rng.randrange(20)
         for i in range(20):
             writer.add(f"[{i}] the cat {rng.randrange(10**6)} sat = {i}\n", evidence=i == gold)
-        return writer.item("short", f"What is at {gold}?")
+        return writer.finish("short", f"What is at {gold}?")
 
-    monkeypatch.setattr(items, "makers", lambda: {"short": short})
-    monkeypatch.setattr(fit, "makers", lambda: {"short": short})
+    monkeypatch.setattr(families, "list_makers", lambda: {"short": short})
+    monkeypatch.setattr(fit, "list_makers", lambda: {"short": short})
 
 
 @pytest.mark.usefixtures("short_items")
