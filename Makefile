@@ -26,6 +26,7 @@ check: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/pyrefly check
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/vulture
 
 unit: $(INSTALLED)
 	$(BIN)/python -m pytest -m "not integration"
