@@ -21,7 +21,7 @@ from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langchain_core.tools import BaseTool, tool
 
 from agentcompress import CompressConfig, Receipt
-from examples.scripted import ScriptedChat, step
+from examples.scripted import ScriptedChat, make_step
 
 TASK = (
     "reproduce.py fails with an InterpolationDepthError. How deep may values refer to each other, and who checks that?"
@@ -34,8 +34,8 @@ print(parser["a"]["k0"])
 """
 
 
-def tools(folder: Path) -> list[BaseTool]:
-    """Tools that read, search and run in a folder."""
+def build_tools(folder: Path) -> list[BaseTool]:
+    """Build tools that read, search and run in a folder."""
 
     @tool
     def list_files(path: str) -> str:
@@ -62,14 +62,14 @@ def tools(folder: Path) -> list[BaseTool]:
     return [list_files, read_file, grep, run]
 
 
-def script(messages: Sequence[BaseMessage]) -> AIMessage:
-    """What a model would do; it knows no more than it is sent."""
+def play_script(messages: Sequence[BaseMessage]) -> AIMessage:
+    """Answer as a model would, which knows no more than it is sent."""
     results = [str(message.content) for message in messages if isinstance(message, ToolMessage)]
     turns = [
-        lambda: step(0, "list_files", path="."),
-        lambda: step(1, "run", command=f"{sys.executable} reproduce.py"),
-        lambda: step(2, "grep", pattern="Interpolation", path="configparser.py"),
-        lambda: step(3, "read_file", path="configparser.py"),
+        lambda: make_step(0, "list_files", path="."),
+        lambda: make_step(1, "run", command=f"{sys.executable} reproduce.py"),
+        lambda: make_step(2, "grep", pattern="Interpolation", path="configparser.py"),
+        lambda: make_step(3, "read_file", path="configparser.py"),
     ]
     if len(results) < len(turns):
         return turns[len(results)]()
@@ -79,15 +79,15 @@ def script(messages: Sequence[BaseMessage]) -> AIMessage:
 
 
 def main() -> tuple[str, list[Receipt]]:
-    """Run the agent; its answer, and what every call to its model took."""
+    """Run the agent; return its answer, and a receipt for every call to its model."""
     receipts: list[Receipt] = []
     ours = AgentCompressMiddleware(CompressConfig(ledger="memory", keep_rate=0.3), on_receipt=receipts.append)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         shutil.copy(configparser.__file__, folder / "configparser.py")
         (folder / "reproduce.py").write_text(REPRODUCE, encoding="utf-8")
-        model = ScriptedChat(script=script)
-        agent: Any = create_agent(model, tools(folder), middleware=[ours], system_prompt="You mend programs.")
+        model = ScriptedChat(script=play_script)
+        agent: Any = create_agent(model, build_tools(folder), middleware=[ours], system_prompt="You mend programs.")
         state = agent.invoke({"messages": [("user", TASK)]})
     for receipt in receipts:
         said = [f"{block.tool} {block.decision}" for block in receipt.blocks]

@@ -21,7 +21,7 @@ receipts: list[Receipt] = []
 
 @compressed.tool(query_from="pattern", config=CONFIG)
 def search(pattern: str) -> str:
-    """Lines of the sources around a match, with their numbers."""
+    """Find lines of the sources around a match, with their numbers."""
     found = []
     for file in sorted(SOURCES.glob("*.py")):
         lines = file.read_text(encoding="utf-8").splitlines()
@@ -30,17 +30,17 @@ def search(pattern: str) -> str:
     return "\n".join(found)
 
 
-def read(path: str) -> str:
-    """A file of the sources."""
+def read_source(path: str) -> str:
+    """Read a file of the sources."""
     return (SOURCES / path).read_text(encoding="utf-8")
 
 
-TOOLS = {"search": search, "read": read}
+TOOLS = {"search": search, "read": read_source}
 
 
 @compressed(config=CONFIG, on_receipt=receipts.append)
 def think(messages: list[dict[str, Any]]) -> dict[str, Any]:
-    """What a hosted model would do here: it asks for two things, and answers from what it was sent of them."""
+    """Answer as a hosted model would: ask for two things, then answer from what was sent of them."""
     results = [message["content"] for message in messages if message["role"] == "tool"]
     turns = [("search", {"pattern": r"def isEnabledFor"}), ("read", {"path": "__init__.py"})]
     if len(results) < len(turns):
@@ -53,7 +53,7 @@ def think(messages: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def main() -> str:
-    """The loop; the answer."""
+    """Run the loop; return the answer."""
     messages: list[dict[str, Any]] = [{"role": "user", "content": TASK}]
     while True:
         reply = think(messages)

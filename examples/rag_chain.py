@@ -44,32 +44,36 @@ class WordEmbeddings(Embeddings):
         return [self.embed_query(text) for text in texts]
 
 
-def answered(prompt: PromptValue) -> AIMessage:
-    """The draft itself answers, through LiteLLM, so that no key is needed; any model of LiteLLM's may."""
+def answer_prompt(prompt: PromptValue) -> AIMessage:
+    """Let the draft itself answer, through LiteLLM, so that no key is needed; any model of LiteLLM's may."""
     messages = convert_to_openai_messages(prompt.to_messages())
     reply = completion("embedded/smollm2-135m", messages, max_tokens=40, agentcompress=False)
     return AIMessage(reply.choices[0].message.content)
 
 
-def chain(compressor: DraftDocumentCompressor, seen: list[Document]) -> Runnable[str, AIMessage]:
-    """Question in, answer out. seen: gets the documents that the model was shown."""
+def build_chain(compressor: DraftDocumentCompressor, seen: list[Document]) -> Runnable[str, AIMessage]:
+    """Build a chain from question to answer. seen: gets the documents that the model was shown."""
     pages = [Document(file.read_text(encoding="utf-8"), metadata={"source": file.name}) for file in DOCS.glob("*.md")]
     store = InMemoryVectorStore(WordEmbeddings())
     store.add_documents(MarkdownTextSplitter(chunk_size=3000, chunk_overlap=0).split_documents(pages))
     retriever = store.as_retriever(search_kwargs={"k": 10})
 
-    def compressed(question: str) -> str:
+    def compress_found(question: str) -> str:
         seen[:] = compressor.compress_documents(retriever.invoke(question), question)
         return "\n\n".join(f"{document.metadata['source']}:\n{document.page_content}" for document in seen)
 
-    return {"docs": RunnableLambda(compressed), "question": RunnablePassthrough()} | PROMPT | RunnableLambda(answered)
+    return (
+        {"docs": RunnableLambda(compress_found), "question": RunnablePassthrough()}
+        | PROMPT
+        | RunnableLambda(answer_prompt)
+    )
 
 
 def main(question: str = QUESTION) -> tuple[str, list[Document]]:
-    """Ask; the answer, and what it was made from."""
+    """Ask; return the answer, and the documents it was made from."""
     seen: list[Document] = []
     compressor = DraftDocumentCompressor(CompressConfig(ledger="memory"), target_tokens=800)
-    reply = chain(compressor, seen).invoke(question)
+    reply = build_chain(compressor, seen).invoke(question)
     for document in seen:
         said = document.metadata["agentcompress"]
         print(f"{said['tokens_before']:>5} -> {said['tokens_after']:>4} tokens  {document.metadata['source']}")

@@ -58,6 +58,6 @@ class ScriptedChat(BaseChatModel):
         yield ChatGenerationChunk(message=AIMessageChunk(content="", tool_call_chunks=calls, chunk_position="last"))
 
 
-def step(number: int, tool: str, **arguments: Any) -> AIMessage:
-    """A model's turn that calls a tool."""
+def make_step(number: int, tool: str, **arguments: Any) -> AIMessage:
+    """Make a model's turn that calls a tool."""
     return AIMessage("", tool_calls=[{"name": tool, "args": arguments, "id": f"call_{number}"}])

@@ -25,7 +25,7 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.types import Command
 
 from agentcompress import CompressConfig
-from examples.scripted import ScriptedChat, step
+from examples.scripted import ScriptedChat, make_step
 
 STEPS = 30
 ASKS_AT, DIES_AT = 10, 20
@@ -77,19 +77,19 @@ def script(messages: Sequence[BaseMessage]) -> AIMessage:
     if number >= STEPS:
         return AIMessage("Done.")
     if number == ASKS_AT:
-        return step(number, "write_note", name="notes.txt", text="half way")
+        return make_step(number, "write_note", name="notes.txt", text="half way")
     if number == DIES_AT:
-        return step(number, "tail_log", name="dies.log", lines=80)
+        return make_step(number, "tail_log", name="dies.log", lines=80)
     ids = _ID.findall(str([message.content for message in results]))
     if number % 6 == 5 and ids:
-        return step(number, "recall", id=ids[number % len(ids)])
+        return make_step(number, "recall", id=ids[number % len(ids)])
     files = ["configparser.py", "textwrap.py", "shlex.py", "sched.py", "queue.py", "bisect.py", "calendar.py"]
     name = files[number % len(files)]
     turns = [
-        lambda: step(number, "list_files", part="py"),
-        lambda: step(number, "read_file", name=name),
-        lambda: step(number, "grep", pattern="def |return|raise", name=name),
-        lambda: step(number, "tail_log", name=f"worker{number}.log", lines=60 + number),
+        lambda: make_step(number, "list_files", part="py"),
+        lambda: make_step(number, "read_file", name=name),
+        lambda: make_step(number, "grep", pattern="def |return|raise", name=name),
+        lambda: make_step(number, "tail_log", name=f"worker{number}.log", lines=60 + number),
     ]
     return turns[number % len(turns)]()
 

@@ -48,7 +48,7 @@ from agentcompress import AgentCompressError, CompressConfig, Compressor, Invali
 from agentcompress.doors import background, choice
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.schema import Segment
-from examples.scripted import ScriptedChat, step
+from examples.scripted import ScriptedChat, make_step
 
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
 CONFIG = {"scorer": "lexical", "ledger": "memory", "keep_rate": 0.2}
@@ -94,10 +94,10 @@ def note(text: str, tool_call_id: Annotated[str, InjectedToolCallId]) -> Command
 
 TOOLS: list[BaseTool] = [logs, query, picture, note]
 TURNS = [
-    step(0, "logs", worker="a"),
-    step(1, "query", table="b"),
-    step(2, "picture", worker="c"),
-    step(3, "note", text="d"),
+    make_step(0, "logs", worker="a"),
+    make_step(1, "query", table="b"),
+    make_step(2, "picture", worker="c"),
+    make_step(3, "note", text="d"),
 ]
 
 
@@ -391,8 +391,8 @@ def recalling(id_from: Callable[[Sequence[BaseMessage]], str]) -> ScriptedChat:
     def script(messages: Sequence[BaseMessage]) -> AIMessage:
         done = sum(isinstance(message, ToolMessage) for message in messages)
         if done == 0:
-            return step(0, "logs", worker="a")
-        return step(1, "recall", id=id_from(messages)) if done == 1 else AIMessage("Worker 3.")
+            return make_step(0, "logs", worker="a")
+        return make_step(1, "recall", id=id_from(messages)) if done == 1 else AIMessage("Worker 3.")
 
     return ScriptedChat(script=script)
 
@@ -469,7 +469,7 @@ TEXT = f"Which worker did most?\n\n<log>\n{LOG}</log>"
 CHAT = [
     SystemMessage("Be terse."),
     HumanMessage("Which worker did most?"),
-    step(1, "logs", worker="a"),
+    make_step(1, "logs", worker="a"),
     ToolMessage(LOG, tool_call_id="call_1"),
 ]
 
