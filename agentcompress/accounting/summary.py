@@ -33,7 +33,7 @@ class Kind:
 
     @property
     def saved(self) -> float:
-        """The share of the tokens that was cut."""
+        """The share of the blocks' tokens that was cut, in [0, 1]."""
         return 1 - self.tokens_after / self.tokens_before if self.tokens_before else 0.0
 
 
@@ -70,7 +70,7 @@ class Report:
 
     @property
     def saved(self) -> float:
-        """Dollars, net of the draft's time."""
+        """Dollars that all calls saved, less what the draft's time cost."""
         return self.before - self.after - self.draft
 
     @property

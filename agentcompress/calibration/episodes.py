@@ -13,7 +13,7 @@ from agentcompress.corpora.source_files import Function, Source, pick
 
 
 def open_what_failed(rng: random.Random) -> Item:
-    """A test run with a failure; the next call opens the project's own file that the traceback ends in."""
+    """Make a test run with a failure; the next call opens the project's own file that the traceback ends in."""
     source, writer = pick(rng), Writer()
     function = rng.choice(source.functions)
     name, message = rng.choice(words.ERRORS)
@@ -79,7 +79,7 @@ def _write_warning(rng: random.Random, writer: Writer) -> None:
 
 
 def click_element(rng: random.Random) -> Item:
-    """A page's accessibility tree; the next call clicks the element that the task is about."""
+    """Make a page's accessibility tree; the next call clicks the element that the task is about."""
     site = rng.choice(list(words.SITES))
     task, role, label = rng.choice(words.SITES[site])
     things = rng.sample(words.THINGS, k=len(words.THINGS))
@@ -111,7 +111,7 @@ def click_element(rng: random.Random) -> Item:
 
 
 def edit_function(rng: random.Random) -> Item:
-    """A file as a viewer shows it; the next call replaces lines in the function that the task is about."""
+    """Make a file as a viewer shows it; the next call replaces lines in the function that the task is about."""
     source, writer = pick(rng), Writer()
     function = rng.choice(source.functions)
     writer.add(f"Here's the result of running `cat -n` on /repo/src/{source.path}:\n")
@@ -131,7 +131,7 @@ def edit_function(rng: random.Random) -> Item:
 
 
 def open_listed(rng: random.Random) -> Item:
-    """The files of a project; the next call opens the one that the task is about."""
+    """Make a list of a project's files; the next call opens the one that the task is about."""
     sources = {source.path: source for source in (pick(rng) for _ in range(120))}
     gold = rng.choice(list(sources.values()))
     names = sorted(
@@ -158,7 +158,7 @@ def open_listed(rng: random.Random) -> Item:
 
 
 def open_match(rng: random.Random) -> Item:
-    """What a search for a word found; the next call opens the place where it is defined, or set."""
+    """Make what a search for a word found; the next call opens the place where it is defined, or set."""
     function, found = _search_word(rng)
     writer = Writer()
     for path, number, line, is_gold in found:
@@ -193,7 +193,7 @@ def _search_word(rng: random.Random) -> tuple[Function, list[tuple[str, int, str
 
 
 def use_record(rng: random.Random) -> Item:
-    """Search results of an API; the next call takes the id and the price of the record the task asks for."""
+    """Make the search results of an API; the next call takes the id and the price of the record the task asks for."""
     start, end = rng.sample(words.TOWNS, k=2)
     count = rng.randint(15, 45)
     records = [_draw_offer(rng) for _ in range(count)]
@@ -231,7 +231,7 @@ def _draw_offer(rng: random.Random) -> dict[str, object]:
 
 
 def _word_query(rng: random.Random, task: str, said: str, tool: str, arguments: Mapping[str, object]) -> str:
-    """The query as a conversation's plan words it, or with the two parts named."""
+    """Word the query as it is made from a conversation, or with the two parts named."""
     call = f"{tool} {json.dumps(arguments)}"
     if rng.random() < 0.5:
         return f"{task}\n{call}"

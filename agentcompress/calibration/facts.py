@@ -172,7 +172,7 @@ _FILLERS = (
 
 
 def ask_fact(rng: random.Random) -> Item:
-    """One of twenty passages answers a question; most of the others are about things of the same sort."""
+    """Make twenty passages, most of them about things of the same sort, and a question that one of them answers."""
     topic = rng.choice(list(_RELATIONS))
     topics = [topic if rng.random() < 0.75 else rng.choice(list(_RELATIONS)) for _ in range(19)]
     topics.insert(rng.randrange(20), topic)

@@ -34,7 +34,7 @@ _EVENTS = (
 
 
 def find_log_line(rng: random.Random) -> Item:
-    """A few hundred lines of a log, one of which answers a question."""
+    """Make a few hundred lines of a log, one of which answers a question."""
     count, writer = rng.randint(120, 320), Writer()
     gold = rng.randrange(count)
     (event, ask), *others = rng.sample(_EVENTS, k=3)
@@ -86,7 +86,7 @@ _SAID = {
 
 
 def find_json_value(rng: random.Random) -> Item:
-    """Records of people, one value of which is asked for, in words or by its path."""
+    """Make records of people, one value of which is asked for, in words or by its path."""
     count = rng.randint(20, 60)
     gold, field = rng.randrange(count), rng.choice(list(_SAID))
     names = rng.sample([f"{a}_{b}_{n}" for a in _PEOPLE for b in _CITIES for n in (3, 7)], k=count)

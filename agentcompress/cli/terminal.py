@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class RateOption(click.ParamType):
-    """A keep rate: a number, or "auto"."""
+    """The type of an option that takes a keep rate: a number, or "auto"."""
 
     name = "rate"
 

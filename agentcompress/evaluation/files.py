@@ -1,4 +1,4 @@
-"""Rows of JSON files."""
+"""Reads JSON files and JSON Lines row by row, and says which row is none."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from agentcompress.errors import InvalidInputError
 
 
 def read_json_rows(path: Path) -> Iterator[tuple[int, Any]]:
-    """Rows of a JSON list, or of JSON Lines without the blank ones, and their numbers from 1."""
+    """Yield the rows of a JSON list, or of JSON Lines without the blank ones, and their numbers from 1."""
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:

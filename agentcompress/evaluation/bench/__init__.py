@@ -1,1 +1,1 @@
-"""How fast it is."""
+"""Benches: how fast the draft, cutting texts, replaying conversations and the doors of an agent are."""

@@ -24,9 +24,10 @@ _SHORT = [
 
 
 def measure_doors() -> dict[str, float]:
-    """Milliseconds that a door adds to a call: of two short messages, and of a hundred, 100k tokens, all decided.
+    """Measure the milliseconds that a door adds to a call.
 
-    The runnable's only where LangChain is installed.
+    A call of two short messages, and one of a hundred, 100k tokens, all decided; the runnable's only where LangChain is
+    installed.
     """
     compressor = Compressor(CompressConfig(scorer="random"), store=MemoryStore())
     whole = list(make_history("openai", MESSAGES))
@@ -55,7 +56,7 @@ def _return_messages(messages: Any) -> Any:
 def _measure_added_ms(
     door: Callable[[Any], Any], messages: Any, rounds: int, without: Callable[[Any], Any] = _return_messages
 ) -> float:
-    """The median of calls through a door, less that of calls without it."""
+    """Return the median time of calls through a door, less that of calls without it, both in turn."""
     door(messages)
     times = [(time_ms(door, messages), time_ms(without, messages)) for _ in range(rounds)]
     through, beside = zip(*times, strict=True)

@@ -38,7 +38,10 @@ _SLACK_BYTES = 3 << 29  # 1.5 GiB for everything but weights and cache
 
 @dataclass(frozen=True)
 class Row:
-    """Median times at a length, in milliseconds; None where not measured: warm, beyond what the cache can hold."""
+    """Median times at a length, in milliseconds; None where not measured.
+
+    warm_ms is not measured where the cache can't hold the text, baseline_ms not beyond 8192 tokens.
+    """
 
     tokens: int
     cold_ms: float
@@ -49,7 +52,7 @@ class Row:
 
 @dataclass(frozen=True)
 class _Call:
-    """Milliseconds, and memory, of calls on one text."""
+    """What calls on one text took, in milliseconds, and in memory. TIMES: the names of the times."""
 
     TIMES: ClassVar = ("cold", "warm", "hot")
     cold: list[float]
@@ -61,7 +64,7 @@ class _Call:
 
 @dataclass
 class BenchReport:
-    """What a run found. `keys` are the figures for machines; `rows` the table; `machine` where it was."""
+    """What a run found: `rows` are the table by length, `keys` all other figures, `machine` says where it ran."""
 
     draft: str
     machine: dict[str, Any]
@@ -69,7 +72,7 @@ class BenchReport:
     keys: dict[str, float | int | bool | None] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """Everything, the keys on the top level."""
+        """Return everything for `json.dumps`, the figures of `keys` on the top level."""
         return {**self.keys, "draft": self.draft, "machine": self.machine, "rows": [asdict(row) for row in self.rows]}
 
 
@@ -113,7 +116,7 @@ class Bench:
         return self._report
 
     def _sum_up(self, calls: dict[int, list[_Call]]) -> None:
-        """Rows and ratios of cold, warm and hot calls; at the longest also the memory of the process."""
+        """Make the rows, and the ratios of cold, warm and hot calls; at the longest also of the process's memory."""
         keys = self._report.keys
         for tokens, of_length in calls.items():
             cold, warm, hot = ([ms for call in of_length for ms in getattr(call, name)] for name in _Call.TIMES)
@@ -131,7 +134,7 @@ class Bench:
                 keys[f"growth_{tokens // 1024}k_over_{tokens // 2048}k"] = ratio
 
     def _measure_call(self, tokens: int) -> _Call:
-        """One fresh text: scored once cold, then with other queries, then again with the first."""
+        """Score one fresh text: once cold, then warm with other queries, then hot, again with the first one."""
         cache, segment = self._new_cache(), self._make_passage(tokens)
         scorer = self._new_scorer(cache)
 
@@ -146,7 +149,10 @@ class Bench:
         return _Call([cold], warm, hot, peak[0], cache.kv_bytes_per_token())
 
     def _measure_share(self) -> None:
-        """Share of the best matrix product's speed that encoding reaches, in slices between readings of the product."""
+        """Measure the share of the best matrix product's speed that encoding reaches.
+
+        In slices, each between two readings of the product, so that a busy moment slows both.
+        """
         ceiling = GemmCeiling(self._runtime.dtype, self._runtime.decoder.device.type, self._runtime.threads)
         shares, readings = [], [ceiling.measure()]
         for _ in range(2):
@@ -161,7 +167,7 @@ class Bench:
         self._report.keys["gemm_ceiling_flops"] = _median(readings)
 
     def _measure_callers(self) -> None:
-        """The same calls in a row and at once, on caches of their own."""
+        """Make the same calls in a row and at once, on caches of their own; compare times and scores."""
         ratios, identical = [], True
         for i in range(_ROUNDS):
             segments = [self._make_passage(_CALLER_TOKENS) for _ in range(_CALLERS)]
@@ -181,7 +187,7 @@ class Bench:
         self._report.keys["callers_identical"] = identical
 
     def _measure_baseline(self) -> None:
-        """Speculative prefill where its context allows, each time next to a cold call of ours."""
+        """Time speculative prefill where its context allows, each time next to a cold call of ours."""
         baseline = SpeculativePass(self._runtime.files, self._runtime.dtype, self._runtime.decoder.device.type)
         baseline.run(torch.arange(256))
         for i, row in enumerate(self._report.rows):
@@ -217,7 +223,7 @@ class Bench:
 
 
 def _count_texts(tokens: int) -> int:
-    """How many texts of a length are measured."""
+    """Return how many texts of a length are measured: fewer of those that take long."""
     return 3 if tokens <= 16_384 else 2 if tokens <= 65_536 else 1
 
 
@@ -226,7 +232,7 @@ _median = statistics.median
 
 @contextmanager
 def _watch_peak_rss() -> Iterator[list[int]]:
-    """The most memory the process held at any time inside, looked at every few milliseconds: [bytes]."""
+    """Yield a list whose one item is, afterwards, the most bytes that the process held: it looks every 10 ms."""
     import psutil
 
     process, peak, ended = psutil.Process(), [0], threading.Event()

@@ -48,7 +48,7 @@ def print_report(report: BenchReport) -> None:
 
 
 def build_table(report: BenchReport) -> Table:
-    """Times by length."""
+    """Build the table of times, a row a length."""
     from rich.table import Table
 
     grid = Table("tokens", "cold", "warm", "hot", "speculative prefill", box=None, pad_edge=False)
@@ -60,7 +60,7 @@ def build_table(report: BenchReport) -> Table:
 
 
 def list_figures(report: BenchReport) -> list[str]:
-    """A line for every figure there is."""
+    """Return a line for every figure that was measured: its name, its value, what it means."""
     lines = []
     for key, meaning in _FIGURES.items():
         value = report.keys.get(key)

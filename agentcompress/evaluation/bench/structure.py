@@ -23,7 +23,7 @@ _ACTIONS = ("served", "queued", "retried", "dropped after timeout", "committed",
 
 
 def measure_segmentation() -> dict[str, float]:
-    """Seconds a megabyte, the median of three, and how time grows from the short text to the long one."""
+    """Measure seconds a megabyte, the median of three, and how time grows from the short text to the long one."""
     compressor = Compressor(CompressConfig(scorer="random"))
     keys: dict[str, float] = {}
     for kind, pieces in TEXTS.items():
@@ -42,7 +42,7 @@ def _time_segmenting(compressor: Compressor, text: str) -> float:
 
 
 def _build_text(pieces: Callable[[], Iterator[str]], chars: int) -> str:
-    """As many pieces as come to so many characters."""
+    """Join pieces until they come to so many characters."""
     found: list[str] = []
     for piece in pieces():
         found.append(piece)
@@ -53,14 +53,14 @@ def _build_text(pieces: Callable[[], Iterator[str]], chars: int) -> str:
 
 
 def _yield_code() -> Iterator[str]:
-    """The standard library's files, again and again."""
+    """Yield the standard library's files, again and again."""
     files = sorted(Path(sysconfig.get_path("stdlib")).glob("*.py"))
     for _ in count():
         yield from (file.read_text(encoding="utf-8") for file in files)
 
 
 def _yield_log() -> Iterator[str]:
-    """Lines of a server's log, a traceback now and then."""
+    """Yield lines of a server's log, a traceback now and then."""
     rng = random.Random(0)
     for i in count():
         at = f"2026-11-{1 + i // 86400 % 28:02d} {i // 3600 % 24:02d}:{i // 60 % 60:02d}:{i % 60:02d}"
@@ -71,7 +71,7 @@ def _yield_log() -> Iterator[str]:
 
 
 def _yield_json() -> Iterator[str]:
-    """Records, a line each."""
+    """Yield records as JSON, a line each."""
     rng = random.Random(0)
     for i in count():
         record = {"id": i, "name": f"user {rng.randrange(10**6)}", "tags": ["a", "b"], "score": rng.random()}

@@ -17,7 +17,7 @@ class LiteLLMTarget:
             embedded.register()
 
     def answer(self, prompt: str, max_tokens: int) -> tuple[str, float | None]:
-        """The answer, and the milliseconds until its first token, which only embedded targets tell.
+        """Return the answer, and the milliseconds until its first token, which only embedded targets tell.
 
         Raises `TooLongError` for a prompt beyond its window, and `EvaluationError` when the target fails: a score of a
         failed call would be no measurement.

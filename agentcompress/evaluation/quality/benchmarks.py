@@ -21,7 +21,7 @@ _RULER_OPENING = re.compile(r"\A[^\n]*(?:hidden within|hidden in|numbered list|c
 
 
 class FileTask:
-    """A benchmark's file; `read` makes an item of one of its rows."""
+    """A benchmark's file as a task. read: makes an item of one of its rows. whose: where such files come from."""
 
     def __init__(self, name: str, path: Path, read: Callable[[Mapping[str, Any], int], EvalItem], whose: str) -> None:
         if not path.is_file():
@@ -40,7 +40,7 @@ class FileTask:
 
 
 def open_longbench(folder: Path, dataset: str) -> FileTask:
-    """LongBench v1: `<dataset>.jsonl` with input, context, answers, all_classes, _id. English and code tasks."""
+    """Open LongBench v1: `<dataset>.jsonl` with input, context, answers, all_classes, _id. English and code tasks."""
     if dataset not in LONGBENCH:
         raise InvalidInputError("LongBench dataset", dataset, f"one of {', '.join(LONGBENCH)}")
     before, behind, metric, tokens = LONGBENCH[dataset]
@@ -65,7 +65,7 @@ def open_longbench(folder: Path, dataset: str) -> FileTask:
 
 
 def open_longbench2(file: Path) -> FileTask:
-    """LongBench v2: `data.json`, a list of rows with question, choice_A to choice_D, answer and context."""
+    """Open LongBench v2: `data.json`, a list of rows with question, choice_A to choice_D, answer and context."""
 
     def read_row(row: Mapping[str, Any], number: int) -> EvalItem:
         choices = "\n".join(f"({letter}) {row[f'choice_{letter}'].strip()}" for letter in "ABCD")
@@ -87,7 +87,7 @@ def open_longbench2(file: Path) -> FileTask:
 
 
 def open_ruler(folder: Path, task: str) -> FileTask:
-    """RULER: `<task>/validation.jsonl` with input, outputs and, in newer files, answer_prefix."""
+    """Open RULER: `<task>/validation.jsonl` with input, outputs and, in newer files, answer_prefix."""
 
     def read_row(row: Mapping[str, Any], number: int) -> EvalItem:
         prompt = row["input"] + row.get("answer_prefix", "")
@@ -113,7 +113,7 @@ def open_ruler(folder: Path, task: str) -> FileTask:
 
 
 def open_infinitebench(folder: Path, task: str) -> FileTask:
-    """InfiniteBench: `<task>.jsonl` with id, context, input, answer and options."""
+    """Open InfiniteBench: `<task>.jsonl` with id, context, input, answer and options."""
     if task not in INFINITEBENCH:
         raise InvalidInputError("InfiniteBench task", task, f"one of {', '.join(INFINITEBENCH)}")
     before, behind, metric, tokens = INFINITEBENCH[task]

@@ -103,7 +103,10 @@ def _is_comment(line: str) -> bool:
 
 
 def _is_other_program(source: Source, number: int, line: str) -> bool:
-    """Whether the file is still Python, and another one: a change within a string or comment does not count."""
+    """Tell whether a file with this line changed is still Python, and another program.
+
+    A change within a string or comment makes no other one.
+    """
     lines = list(source.lines)
     lines[number] = line
     try:
@@ -114,5 +117,5 @@ def _is_other_program(source: Source, number: int, line: str) -> bool:
 
 
 def _dump_shape(tree: ast.AST) -> str:
-    """The program without the text of its strings."""
+    """Dump a program's tree without the text of its strings."""
     return re.sub(r"value='(?:[^'\\]|\\.)*'|value=\"(?:[^\"\\]|\\.)*\"", "value=''", ast.dump(tree))

@@ -57,7 +57,7 @@ class Plan:
     oracle: str | None = None
 
     def describe(self) -> dict[str, Any]:
-        """What makes two evaluations the same one: the items themselves, the drafts' revisions and profiles too."""
+        """Return what makes two evaluations the same: the items themselves, the drafts' revisions and profiles too."""
         drafts = {variant.draft for variant in self.variants if variant.draft}
         return {
             "agentcompress": agentcompress.__version__,
@@ -84,7 +84,7 @@ class Cell:
 
     @property
     def key(self) -> dict[str, Any]:
-        """What identifies its result."""
+        """The fields of a result's row that tell which cell it belongs to."""
         name, draft = (self.variant.name, self.variant.draft) if self.variant else (FULL, "")
         return {
             "task": self.task,
@@ -130,7 +130,7 @@ class Grid:
 
     @staticmethod
     def yield_cells(plan: Plan) -> Iterator[Cell]:
-        """Every cell, in the order of the results: a draft at a time, and what reads the same text together."""
+        """Yield every cell in the order of the results: a draft at a time, and what reads the same text together."""
         drafts = list(dict.fromkeys(variant.draft for variant in plan.variants if variant.draft)) or [""]
         for task in plan.tasks:
             for draft in drafts:
@@ -165,7 +165,7 @@ class Grid:
         return rows
 
     def _measure_cell(self, cell: Cell) -> tuple[dict[str, Any], dict[str, float]]:
-        """The cell's result, and what it took; where text or prompt is too long for somebody, why it was skipped."""
+        """Return a cell's row and what it took; where text or prompt is too long for somebody, why it was skipped."""
         took: dict[str, float] = {}
         row = dict(cell.key)
         try:
@@ -242,7 +242,7 @@ class _Remaining:
 
 
 def read_timings(folder: Path) -> list[dict[str, Any]]:
-    """What every cell took, once."""
+    """Read what every cell took; of a cell that was measured twice, because a run was killed, the last."""
     keys = ("task", "item", "scorer", "draft", "keep_rate")
     return list({tuple(row[k] for k in keys): row for row in read_whole_lines(folder / TIMINGS)}.values())
 
@@ -254,7 +254,7 @@ def append_row(file: TextIO, row: Mapping[str, Any]) -> None:
 
 
 def read_whole_lines(path: Path) -> list[dict[str, Any]]:
-    """The rows of a file; a last line that was being written when the run was killed is cut off."""
+    """Read a file's rows, and cut a last line off that was being written when a run was killed."""
     if not path.exists():
         return []
     data = path.read_bytes()

@@ -18,12 +18,12 @@ _NUMBER = re.compile(r"\d+")
 
 
 def normalise(text: str) -> str:
-    """Lower case, without punctuation, articles and surplus white space (SQuAD's normalisation)."""
+    """Put in lower case, without punctuation, articles and surplus white space (SQuAD's normalisation)."""
     return " ".join(_ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION)).split())
 
 
 def score_qa_f1(answer: str, right: str) -> float:
-    """LongBench: F1 of the words of both, normalised."""
+    """Score as LongBench does: F1 of the words of both, normalised."""
     found, wanted = Counter(normalise(answer).split()), Counter(normalise(right).split())
     common = (found & wanted).total()
     if not common:
@@ -33,7 +33,7 @@ def score_qa_f1(answer: str, right: str) -> float:
 
 
 def score_rouge_l(answer: str, right: str) -> float:
-    """ROUGE-L's F measure by the `rouge-score` package: one longest common subsequence, words lower-cased.
+    """Score ROUGE-L's F measure by the `rouge-score` package: one longest common subsequence, words lower-cased.
 
     LongBench takes it from the `rouge` package, which joins the subsequences of sentences as sets and keeps case:
     values are close for one-sentence answers and differ for summaries, so they are comparable with each other only.
@@ -44,7 +44,7 @@ def score_rouge_l(answer: str, right: str) -> float:
 
 
 def score_code_sim(answer: str, right: str) -> float:
-    """LongBench: similarity of the first line that is no comment or fence, by edits; in steps of 1 %."""
+    """Score as LongBench does: similarity of the first line that is no comment or fence, by edits, in steps of 1 %."""
     from rapidfuzz import fuzz
 
     lines = answer.lstrip("\n").split("\n")
@@ -53,7 +53,7 @@ def score_code_sim(answer: str, right: str) -> float:
 
 
 def score_classification(answer: str, right: str, classes: Sequence[str]) -> float:
-    """LongBench: 1 / the number of classes named, when the right one is among them.
+    """Score as LongBench does: 1 / the number of classes named, when the right one is among them.
 
     A class whose name is part of the right one's is not counted.
     """
@@ -62,25 +62,25 @@ def score_classification(answer: str, right: str, classes: Sequence[str]) -> flo
 
 
 def score_retrieval(answer: str, right: str) -> float:
-    """LongBench: the share of the answer's numbers that are the number of the right paragraph ("Paragraph 7")."""
+    """Score as LongBench does: the share of the answer's numbers that are the right paragraph's ("Paragraph 7")."""
     wanted = re.search(r"Paragraph (\d+)", right)
     return score_count(answer, wanted.group(1) if wanted else right)
 
 
 def score_count(answer: str, right: str) -> float:
-    """LongBench: the share of the answer's numbers that are the right one."""
+    """Score as LongBench does: the share of the answer's numbers that are the right one."""
     numbers = _NUMBER.findall(answer)
     return numbers.count(str(right)) / len(numbers) if numbers else 0.0
 
 
 def score_best_subspan_em(answer: str, right: str) -> float:
-    """Lost in the middle: 1 where the normalised right answer stands in the normalised first line of the answer."""
+    """Score as lost-in-the-middle does: 1 where the right answer stands in the answer's first line, both normalised."""
     wanted = normalise(right)
     return float(bool(wanted) and wanted in normalise(answer.strip().split("\n")[0]))
 
 
 def score_string_match(answer: str, right: str) -> float:
-    """RULER: 1 where the right answer stands in the answer, case aside."""
+    """Score as RULER does: 1 where the right answer stands in the answer, case aside."""
     return float(right.lower() in answer.lower())
 
 
@@ -96,7 +96,7 @@ _CHOICE_PATTERNS = tuple(
 
 
 def score_choice(answer: str, right: str) -> float:
-    """One of A-D: 1 where the answer's letter is the right one; `right` may also be the option's text.
+    """Score one of A-D: 1 where the answer's letter is the right one; `right` may also be the option's text.
 
     Asterisks are dropped. The letter: LongBench v2's sentence, InfiniteBench's prefixes, a letter at the start, else
     the last one that stands alone.

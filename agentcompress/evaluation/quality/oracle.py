@@ -37,11 +37,11 @@ class OracleScorer:
         return cls(model or config.draft, **options)
 
     def score(self, segment: Segment, query: str) -> np.ndarray:
-        """Float64 (units,): the oracle's score in all layers."""
+        """Return float64 (units,): the oracle's score in all layers."""
         return self.score_layers(segment, query)[-1]
 
     def score_layers(self, segment: Segment, query: str) -> np.ndarray:
-        """Float64 (L + 1, units): what each layer alone says, and at the end all of them.
+        """Return float64 (L + 1, units): what each layer alone says, and at the end all of them.
 
         Raises `InvalidInputError` where text and answer do not fit the model's context.
         """
@@ -65,12 +65,12 @@ class OracleScorer:
 
 
 def _take_largest_head(rows: Any) -> Any:
-    """(H, 1, T) -> (1, 1, T)."""
+    """Take the largest weight of all heads: (H, 1, T) -> (1, 1, T)."""
     return rows.amax(0, keepdim=True)
 
 
 def correlate_ranks(scores: np.ndarray, oracle: np.ndarray) -> float:
-    """Rank correlation of two (units,) in [-1, 1]; 0 where one of them is flat."""
+    """Return Spearman's rank correlation of two (units,), in [-1, 1]; 0 where one of them is flat."""
     from scipy.stats import spearmanr
 
     if len(scores) < 2 or np.ptp(scores) == 0 or np.ptp(oracle) == 0:

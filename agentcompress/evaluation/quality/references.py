@@ -19,7 +19,7 @@ _HORIZON = 6
 
 
 def is_trajectory(row: Any) -> bool:
-    """Whether a row's context is a conversation with tool results."""
+    """Tell whether a row's context is a conversation with tool results."""
     context = row.get("context") if isinstance(row, Mapping) else None
     return isinstance(context, list) and any(isinstance(m, Mapping) and m.get("role") == "tool" for m in context)
 
@@ -57,7 +57,7 @@ def _render_message(message: Mapping[str, Any]) -> str:
 
 
 def find_references(message: Mapping[str, Any]) -> Iterator[str]:
-    """Strings that an assistant's message puts to use."""
+    """Yield strings that an assistant's message puts to use, in its words or its calls."""
     yield from used_in_words(message.get("content") or "")
     for call in message.get("tool_calls") or ():
         yield from used_in_arguments(call.get("arguments"))

@@ -18,7 +18,10 @@ _TITLES = {"evidence": "Evidence kept", "score": "Answer quality"}
 
 
 def render_table(rows: Sequence[Mapping[str, Any]], timings: Sequence[Mapping[str, Any]] = ()) -> str:
-    """Markdown: a table a measure and task, and one of the tasks' mean. Differences are to the first way listed."""
+    """Render Markdown: a table a measure and task, and one of the tasks' mean.
+
+    Differences are to the first way listed.
+    """
     parts: list[str] = []
     for measure, title in _TITLES.items():
         measured = Measured(rows, measure)
@@ -188,7 +191,7 @@ def _plot_panel(axis: Any, measured: Measured, task: str) -> None:
 
 
 def render_correlations(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Markdown: every scorer's correlation with the oracle in all its layers, and the range over each of them.
+    """Render Markdown: every scorer's correlation with the oracle in all its layers, and the range over each of them.
 
     For scorers that read at a layer, the best of those.
     """
@@ -212,7 +215,7 @@ def render_correlations(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def plot_layers(rows: Sequence[Mapping[str, Any]], file: Path) -> None:
-    """Spearman's correlation with the oracle over the layer that is read, items of all tasks together.
+    """Plot Spearman's correlation with the oracle over the layer that is read, items of all tasks together.
 
     Scorers that read at no layer are level lines.
     """

@@ -71,7 +71,7 @@ class RulerTask:
 
 
 def list_names() -> tuple[str, ...]:
-    """The tasks there are."""
+    """Return the names of all tasks."""
     return (*_NIAH, *_OTHERS)
 
 
@@ -113,7 +113,7 @@ def _write_needle(values_are: str, key: str, value: str) -> str:
 
 
 def _hide_needles(kind: _Needles, sentences: list[str], words: int, rng: random.Random) -> str:
-    """Needles in random order at random depths of the haystack."""
+    """Hide needles in random order at random depths of the haystack."""
     placed = rng.sample(sentences, k=len(sentences))
     if kind.haystack == "text":
         hay = list(_draw_sentences(words, rng))
@@ -203,7 +203,7 @@ _OTHERS: dict[str, Callable[[str, int, random.Random], EvalItem]] = {
 
 @lru_cache(maxsize=1)
 def _read_sentences() -> tuple[str, ...]:
-    """Running text: sentences of the Python language reference."""
+    """Read running text: sentences of the Python language reference."""
     from pydoc_data.topics import topics
 
     text = " ".join(" ".join(topic.split()) for _, topic in sorted(topics.items()))

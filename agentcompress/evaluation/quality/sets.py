@@ -91,7 +91,7 @@ _MAX_TOKENS = {"rouge_l": 256, "code_sim": 64, "choice": 16}
 
 
 def join_context(context: str | Sequence[Mapping[str, Any]]) -> str:
-    """One text from a context: documents under their titles, turns behind their speakers, blank lines between."""
+    """Join a context into one text: documents under their titles, turns behind their speakers, blank lines between."""
     if isinstance(context, str):
         return context
     parts = []
@@ -105,7 +105,7 @@ def join_context(context: str | Sequence[Mapping[str, Any]]) -> str:
 
 
 def _find_evidence(text: str, context: Any, meta: Mapping[str, Any], answers: tuple[str, ...], metric: str) -> Evidence:
-    """What `meta` names, else any of the answers.
+    """Find the evidence that `meta` names, else any of the answers.
 
     path: that value of a JSON text; gold_source: a function's lines; buggy_lines, buggy_line; gold_sentences;
     gold_turn_spans: closed ranges of turns.
@@ -129,7 +129,7 @@ def _find_evidence(text: str, context: Any, meta: Mapping[str, Any], answers: tu
 
 
 def find_json_value(text: str, path: Sequence[str | int]) -> Span | None:
-    """The characters of the value at `path` (keys and indexes) of a JSON text; None where there is none."""
+    """Find the characters of the value at `path` (keys and indexes) of a JSON text; None where there is none."""
     try:
         return _find_value(text, path)
     except (ValueError, IndexError):  # no JSON, or a path through a number

@@ -23,7 +23,7 @@ class Evidence:
     rule: Literal["any", "share"] = "share"
 
     def measure_kept(self, text: str, spans: tuple[Span, ...]) -> float:
-        """The share of the evidence, in [0, 1], that the kept spans of the text hold."""
+        """Return the share of the evidence, in [0, 1], that the kept spans of the text hold."""
         if self.spans:
             held = [any(kept.start <= span.start and span.end <= kept.end for kept in spans) for span in self.spans]
         else:
@@ -61,7 +61,7 @@ class EvalItem:
     tool_result: bool = False
 
     def build_prompt(self, text: str) -> str:
-        """The prompt with `text` (the item's, or what is left of it) as its context."""
+        """Build the prompt with `text` (the item's, or what is left of it) as its context."""
         if self.before or self.behind:
             return f"{self.before}{text}{self.behind}"
         return f"{text}\n\n{ANSWER_RULE}\nQuestion: {self.query}\nAnswer:"
@@ -78,7 +78,7 @@ class Task(Protocol):
 
 
 def find_any_answer(text: str, answers: tuple[str, ...], metric: str) -> Evidence:
-    """Evidence that is any of the answers that stand in the text; none for numbers, classes and letters."""
+    """Make evidence of any of the answers that stand in the text; none for numbers, classes and letters."""
     if metric in ("count", "retrieval", "classification", "choice"):
         return Evidence()
     folded = text.casefold()
@@ -86,7 +86,7 @@ def find_any_answer(text: str, answers: tuple[str, ...], metric: str) -> Evidenc
 
 
 def read_answers(given: Any) -> tuple[str, ...]:
-    """Right answers as texts: of a list, or the one that stands alone."""
+    """Read right answers as texts: those of a list, or the one that stands alone."""
     listed = given if isinstance(given, list) else [given]
     if any(isinstance(answer, dict | list) for answer in listed):
         raise ValueError("answers must be texts or numbers")

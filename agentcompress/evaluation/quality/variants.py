@@ -17,7 +17,7 @@ from agentcompress.errors import InvalidInputError
 
 _FORM = "NAME[@SEGMENTER][:OPTION=VALUE,...], paper or paper-code"
 FULL = "full"
-"""Nothing compressed."""
+"""The name of the way that compresses nothing: the full prompt."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,10 @@ class Variant:
 
 
 def build_variants(specs: Sequence[str], drafts: Sequence[str], target: str, **settings: Any) -> list[Variant]:
-    """Every spec with every draft; those that use no draft once. Raises `InvalidInputError` for a spec that is none."""
+    """Build every spec with every draft; those that use no draft once.
+
+    Raises `InvalidInputError` for a spec that is none.
+    """
     if not specs:
         raise InvalidInputError("scorer", list(specs), "at least one")
     found = []

@@ -31,7 +31,7 @@ _HEAD = (
 
 
 def render_table(targets: Sequence[str] = TARGETS) -> str:
-    """A row a target.
+    """Render a table in Markdown with a row a target.
 
     The seventh column is what a block decided at first sight saves: written once, then read. The last is how many
     tokens a rewrite of cached history must remove for every token that stands behind it: `(w - r) / (r R)`, from

@@ -9,7 +9,7 @@ from agentcompress.evaluation.replay.costs import CostReport, WayReport
 
 
 def render_table(report: CostReport) -> str:
-    """A row a way: tokens, what was read from the cache, rewrites, recall, and dollars at every target."""
+    """Render a row a way: tokens, what was read from the cache, rewrites, recall, and dollars at every target."""
     heads = ["way", "tokens", "from the cache", "rewrites", "results sent", "recall", *report.targets]
     lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
     lines += [f"| {' | '.join(_build_row(way, report.ways[0]))} |" for way in report.ways]
@@ -34,7 +34,7 @@ def _build_row(way: WayReport, first: WayReport) -> list[str]:
 
 
 def find_dominated(report: CostReport, target: str) -> list[tuple[str, str]]:
-    """Pairs of ways of ours and of others that are cheaper and recall more: better on both."""
+    """Find pairs of one of our ways and another's that is better on both: cheaper, and recalls more."""
     at = report.targets.index(target)
     ours = [way for way in report.ways if way.name.startswith("ours")]
     others = [way for way in report.ways if not way.name.startswith(("ours", "everything"))]
@@ -47,7 +47,7 @@ def find_dominated(report: CostReport, target: str) -> list[tuple[str, str]]:
 
 
 def plot_costs(report: CostReport, file: Path) -> None:
-    """Money over recall, a panel a target, a line a family of ways."""
+    """Plot money over recall, a panel a target, a line a family of ways."""
     figure = load_figure_class()(figsize=(4.5 * len(report.targets), 4.2), layout="constrained")
     for at, target in enumerate(report.targets):
         axes = figure.add_subplot(1, len(report.targets), at + 1)

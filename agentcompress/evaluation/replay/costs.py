@@ -25,7 +25,7 @@ from agentcompress.targets.prompt_cache import Billed, PromptCache
 
 @dataclass
 class Cost:
-    """One way for one target: tokens as billed, and dollars."""
+    """What one way to send costs with one target: tokens as they are billed, and dollars."""
 
     target: str
     input_tokens: int = 0
@@ -34,7 +34,7 @@ class Cost:
     dollars: float = 0.0
 
     def add(self, billed: Billed, dollars: float | None) -> None:
-        """Add a request."""
+        """Add a request as it is billed; dollars: None where the target has no price."""
         self.input_tokens += billed.input_tokens
         self.read_tokens += billed.read_tokens
         self.write_tokens += billed.write_tokens
@@ -42,13 +42,13 @@ class Cost:
 
     @property
     def tokens(self) -> int:
-        """All that were sent."""
+        """All tokens that were sent, however they are billed."""
         return self.input_tokens + self.read_tokens + self.write_tokens
 
 
 @dataclass
 class WayReport:
-    """One way over all requests. rewrites: requests that do not begin as the one before them.
+    """What one way to send comes to over all requests. rewrites: requests that do not begin as the one before them.
 
     found, references: results that steps took strings from, and the sum of the shares of them that stood in the request
     before the step that used them first.
@@ -70,7 +70,7 @@ class WayReport:
         return self.found / self.references if self.references else None
 
     def as_json(self) -> dict[str, Any]:
-        """Everything, by name."""
+        """Return every figure by name, ready for `json.dumps`."""
         own = {name: getattr(self, name) for name in ("name", "requests", "rewrites", "recall", "references")}
         tokens = {"result_tokens": self.result_tokens, "result_tokens_sent": self.result_tokens_sent}
         return {**own, **tokens, "costs": [{**vars(cost), "tokens": cost.tokens} for cost in self.costs]}
@@ -78,14 +78,14 @@ class WayReport:
 
 @dataclass
 class CostReport:
-    """All ways, and what was asked for."""
+    """What all ways come to, and the targets and pace that were asked for."""
 
     targets: list[str]
     gap_s: float
     ways: list[WayReport] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
-        """JSON-ready form."""
+        """Return every figure by name, ready for `json.dumps`."""
         return {"targets": self.targets, "gap_s": self.gap_s, "ways": [way.as_json() for way in self.ways]}
 
 
@@ -151,7 +151,7 @@ class Costs:
     def _count_results(
         self, report: WayReport, messages: Sequence[Mapping[str, Any]], sent: Sequence[Mapping[str, Any]], first: int
     ) -> None:
-        """Tokens of the tool results that come first in this request."""
+        """Count the tokens of the tool results that this request is the first to hold, as recorded and as sent."""
         if len(sent) < first:
             return
         counter = self._counters[self.report.targets[0]]
@@ -163,12 +163,12 @@ class Costs:
 
 @dataclass(frozen=True)
 class _Uses:
-    """What later steps took from one result: strings, and how many messages the request before each use held."""
+    """What later steps took from one result. strings: each with how many messages the request before its use held."""
 
     strings: Mapping[str, int]
 
     def find_share(self, sent: Mapping[int, str]) -> float | None:
-        """The share that stood in the request before their first use; None where there is no such request."""
+        """Return the share of the strings that stood in the request before their first use; None without one."""
         known = {string: sent[end] for string, end in self.strings.items() if end in sent}
         return sum(string in text for string, text in known.items()) / len(known) if known else None
 

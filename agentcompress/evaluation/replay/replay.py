@@ -24,7 +24,11 @@ from agentcompress.targets.counting import RememberedCounts, token_counter
 
 @dataclass(frozen=True)
 class Step:
-    """One request. prefix_bytes: shared with the request before, of previous_bytes; new, replayed, raw: decisions."""
+    """One request of a recorded agent.
+
+    prefix_bytes: how many of the request before, which had previous_bytes, it begins with. new, replayed, raw: how many
+    of its blocks were decided in it, decided before, and left as they are. ms: what compressing it took.
+    """
 
     trajectory: str
     step: int
@@ -39,19 +43,19 @@ class Step:
 
     @property
     def is_rewrite(self) -> bool:
-        """Whether something that was sent before was sent differently."""
+        """Whether this request changes something that the one before it had sent."""
         return self.prefix_bytes < self.previous_bytes
 
 
 @dataclass
 class ReplayReport:
-    """All steps. recall: of the strings that later steps took from a tool's result, the share that was sent in it."""
+    """All steps. recalls: of the strings that later steps took from a tool's result, the share that was sent in it."""
 
     steps: list[Step] = field(default_factory=list)
     recalls: list[float] = field(default_factory=list)
 
     def sum_up(self) -> dict[str, Any]:
-        """What the whole comes to: the tokens are those of all requests, one after the other."""
+        """Sum up all steps; the tokens are those of all requests, one after the other."""
         return {
             "steps": len(self.steps),
             "rewrites": sum(step.is_rewrite for step in self.steps),
@@ -61,12 +65,12 @@ class ReplayReport:
         }
 
     def as_json(self) -> dict[str, Any]:
-        """Totals and steps."""
+        """Return the sums and every step, ready for `json.dumps`."""
         return {**self.sum_up(), "by_step": [asdict(step) for step in self.steps]}
 
 
 def format_step(step: Step) -> str:
-    """A step in one line."""
+    """Say in one line what a step sent, shared and decided."""
     shared = f"{step.prefix_bytes:,} of {step.previous_bytes:,} bytes shared"
     decided = f"{step.new} new, {step.replayed} replayed, {step.raw} as they are"
     tokens = f"{step.tokens_raw:,} -> {step.tokens_sent:,} tokens"
@@ -87,7 +91,7 @@ def replay_file(path: Path, compressor: Compressor, wire: str, *, recall: bool =
 
 
 def check_trajectory(row: Any, where: str) -> list[Mapping[str, Any]]:
-    """The messages of a trajectory; `InvalidInputError` for what is none."""
+    """Return the messages of a trajectory. Raises `InvalidInputError` for a row that is none."""
     context = row.get("context") if isinstance(row, Mapping) else None
     if not isinstance(context, list) or not all(isinstance(each, Mapping) and "role" in each for each in context):
         raise InvalidInputError(where, row, "a trajectory: context, a list of messages")
@@ -126,7 +130,7 @@ def _replay_steps(
 
 
 def find_requests(recorded: Sequence[Mapping[str, Any]], wire: str) -> Iterator[int]:
-    """How many messages every request holds: all before an assistant's message, once there is one of a user or tool."""
+    """Yield how many messages every request holds: all before an assistant's that follows another role's."""
     starts = find_starts(recorded, wire)
     for i, message in enumerate(recorded):
         if message["role"] == "assistant" and i and recorded[i - 1]["role"] != "assistant":
@@ -136,12 +140,12 @@ def find_requests(recorded: Sequence[Mapping[str, Any]], wire: str) -> Iterator[
 
 
 def find_starts(recorded: Sequence[Mapping[str, Any]], wire: str) -> list[int]:
-    """Where the messages begin that a recorded one becomes; at last, how many there are."""
+    """Return where the messages begin that each recorded one becomes, and at last how many there are."""
     return list(itertools.accumulate((len(made) for made in _convert_each(recorded, wire)), initial=0))
 
 
 def _encode_messages(messages: Sequence[Any]) -> bytes:
-    """The messages as a request's body has them, without what closes the list."""
+    """Encode messages as a request's body has them, without what closes the list."""
     return b"".join(
         json.dumps(message, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"," for message in messages
     )
@@ -165,7 +169,7 @@ def _measure_recall(
 
 
 def to_wire(recorded: Sequence[Mapping[str, Any]], wire: str) -> list[dict[str, Any]]:
-    """A recorded conversation in a wire format, calls and results paired by ids that are made here.
+    """Convert a recorded conversation into a wire format, calls and results paired by ids that are made here.
 
     recorded: `role`, `content`, and on assistant messages `tool_calls` with `name` and `arguments`; results follow
     their calls in order. Where there are more results than calls, calls without arguments are added.
@@ -174,7 +178,7 @@ def to_wire(recorded: Sequence[Mapping[str, Any]], wire: str) -> list[dict[str, 
 
 
 def _convert_each(recorded: Sequence[Mapping[str, Any]], wire: str) -> Iterator[list[dict[str, Any]]]:
-    """What each recorded message becomes."""
+    """Yield the messages that each recorded one becomes."""
     if wire not in WIRES:
         raise InvalidInputError("format", wire, f"one of {', '.join(WIRES)}")
     waiting: list[str] = []

@@ -11,10 +11,10 @@ from agentcompress.errors import InvalidInputError, PluginError
 
 Messages = Sequence[Mapping[str, Any]]
 Way = Callable[[str, Messages], Sequence[Mapping[str, Any]]]
-"""What is sent of a request's messages (OpenAI chat), of a conversation by that name."""
+"""(a conversation's name, a request's messages in OpenAI's chat format) -> the messages that are sent instead."""
 
 NAMES = "everything, ours:RATE, litellm:TOKENS, clear:TOKENS[:KEEP], head-tail:CHARS"
-"""Also in the command line's help, which must not import this."""
+"""The ways there are. `cli.replay` repeats this for its help, which must not load what this module imports."""
 
 DEFAULT = (
     "everything",
@@ -26,7 +26,7 @@ DEFAULT = (
 
 
 def build_way(name: str, compressor: Compressor) -> Way:
-    """The way of a name. Raises `InvalidInputError` for a name that there is not, `PluginError` for what is missing.
+    """Build the way of a name. Raises `InvalidInputError` for an unknown one, `PluginError` for what is missing.
 
     ours:RATE is the compressor at that keep rate; litellm:TOKENS is `litellm.compress` from so many tokens on;
     clear:TOKENS:KEEP is LangChain's `ClearToolUsesEdit` from so many tokens on, which keeps the last KEEP results (3);
