@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from agentcompress.cli.terminal import CompressorOptions, check_folder, compressor_options, progress_bar
+from agentcompress.cli.terminal import CompressorOptions, add_compressor_options, check_folder, show_progress
 from agentcompress.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class _ExplainOptions(CompressorOptions):
 @click.argument("file", metavar="INPUT", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path), help="HTML file.")
 @click.option("-q", "--query", help="What a text is read for; conversations say it themselves.")
-@compressor_options
+@add_compressor_options
 @click.option("--ledger", default="memory", show_default=True, help="Where a conversation was decided; read only.")
 def explain(**given: Any) -> None:
     """Show what is kept of INPUT, what is cut, and why: one HTML page that needs no network.
@@ -47,7 +47,7 @@ def explain(**given: Any) -> None:
     output = options.output
     check_folder(output, "--output")
     config = options.build_config("memory")
-    with progress_bar():
+    with show_progress():
         compressor = Compressor(config, store=ReadThrough(lasting_store(options.ledger)))
         page = _build_page(compressor, options.file, options.query)
     output.write_text(page_html(page), encoding="utf-8")

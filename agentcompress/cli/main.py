@@ -19,7 +19,7 @@ from agentcompress import __version__
 from agentcompress.cli.explain import explain, report_receipts
 from agentcompress.cli.measure import calibrate, evaluate, run_bench
 from agentcompress.cli.replay import replay
-from agentcompress.cli.terminal import RateOption, progress_bar
+from agentcompress.cli.terminal import RateOption, show_progress
 from agentcompress.errors import AgentCompressError, DraftError, InvalidInputError
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def compress(**given: Any) -> None:
     name = getattr(options.file, "name", "<stdin>")
     config = CompressConfig(draft=options.draft, scorer=options.scorer, segmenter=options.segmenter)
     compressor = Compressor(config)
-    with progress_bar():
+    with show_progress():
         result = compressor.compress_text(
             text,
             query=options.query,
@@ -118,7 +118,7 @@ def run_demo(target: str, keep_rate: float, draft: str) -> None:
     """
     from agentcompress.cli import demo
 
-    with progress_bar():
+    with show_progress():
         result = demo.compress_and_ask(target=target, keep_rate=keep_rate, draft=draft)
     demo.show_result(result)
 
@@ -143,7 +143,7 @@ def pull_draft(name: str) -> None:
     """Make NAME (smollm2-135m, a Hugging Face id, or a .gguf file) ready for use. Prints its folder."""
     from agentcompress.drafts import load
 
-    with progress_bar():
+    with show_progress():
         files = load.pull(name)
     click.echo(files.folder)
 

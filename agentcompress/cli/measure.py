@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from agentcompress.cli.terminal import check_folder, check_plot, progress_bar
+from agentcompress.cli.terminal import check_folder, check_plot, show_progress
 from agentcompress.errors import PluginError
 
 
@@ -40,7 +40,7 @@ def run_bench(draft: str, lengths: str | None, json_file: str | None, plot_file:
         raise click.BadParameter(
             f"whole numbers with commas between, got {lengths!r}", param_hint="--lengths"
         ) from None
-    with progress_bar():
+    with show_progress():
         report = Bench(draft, tokens).run()
     bench_report.print_report(report)
     if json_file:
@@ -114,7 +114,7 @@ def _write_evaluation(options: _EvaluateOptions) -> None:
     ways = build_variants(options.scorers, options.drafts, counted)
     rates = sorted(set(options.keep_rates))
     plan = grid.Plan(tasks, ways, rates, counted, options.limit, answers=target is not None, oracle=oracle)
-    with progress_bar():
+    with show_progress():
         rows = grid.Grid(plan, output, LiteLLMTarget(target) if target else None).run()
         text = report.render_table(rows, grid.read_timings(output))
         report.plot_quality(rows, output / "quality.png")
@@ -143,7 +143,7 @@ def calibrate(draft: str, items: int, seed: int, output: Path | None) -> None:
 
     if output:
         check_folder(output, "--output")
-    with progress_bar():
+    with show_progress():
         found = make_profile(shared_runtime(draft), draft, items=items, seed=seed)
     file = profile.write(found, output)
     click.echo(f"{len(found.heads)} heads, {found.made['held_out_items']} items held out")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from agentcompress.cli.terminal import CompressorOptions, check_plot, compressor_options, progress_bar
+from agentcompress.cli.terminal import CompressorOptions, add_compressor_options, check_plot, show_progress
 
 if TYPE_CHECKING:
     from agentcompress.compressor import Compressor
@@ -36,7 +36,7 @@ class _ReplayOptions(CompressorOptions):
 @click.command("replay")
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--format", "wire", type=click.Choice(["openai", "responses", "anthropic"]), default="openai")
-@compressor_options
+@add_compressor_options
 @click.option("--ledger", default="memory", show_default=True, help="Where decisions are kept.")
 @click.option("--recall", is_flag=True, help="What later steps took from results: how much of it was sent.")
 @click.option("--costs", is_flag=True, help="What it would have cost, in every way of --way, at the prices of --price.")
@@ -69,7 +69,7 @@ def _replay_steps(options: _ReplayOptions, compressor: Compressor) -> None:
     from agentcompress.evaluation.replay import replay as replaying
 
     report = replaying.ReplayReport()
-    with progress_bar():
+    with show_progress():
         for file in options.files:
             for found in replaying.replay_file(file, compressor, options.wire, recall=options.recall):
                 if isinstance(found, float):
@@ -90,7 +90,7 @@ def _replay_costs(options: _ReplayOptions, compressor: Compressor) -> None:
     if options.plot_file:
         check_plot(options.plot_file)
     ways = {name: build_way(name, compressor) for name in options.ways or DEFAULT}
-    with progress_bar():
+    with show_progress():
         report = Costs(ways, options.prices, options.gap_s).run(options.files)
     click.echo(cost_report.render_table(report))
     for target in report.targets:

@@ -28,7 +28,7 @@ class RateOption(click.ParamType):
         return value if value == "auto" else click.FLOAT.convert(value, param, ctx)
 
 
-def compressor_options(command: Callable[..., None]) -> Callable[..., None]:
+def add_compressor_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that say how a command compresses: keep_rate, scorer, draft, target (`CompressorOptions`)."""
     options = (
         click.option("-k", "--keep-rate", type=RateOption(), default="auto", show_default=True, help="Share to keep."),
@@ -43,7 +43,7 @@ def compressor_options(command: Callable[..., None]) -> Callable[..., None]:
 
 @dataclass(frozen=True)
 class CompressorOptions:
-    """Values of the options that `compressor_options` adds."""
+    """Values of the options that `add_compressor_options` adds."""
 
     keep_rate: Any
     scorer: str
@@ -80,7 +80,7 @@ def check_plot(file: Path) -> None:
 
 
 @contextmanager
-def progress_bar() -> Iterator[None]:
+def show_progress() -> Iterator[None]:
     """Show what is reported in this context as bars on standard error, where that is a terminal."""
     from rich.console import Console
     from rich.progress import (
