@@ -33,11 +33,11 @@ from agentcompress.receipt import Receipt
 from agentcompress.results import CompressedMessages, CompressedRequest, CompressedText
 from agentcompress.schema import Segment, Span
 from agentcompress.segmenters import kinds
+from agentcompress.segmenters.check import segment_checked
 from agentcompress.segmenters.listings import left_whole
-from agentcompress.segmenters.tiling import tiled
 from agentcompress.selection.budget import asked_budget, auto_rate
 from agentcompress.selection.select import budget_tokens, select, select_share
-from agentcompress.targets.counting import RememberedCounts, countable_target, token_counter
+from agentcompress.targets.counting import CachedCounts, countable_target, token_counter
 from agentcompress.text.delimiters import style_for
 from agentcompress.text.recall_style import named
 
@@ -253,7 +253,7 @@ class Compressor:
 
     def _counter(self, target: str) -> TokenCounter:
         if target not in self._counters:
-            self._counters[target] = RememberedCounts(token_counter(target))
+            self._counters[target] = CachedCounts(token_counter(target))
         return self._counters[target]
 
     def _left_whole(self, block: Plan) -> str | None:
@@ -270,13 +270,13 @@ class Compressor:
         With "auto" a segmenter that fails is replaced by lines. hint: as in `compress_text`.
         """
         if self.config.segmenter != "auto":
-            return tiled(self._segmenter(self.config.segmenter), self.config.segmenter, text)
+            return segment_checked(self._segmenter(self.config.segmenter), self.config.segmenter, text)
         try:
             segmenter = kinds.segmenter_for(text, hint, self.config)
-            return tiled(segmenter, type(segmenter).__name__, text)
+            return segment_checked(segmenter, type(segmenter).__name__, text)
         except Exception as error:  # noqa: BLE001 - a wrong guess must cost nothing but quality
             _log.warning("%s: %s; cut at lines instead", type(error).__name__, error)
-            return tiled(self._segmenter("lines"), "lines", text)
+            return segment_checked(self._segmenter("lines"), "lines", text)
 
     def _segmenter(self, name: str) -> Segmenter:
         if name not in self._segmenters:

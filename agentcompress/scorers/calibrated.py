@@ -11,11 +11,11 @@ import numpy as np
 from agentcompress.common.checks import checked_count, checked_text, checked_weight
 from agentcompress.errors import ConfigError, InvalidInputError
 from agentcompress.schema import Segment
+from agentcompress.scorers.best_line import best_rows, in_rows
+from agentcompress.scorers.cached import CachedScores
+from agentcompress.scorers.called_by_name import named
 from agentcompress.scorers.features import UnitFeatures
 from agentcompress.scorers.lexical import LexicalScorer
-from agentcompress.scorers.named import named
-from agentcompress.scorers.remembered import RememberedScores
-from agentcompress.scorers.rows import best_rows, in_rows
 from agentcompress.scorers.units import unit_means, unit_of_tokens
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class CalibratedScorer:
                 config.segment_cache_folder_bytes,
             )
 
-        return RememberedScores(cls(runtime, **options))  # pyrefly: ignore[bad-argument-type]
+        return CachedScores(cls(runtime, **options))  # pyrefly: ignore[bad-argument-type]
 
     def score(self, segment: Segment, query: str) -> np.ndarray:
         """Float64 (units,). A blank query scores by the draft's prior: what any reader looks at."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Reader(Protocol):
-    """A whole model: a `FullPass`, or a `RememberedPass` around one."""
+    """A whole model: a `FullPass`, or a `CachedPass` around one."""
 
     @property
     def tokenizer(self) -> DraftTokenizer:
@@ -72,7 +72,7 @@ class PromptScorer:
     @classmethod
     def from_config(cls, config: CompressConfig, **options: float | str) -> PromptScorer:
         """Make one on the config's draft, which is loaded whole when the first text is scored."""
-        from agentcompress.drafts.remembered_pass import shared_reader
+        from agentcompress.drafts.cached_pass import shared_reader
 
         return cls(lambda: shared_reader(config.draft), **options)  # pyrefly: ignore[bad-argument-type]
 

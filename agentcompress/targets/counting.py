@@ -57,7 +57,7 @@ class TokenizerCounter:
         return sum(self._count(text[a:b]) for a, b in itertools.pairwise(sorted(cuts)))
 
 
-class RememberedCounts:
+class CachedCounts:
     """A counter that knows the texts it has counted: a conversation comes with all its texts again in every call."""
 
     def __init__(self, counter: TokenCounter, max_texts: int = 20_000) -> None:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentcompress import CompressConfig, Compressor, compress_documents
-from agentcompress.drafts.cache.windows import SegmentCache, shared_cache
+from agentcompress.drafts.cache.windows import WindowCache, shared_cache
 from agentcompress.errors import InvalidInputError, ScoringError
 from agentcompress.schema import Segment
 from agentcompress.scorers.calibrated import tokenized, window_ranges
@@ -152,7 +152,7 @@ def test_texts_of_a_segment_are_encoded_apart() -> None:
 def test_the_same_documents_in_another_order_are_not_encoded_again(tiny_draft: str) -> None:
     compressor = Compressor(CompressConfig(draft=tiny_draft, ledger="memory"))
     cache = shared_cache(tiny_draft, 1 << 30, None, 8 << 30)
-    assert isinstance(cache, SegmentCache)
+    assert isinstance(cache, WindowCache)
     texts = [BEES, LOG[:2000], RECORDS[:1500], "One sentence. Another one."]
     compress_documents(compressor, texts, query=QUESTION, keep_rate=0.3)
     encoded = cache.stats().misses

@@ -13,8 +13,8 @@ from transformers import AutoModelForCausalLM
 
 from agentcompress import CompressConfig, Compressor
 from agentcompress.drafts import load
+from agentcompress.drafts.cached_pass import CachedPass
 from agentcompress.drafts.full_pass import FullPass, PromptAttention
-from agentcompress.drafts.remembered_pass import RememberedPass
 from agentcompress.errors import InvalidInputError
 from agentcompress.schema import Segment, Unit
 from agentcompress.scorers import attention
@@ -194,7 +194,7 @@ class Fake:
 
 def test_one_pass_serves_several_scorers(read: tuple[PromptAttention, Dense, FullPass]) -> None:
     fake = Fake(read[2])
-    reader = RememberedPass(fake)  # pyrefly: ignore[bad-argument-type]
+    reader = CachedPass(fake)  # pyrefly: ignore[bad-argument-type]
     segment = ProseSegmenter().segment(TEXT)
     scorers: list[PromptScorer] = [
         SpeculativeScorer(lambda: reader),

@@ -25,14 +25,14 @@ from hypothesis import strategies as st
 from agentcompress import CompressConfig, Compressor
 from agentcompress.common import deadlines
 from agentcompress.drafts import load
-from agentcompress.drafts.cache.files import SegmentFiles
-from agentcompress.drafts.cache.windows import SegmentCache, shared_cache
+from agentcompress.drafts.cache.files import WindowFiles
+from agentcompress.drafts.cache.windows import WindowCache, shared_cache
 from agentcompress.drafts.pages import Window
 from agentcompress.drafts.runtime import DraftRuntime
 from agentcompress.errors import ConfigError, DeadlineError, ScoringError
 from agentcompress.schema import Segment
+from agentcompress.scorers.cached import CachedScores
 from agentcompress.scorers.calibrated import CalibratedScorer
-from agentcompress.scorers.remembered import RememberedScores
 from tests.fakes import LongestScorer
 
 PROBE, NULL = [5, 6, 7, 8, 9], [5, 6]
@@ -49,7 +49,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "segments"
 
 
-def same(runtime: DraftRuntime, cache: SegmentCache, documents: Sequence[np.ndarray]) -> None:
+def same(runtime: DraftRuntime, cache: WindowCache, documents: Sequence[np.ndarray]) -> None:
     """The cache gives the very bits that its runtime gives."""
     windows, plain = cache.encode(documents), runtime.encode(documents)
     assert [window.key for window in windows] == [window.key for window in plain]
@@ -67,14 +67,14 @@ def same(runtime: DraftRuntime, cache: SegmentCache, documents: Sequence[np.ndar
     budget=st.sampled_from([1, 400_000, 1 << 30]),
 )
 def test_a_cache_changes_nothing(runtime: DraftRuntime, calls: list[list[int]], budget: int) -> None:
-    cache = SegmentCache(runtime, budget)
+    cache = WindowCache(runtime, budget)
     for call in calls:
         same(runtime, cache, [DOCUMENTS[i] for i in call])
         assert cache.stats().bytes <= budget
 
 
 def test_a_document_hits_in_another_order_and_beside_others(runtime: DraftRuntime) -> None:
-    cache = SegmentCache(runtime)
+    cache = WindowCache(runtime)
     cache.encode(DOCUMENTS[:2])
     cache.encode([DOCUMENTS[2], DOCUMENTS[1], DOCUMENTS[0], DOCUMENTS[1]])
     assert (cache.stats().hits, cache.stats().misses) == (2, 3)
@@ -86,7 +86,7 @@ def test_a_document_hits_in_another_order_and_beside_others(runtime: DraftRuntim
 
 
 def test_the_query_free_probe_is_computed_once(runtime: DraftRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
-    cache, probed = SegmentCache(runtime), []
+    cache, probed = WindowCache(runtime), []
     original = DraftRuntime._probed
     monkeypatch.setattr(
         DraftRuntime, "_probed", lambda self, windows, ids: (probed.append(ids), original(self, windows, ids))[1]
@@ -100,7 +100,7 @@ def test_the_query_free_probe_is_computed_once(runtime: DraftRuntime, monkeypatc
 
 def test_a_thousand_segments_through_a_small_cache(runtime: DraftRuntime) -> None:
     budget = 64 << 20
-    cache = SegmentCache(runtime, budget)
+    cache = WindowCache(runtime, budget)
     rng = np.random.default_rng(0)
     documents = [rng.integers(3, 300, 40) for _ in range(1000)]
     most = 0
@@ -118,7 +118,7 @@ def test_a_thousand_segments_through_a_small_cache(runtime: DraftRuntime) -> Non
 
 
 def test_what_is_used_stays(runtime: DraftRuntime) -> None:
-    cache = SegmentCache(runtime, 3 * runtime.shape.page_bytes)
+    cache = WindowCache(runtime, 3 * runtime.shape.page_bytes)
     for document in (DOCUMENTS[1], DOCUMENTS[2], DOCUMENTS[3], DOCUMENTS[1], np.arange(3, 60), np.arange(4, 60)):
         cache.encode([document])
     before = cache.stats().misses
@@ -127,14 +127,14 @@ def test_what_is_used_stays(runtime: DraftRuntime) -> None:
 
 
 def test_a_budget_smaller_than_one_request(runtime: DraftRuntime) -> None:
-    cache = SegmentCache(runtime, runtime.shape.page_bytes)
+    cache = WindowCache(runtime, runtime.shape.page_bytes)
     for _ in range(2):
         same(runtime, cache, DOCUMENTS)
     assert cache.stats().bytes <= runtime.shape.page_bytes
 
 
 def test_callers_at_the_same_window_encode_it_once(runtime: DraftRuntime) -> None:
-    cache, errors = SegmentCache(runtime), []
+    cache, errors = WindowCache(runtime), []
 
     def call() -> None:
         try:
@@ -168,7 +168,7 @@ class SlowRuntime(DraftRuntime):
 def test_a_call_that_waits_for_another_takes_over_when_that_fails(tiny_draft: str) -> None:
     slow = SlowRuntime(load.pull(tiny_draft), torch.float32)
     slow.gate, slow.failures = threading.Event(), 1
-    cache, ends = SegmentCache(slow), []
+    cache, ends = WindowCache(slow), []
 
     def call() -> None:
         try:
@@ -191,7 +191,7 @@ def test_a_call_that_waits_for_another_takes_over_when_that_fails(tiny_draft: st
 
 def test_what_was_done_before_a_deadline_is_kept(tiny_draft: str) -> None:
     own = DraftRuntime(load.pull(tiny_draft), torch.float32, threads=1)
-    cache, gate = SegmentCache(own), threading.Event()
+    cache, gate = WindowCache(own), threading.Event()
     original, encoded = own._encode, []
 
     def slow(ids: np.ndarray, window: Window) -> None:
@@ -222,7 +222,7 @@ def test_a_failed_call_holds_no_memory(tiny_draft: str) -> None:
     gc.disable()
     try:
         with pytest.raises(ZeroDivisionError):
-            SegmentCache(own).encode(DOCUMENTS)
+            WindowCache(own).encode(DOCUMENTS)
         own._streams.run(lambda _: None, 8)
         assert [extent() for extent in extents if extent() is not None] == []
     finally:
@@ -235,7 +235,7 @@ def test_numbers_that_are_none_are_not_kept(tiny_draft: str) -> None:
     with torch.no_grad():
         healthy = embedding[9].clone()
         embedding[9] = float("nan")
-    cache = SegmentCache(own)
+    cache = WindowCache(own)
     with pytest.raises(ScoringError, match="finite"):
         cache.encode(DOCUMENTS)
     with torch.no_grad():
@@ -244,11 +244,11 @@ def test_numbers_that_are_none_are_not_kept(tiny_draft: str) -> None:
 
 
 def test_files_serve_the_next_process(runtime: DraftRuntime, folder: Path) -> None:
-    files = SegmentFiles(folder, 1 << 30)
-    first = SegmentCache(runtime, files=files)
+    files = WindowFiles(folder, 1 << 30)
+    first = WindowCache(runtime, files=files)
     first.encode(DOCUMENTS)
     files.flush()
-    second = SegmentCache(runtime, files=SegmentFiles(folder, 1 << 30))
+    second = WindowCache(runtime, files=WindowFiles(folder, 1 << 30))
     same(runtime, second, DOCUMENTS[::-1])
     assert (second.stats().file_hits, second.stats().misses) == (len(DOCUMENTS), 0)
 
@@ -257,8 +257,8 @@ def test_files_serve_the_next_process(runtime: DraftRuntime, folder: Path) -> No
 def test_damaged_files_are_computed_again(
     runtime: DraftRuntime, folder: Path, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    files = SegmentFiles(folder, 1 << 30)
-    window, other = SegmentCache(runtime, files=files).encode([DOCUMENTS[0], DOCUMENTS[2]])
+    files = WindowFiles(folder, 1 << 30)
+    window, other = WindowCache(runtime, files=files).encode([DOCUMENTS[0], DOCUMENTS[2]])
     files.flush()
     file = folder / f"{window.key}.kv.safetensors"
     data = bytearray(file.read_bytes())
@@ -271,12 +271,12 @@ def test_damaged_files_are_computed_again(
             "another window's": (folder / f"{other.key}.kv.safetensors").read_bytes(),
         }[damage]
     )
-    cache = SegmentCache(runtime, files=files)
+    cache = WindowCache(runtime, files=files)
     same(runtime, cache, [DOCUMENTS[0], DOCUMENTS[2]])
     assert (cache.stats().file_hits, cache.stats().misses) == (1, 1)
     assert "is damaged" in caplog.text
     files.flush()
-    fresh = SegmentCache(runtime, files=SegmentFiles(folder, 1 << 30))
+    fresh = WindowCache(runtime, files=WindowFiles(folder, 1 << 30))
     fresh.encode([DOCUMENTS[0]])
     assert fresh.stats().file_hits == 1  # it was mended
 
@@ -285,9 +285,9 @@ def test_a_folder_that_can_not_be_written_to_is_worked_without(
     runtime: DraftRuntime, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").touch()
-    files = SegmentFiles(tmp_path / "file" / "segments", 1 << 30)
+    files = WindowFiles(tmp_path / "file" / "segments", 1 << 30)
     for _ in range(2):
-        same(runtime, SegmentCache(runtime, files=files), DOCUMENTS)
+        same(runtime, WindowCache(runtime, files=files), DOCUMENTS)
         files.flush()
     assert caplog.text.count("can't be written to") == 1
 
@@ -297,8 +297,8 @@ def test_a_file_that_can_not_be_read_is_left_alone(
 ) -> None:
     import safetensors
 
-    files = SegmentFiles(folder, 1 << 30)
-    SegmentCache(runtime, files=files).encode(DOCUMENTS)
+    files = WindowFiles(folder, 1 << 30)
+    WindowCache(runtime, files=files).encode(DOCUMENTS)
     files.flush()
 
     def refuse(*_: object, **__: object) -> None:
@@ -307,9 +307,9 @@ def test_a_file_that_can_not_be_read_is_left_alone(
     with monkeypatch.context() as patch:
         patch.setattr(safetensors, "safe_open", refuse)
         patch.setattr(files, "store", lambda windows: None)
-        same(runtime, SegmentCache(runtime, files=files), DOCUMENTS)
+        same(runtime, WindowCache(runtime, files=files), DOCUMENTS)
     monkeypatch.setattr(os, "utime", refuse)
-    again = SegmentCache(runtime, files=files)
+    again = WindowCache(runtime, files=files)
     same(runtime, again, DOCUMENTS)
     assert again.stats().file_hits == len(DOCUMENTS)
     assert caplog.text == ""
@@ -348,8 +348,8 @@ def test_a_full_disk_is_worked_without(tiny_draft: str, folder: Path) -> None:
 
 
 def test_a_folder_that_goes_away_under_way_comes_back(runtime: DraftRuntime, folder: Path) -> None:
-    files = SegmentFiles(folder, 1 << 30)
-    cache = SegmentCache(runtime, files=files)
+    files = WindowFiles(folder, 1 << 30)
+    cache = WindowCache(runtime, files=files)
     cache.encode(DOCUMENTS[:2])
     files.flush()
     shutil.rmtree(folder)
@@ -359,8 +359,8 @@ def test_a_folder_that_goes_away_under_way_comes_back(runtime: DraftRuntime, fol
 
 
 def test_the_folder_is_capped(runtime: DraftRuntime, folder: Path) -> None:
-    files = SegmentFiles(folder, 300_000)
-    cache = SegmentCache(runtime, files=files)
+    files = WindowFiles(folder, 300_000)
+    cache = WindowCache(runtime, files=files)
     (folder).mkdir()
     left = folder / "x.part"
     left.touch()
@@ -371,7 +371,7 @@ def test_the_folder_is_capped(runtime: DraftRuntime, folder: Path) -> None:
     sizes = [file.stat().st_size for file in folder.iterdir()]
     assert 200_000 < sum(sizes) <= 300_000 + max(sizes)
     assert not left.exists()
-    again = SegmentCache(runtime, files=SegmentFiles(folder, 300_000))
+    again = WindowCache(runtime, files=WindowFiles(folder, 300_000))
     again.encode([np.arange(22, 72)])
     assert again.stats().file_hits == 1  # the last one is among those that stayed
 
@@ -389,8 +389,8 @@ def test_killed_while_writing(tiny_draft: str, runtime: DraftRuntime, folder: Pa
     )
     assert killed.returncode == -signal.SIGKILL
     assert len(list(folder.glob("*.part"))) == 1
-    files = SegmentFiles(folder, 1 << 30)
-    same(runtime, SegmentCache(runtime, files=files), DOCUMENTS)
+    files = WindowFiles(folder, 1 << 30)
+    same(runtime, WindowCache(runtime, files=files), DOCUMENTS)
     files.flush()
     assert len(list(folder.glob("*.kv.safetensors"))) == len(DOCUMENTS)
 
@@ -402,9 +402,9 @@ def test_two_processes_on_one_folder(tiny_draft: str, runtime: DraftRuntime, fol
         "print(cache.stats().misses + cache.stats().file_hits)"
     )
     other = subprocess.Popen(command(tiny_draft, folder, code), stdout=subprocess.PIPE, text=True)
-    files = SegmentFiles(folder, 300_000)  # so small that files come and go
+    files = WindowFiles(folder, 300_000)  # so small that files come and go
     while other.poll() is None:
-        same(runtime, SegmentCache(runtime, files=files), DOCUMENTS)
+        same(runtime, WindowCache(runtime, files=files), DOCUMENTS)
     files.flush()
     assert other.returncode == 0
     assert other.stdout is not None
@@ -417,11 +417,11 @@ def command(draft: str, folder: Path, code: str) -> list[str]:
         "import torch\n"
         "from agentcompress.drafts import load\n"
         "from agentcompress.drafts.runtime import DraftRuntime\n"
-        "from agentcompress.drafts.cache.windows import SegmentCache\n"
-        "from agentcompress.drafts.cache.files import SegmentFiles\n"
+        "from agentcompress.drafts.cache.windows import WindowCache\n"
+        "from agentcompress.drafts.cache.files import WindowFiles\n"
         "from tests.unit.test_segment_cache import DOCUMENTS as documents\n"
-        f"files = SegmentFiles({str(folder)!r}, 1 << 30)\n"
-        f"cache = SegmentCache(DraftRuntime(load.pull({draft!r}), torch.float32), files=files)\n"
+        f"files = WindowFiles({str(folder)!r}, 1 << 30)\n"
+        f"cache = WindowCache(DraftRuntime(load.pull({draft!r}), torch.float32), files=files)\n"
     )
     return [sys.executable, "-c", setup + code]
 
@@ -441,7 +441,7 @@ class CountingScorer(LongestScorer):
 
 def test_scores_are_remembered_by_text_units_and_query() -> None:
     counting = CountingScorer()
-    scorer = RememberedScores(counting)
+    scorer = CachedScores(counting)
     segments = [
         Compressor(CompressConfig(scorer="lexical", segmenter=name)).segment("a\n\nb. c\n")
         for name in ("lines", "prose")
@@ -452,7 +452,7 @@ def test_scores_are_remembered_by_text_units_and_query() -> None:
                 scorer.score(segment, query)[:] = 0  # the caller's copy
     assert counting.calls == 4
     assert scorer.score(segments[0], "b").any()
-    small = RememberedScores(counting, budget_bytes=1)
+    small = CachedScores(counting, budget_bytes=1)
     small.score(segments[0], "b")
     assert np.array_equal(small.score(segments[0], "b"), scorer.score(segments[0], "b"))
 
@@ -469,11 +469,11 @@ def test_the_default_scorer_runs_on_the_cache_its_config_asks_for(tiny_draft: st
         compressor = Compressor(config)
         results.append(compressor.compress_text(text, query="Who barked?", keep_rate=0.2).text)
         scorer = compressor.scorer
-        assert isinstance(scorer, RememberedScores)
+        assert isinstance(scorer, CachedScores)
         assert isinstance(scorer.scorer, CalibratedScorer)
     assert results[0] == results[1] == results[2]
     cache = shared_cache(tiny_draft, 1 << 20, str(folder), 8 << 30)
-    assert isinstance(cache, SegmentCache)
+    assert isinstance(cache, WindowCache)
     assert cache.stats().misses > 0
     assert cache is shared_cache(tiny_draft, 1 << 20, str(folder), 8 << 30)
     assert isinstance(shared_cache(tiny_draft, 0, None, 1), DraftRuntime)

@@ -14,7 +14,7 @@ from agentcompress import Compressor, plugins
 from agentcompress.config import CompressConfig
 from agentcompress.errors import AgentCompressError
 from agentcompress.schema import Segment, Unit
-from agentcompress.scorers.named import named
+from agentcompress.scorers.called_by_name import named
 from agentcompress.segmenters import logs
 from agentcompress.segmenters.diff import DiffSegmenter
 from agentcompress.segmenters.grammars import GRAMMARS, language_of_fence, language_of_file

@@ -31,7 +31,7 @@ _RESCAN = 64  # files written before others' files are counted again
 _LEFTOVER_S = 3600
 
 
-class SegmentFiles:
+class WindowFiles:
     """A folder of encoded windows. max_bytes: of all of them, >= 1; those not used for longest are deleted first."""
 
     def __init__(self, folder: str | os.PathLike[str], max_bytes: int) -> None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from agentcompress.drafts.pages import Window
 
 
-class SegmentMemory:
+class WindowMemory:
     """What is in memory: extents of windows, and anything else that has `nbytes`. Safe in several threads."""
 
     def __init__(self, budget_bytes: int) -> None:

@@ -31,7 +31,7 @@ class Tokenizer(Protocol):
 
 
 class Runtime(Protocol):
-    """What encodes and probes: a `DraftRuntime`, or a `SegmentCache` around one."""
+    """What encodes and probes: a `DraftRuntime`, or a `WindowCache` around one."""
 
     @property
     def tokenizer(self) -> Tokenizer:

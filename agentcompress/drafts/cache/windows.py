@@ -21,11 +21,11 @@ import numpy as np
 from agentcompress.common import deadlines
 from agentcompress.common.checks import checked_count
 from agentcompress.common.digests import digest
-from agentcompress.drafts.cache.memory import SegmentMemory
+from agentcompress.drafts.cache.memory import WindowMemory
 from agentcompress.drafts.cache.protocol import Runtime, Tokenizer
 
 if TYPE_CHECKING:
-    from agentcompress.drafts.cache.files import SegmentFiles
+    from agentcompress.drafts.cache.files import WindowFiles
     from agentcompress.drafts.pages import Window
     from agentcompress.drafts.runtime import ProbeAttention
     from agentcompress.drafts.tokens import Tokens
@@ -50,26 +50,26 @@ class CacheStats:
     probe_ms: float = 0.0
 
 
-class SegmentCache:
+class WindowCache:
     """A runtime that encodes every window once, as long as the budget holds. Safe in several threads.
 
     budget_bytes: memory of everything kept, >= 1; a call may need more than that while it runs. files: a second,
     slower place, shared with other processes.
     """
 
-    def __init__(self, runtime: Any, budget_bytes: int = 1 << 30, files: SegmentFiles | None = None) -> None:
+    def __init__(self, runtime: Any, budget_bytes: int = 1 << 30, files: WindowFiles | None = None) -> None:
         from agentcompress.drafts.pages import EXTENT_PAGES  # with torch, which a runtime has loaded by now
 
         self.runtime = runtime
         self.fingerprint, self.band = runtime.fingerprint, runtime.band
-        self._kept = SegmentMemory(checked_count("segment_cache_bytes", budget_bytes))
+        self._kept = WindowMemory(checked_count("segment_cache_bytes", budget_bytes))
         self._files = files
         self._lock = threading.Lock()
         self._pending: dict[str, Future[Window]] = {}
         self._stats = CacheStats()
         page_bytes = runtime.shape.page_bytes
         self._extent_pages = max(1, min(EXTENT_PAGES, budget_bytes // (_EXTENTS_PER_BUDGET * page_bytes)))
-        self.tokenizer = _RememberingTokenizer(runtime.tokenizer, self._kept)
+        self.tokenizer = _CachingTokenizer(runtime.tokenizer, self._kept)
 
     def encode(self, windows: Sequence[np.ndarray]) -> list[Window]:
         """Encode windows of token ids, those that are not here yet; a window that another call is at is waited for."""
@@ -177,10 +177,10 @@ class SegmentCache:
             self._stats = replace(self._stats, **changed)
 
 
-class _RememberingTokenizer:
+class _CachingTokenizer:
     """A tokenizer that knows the texts it saw last."""
 
-    def __init__(self, tokenizer: Tokenizer, kept: SegmentMemory) -> None:
+    def __init__(self, tokenizer: Tokenizer, kept: WindowMemory) -> None:
         self._tokenizer, self._kept = tokenizer, kept  # not the cache: a cycle would keep its memory for long
         self.template = tokenizer.template
 
@@ -208,10 +208,10 @@ def shared_cache(draft: str, budget_bytes: int, folder: str | None, folder_bytes
 
 
 @lru_cache(maxsize=2)
-def _made(runtime: Any, budget_bytes: int, folder: str | None, folder_bytes: int) -> SegmentCache:
-    from agentcompress.drafts.cache.files import SegmentFiles
+def _made(runtime: Any, budget_bytes: int, folder: str | None, folder_bytes: int) -> WindowCache:
+    from agentcompress.drafts.cache.files import WindowFiles
 
-    return SegmentCache(runtime, budget_bytes, SegmentFiles(folder, folder_bytes) if folder else None)
+    return WindowCache(runtime, budget_bytes, WindowFiles(folder, folder_bytes) if folder else None)
 
 
 _making = threading.Lock()

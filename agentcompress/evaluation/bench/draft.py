@@ -20,7 +20,7 @@ import torch
 from agentcompress.common import progress
 from agentcompress.common.checks import checked_count
 from agentcompress.corpora.passages import passage
-from agentcompress.drafts.cache.windows import SegmentCache
+from agentcompress.drafts.cache.windows import WindowCache
 from agentcompress.errors import InvalidInputError
 from agentcompress.evaluation.bench import conversation, doors, structure
 from agentcompress.evaluation.bench.rivals import GemmCeiling, SpeculativePass, at_once
@@ -77,16 +77,16 @@ class Bench:
 
     def __init__(self, draft: str, lengths: Sequence[int] = LENGTHS, budget_bytes: int = 1 << 30) -> None:
         from agentcompress.drafts.runtime import shared_runtime
+        from agentcompress.scorers.cached import CachedScores
         from agentcompress.scorers.calibrated import CalibratedScorer
-        from agentcompress.scorers.remembered import RememberedScores
 
         if not lengths or min(checked_count("lengths", length) for length in lengths) < 64:
             raise InvalidInputError("lengths", list(lengths), "token counts >= 64")
         self._lengths = sorted(set(lengths))
         self._runtime = shared_runtime(draft)
         self._budget = budget_bytes
-        self._new_cache = lambda: SegmentCache(self._runtime, budget_bytes)
-        self._new_scorer = lambda cache: RememberedScores(CalibratedScorer(lambda: cache))
+        self._new_cache = lambda: WindowCache(self._runtime, budget_bytes)
+        self._new_scorer = lambda cache: CachedScores(CalibratedScorer(lambda: cache))
         self._seed = 0
         self._report = BenchReport(draft, self._machine())
 

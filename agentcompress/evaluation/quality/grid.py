@@ -196,10 +196,10 @@ class Grid:
         compressor = Compressor(variant.config.model_copy(update={"segment_cache_bytes": 0}))
         compressor.compress_text(_WARM_UP, query="Which one is ready?", keep_rate=0.5)
         self._compressors[variant.name, variant.draft] = compressor
-        if "agentcompress.drafts.remembered_pass" in sys.modules:
-            from agentcompress.drafts import remembered_pass
+        if "agentcompress.drafts.cached_pass" in sys.modules:
+            from agentcompress.drafts import cached_pass
 
-            remembered_pass.forget()
+            cached_pass.forget()
 
     def _answered(
         self, answering: Answering, item: EvalItem, text: str, row: dict[str, Any], took: dict[str, float]

@@ -19,7 +19,7 @@ from agentcompress.evaluation.files import json_rows
 from agentcompress.evaluation.quality.references import cases, references_of
 from agentcompress.evaluation.replay.replay import as_sent, checked_trajectory, requests_of, starts_of
 from agentcompress.evaluation.replay.ways import Way
-from agentcompress.targets.counting import RememberedCounts, token_counter
+from agentcompress.targets.counting import CachedCounts, token_counter
 from agentcompress.targets.prompt_cache import Billed, PromptCache
 
 
@@ -96,7 +96,7 @@ class Costs:
         if not 0 <= gap_s < float("inf"):
             raise InvalidInputError("gap", gap_s, "a number of seconds >= 0")
         self._ways = ways
-        self._counters = {target: RememberedCounts(token_counter(target), 200_000) for target in targets}
+        self._counters = {target: CachedCounts(token_counter(target), 200_000) for target in targets}
         self._gap_s = gap_s
         reports = [WayReport(name, [Cost(target) for target in targets]) for name in ways]
         self.report = CostReport(list(targets), gap_s, reports)
@@ -184,7 +184,7 @@ def _uses(row: Mapping[str, Any], recorded: Sequence[Mapping[str, Any]], starts:
         yield _Uses({string: first[string] for string in case.evidence.strings if string in first})
 
 
-def _prefixes(texts: Sequence[str], counter: RememberedCounts) -> list[tuple[str, int]]:
+def _prefixes(texts: Sequence[str], counter: CachedCounts) -> list[tuple[str, int]]:
     digest, tokens, prefixes = hashlib.sha256(), 0, []
     for text in texts:
         digest.update(text.encode("utf-8", "surrogatepass"))

@@ -1,4 +1,4 @@
-"""Remembers the last prompts' attention: a wrapper around `full_pass.FullPass`, with the same interface.
+"""The last prompts' attention, kept: a wrapper around `full_pass.FullPass`, with the same interface.
 
 Several scorers then read one pass. Attention of a prompt is large (L H (W + N) T numbers), so that little is kept.
 """
@@ -15,11 +15,11 @@ from cachetools import LRUCache
 from agentcompress.common.digests import digest
 from agentcompress.drafts.full_pass import FullPass, PromptAttention, shared_full_pass
 
-_made: dict[str, RememberedPass] = {}
+_made: dict[str, CachedPass] = {}
 _making = threading.Lock()
 
 
-class RememberedPass:
+class CachedPass:
     """A full pass that reads the same prompt once. budget_bytes: of the attention kept."""
 
     def __init__(self, full_pass: FullPass, budget_bytes: int = 1 << 30) -> None:
@@ -55,10 +55,10 @@ def forget() -> None:
             reader.forget()
 
 
-def shared_reader(name: str) -> RememberedPass:
+def shared_reader(name: str) -> CachedPass:
     """Return the process's one reader of a model, fetching and loading it on first use; the last one is kept."""
     with _making:
         if name not in _made:
             _made.clear()
-            _made[name] = RememberedPass(shared_full_pass(name))
+            _made[name] = CachedPass(shared_full_pass(name))
         return _made[name]

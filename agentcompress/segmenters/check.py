@@ -7,7 +7,7 @@ from agentcompress.protocols import Segmenter
 from agentcompress.schema import Segment
 
 
-def tiled(segmenter: Segmenter, name: str, text: str) -> Segment:
+def segment_checked(segmenter: Segmenter, name: str, text: str) -> Segment:
     """Return what the segmenter of that name makes of a text; `SegmentationError` unless the units tile it."""
     try:
         segment = segmenter.segment(text)

@@ -15,7 +15,7 @@ from agentcompress.scorers.units import segment_digest
 _ENTRY_BYTES = 200
 
 
-class RememberedScores:
+class CachedScores:
     """A scorer that computes the same segment and query once. budget_bytes: of the scores kept."""
 
     def __init__(self, scorer: Scorer, budget_bytes: int = 1 << 24) -> None:
