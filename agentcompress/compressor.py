@@ -35,11 +35,11 @@ from agentcompress.schema import Segment, Span
 from agentcompress.segmenters import kinds
 from agentcompress.segmenters.check import segment_checked
 from agentcompress.segmenters.listings import left_whole
-from agentcompress.selection.budget import asked_budget, auto_rate
-from agentcompress.selection.select import budget_tokens, select, select_share
+from agentcompress.selection.budget import compute_auto_rate, resolve_budget
+from agentcompress.selection.select import compute_budget_tokens, select_share, select_units
 from agentcompress.targets.counting import CachedCounts, countable_target, token_counter
-from agentcompress.text.delimiters import style_for
-from agentcompress.text.recall_style import named
+from agentcompress.text.delimiters import choose_style
+from agentcompress.text.recall_style import make_recall_style
 
 _log = logging.getLogger("agentcompress")
 
@@ -92,7 +92,7 @@ class Compressor:
         with clock.stage("count"):
             counter = token_counter(target)
             tokens_before = counter.count(text)
-        budget, share = asked_budget(self.config.keep_rate, keep_rate, target_tokens, tokens_before)
+        budget, share = resolve_budget(self.config.keep_rate, keep_rate, target_tokens, tokens_before)
         if budget is not None and budget >= tokens_before:
             whole = (Span(0, len(text)),) if text else ()
             return self._result(text, whole, tokens_before, tokens_before, target, clock)
@@ -102,14 +102,14 @@ class Compressor:
             scores = self.score(segment, query)
         with clock.stage("select"):
             if budget is None:
-                share = auto_rate(segment, scores, tokens_before)
-                budget = budget_tokens(share, tokens_before)
-            style = style_for(segment, self.config.delimiter)
-            style = named(style, recall_name, text) if recall_name else style
+                share = compute_auto_rate(segment, scores, tokens_before)
+                budget = compute_budget_tokens(share, tokens_before)
+            style = choose_style(segment, self.config.delimiter)
+            style = make_recall_style(style, recall_name, text) if recall_name else style
             if self.config.selection == "share":
                 selection = select_share(segment, scores, share, counter, style)
             else:
-                selection = select(segment, scores, budget, counter, style)
+                selection = select_units(segment, scores, budget, counter, style)
         rendered = selection.rendered
         return self._result(rendered.text, rendered.spans, tokens_before, selection.tokens, target, clock)
 

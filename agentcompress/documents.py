@@ -20,11 +20,11 @@ from agentcompress.compressor import Compressor
 from agentcompress.errors import InvalidInputError
 from agentcompress.protocols import TokenCounter
 from agentcompress.schema import DelimiterStyle, Segment, Span, Unit
-from agentcompress.selection.budget import asked_budget, auto_rate
-from agentcompress.selection.select import budget_tokens, checked_scores, select
+from agentcompress.selection.budget import compute_auto_rate, resolve_budget
+from agentcompress.selection.select import check_scores, compute_budget_tokens, select_units
 from agentcompress.targets.counting import token_counter
-from agentcompress.text.delimiters import style_for
-from agentcompress.text.rendering import render_spans, trimmed
+from agentcompress.text.delimiters import choose_style
+from agentcompress.text.rendering import render_spans, trim_spans
 
 _TRIES = 8
 """How often a budget is lowered because texts apart take more than in one piece."""
@@ -68,7 +68,7 @@ def compress_documents(
     config = compressor.config
     counter = token_counter(config.target if target is None else checked_text("target", target))
     before = [counter.count(text) for text in texts]
-    budget, share = asked_budget(config.keep_rate, keep_rate, target_tokens, sum(before))
+    budget, share = resolve_budget(config.keep_rate, keep_rate, target_tokens, sum(before))
     said = [*hints, *[""] * len(texts)]
     found = [i for i, text in enumerate(texts) if text.strip()]
     segments = [compressor.segment(texts[i], said[i]) for i in found]
@@ -76,10 +76,10 @@ def compress_documents(
     if not segments:
         return whole
     joined = _joined(segments)
-    scores = checked_scores(joined, compressor.score(joined, query))
+    scores = check_scores(joined, compressor.score(joined, query))
     if budget is None:
-        share = auto_rate(joined, scores, sum(before))
-        budget = budget_tokens(share, sum(before))
+        share = compute_auto_rate(joined, scores, sum(before))
+        budget = compute_budget_tokens(share, sum(before))
     best = _best_of_each(segments, scores)
     if budget >= sum(before):
         kept = [whole[i] for i in found]
@@ -149,11 +149,11 @@ def _kept(
     delimiter: str | None,
 ) -> list[CompressedDocument]:
     joined = replace(joined, kind="documents")  # white space before a gap is a matter of the text that it stands in
-    styles = [style_for(segment, delimiter) for segment in segments]
+    styles = [choose_style(segment, delimiter) for segment in segments]
     style = _Apart(segments, styles, _offsets(segments))
     allowed, documents = budget, []
     for _ in range(_TRIES):
-        selection = select(joined, scores, allowed, counter, style)
+        selection = select_units(joined, scores, allowed, counter, style)
         documents = _rendered(segments, styles, selection.rendered.spans, counter)
         over = sum(document.tokens_after for document in documents) - budget
         if over <= 0:
@@ -168,7 +168,7 @@ def _rendered(
     documents = []
     for (start, end), segment, style in zip(itertools.pairwise(_offsets(segments)), segments, styles, strict=True):
         within = [Span(max(a, start) - start, min(b, end) - start) for a, b in spans if a < end and b > start]
-        rendered = render_spans(segment.text, trimmed(segment, within), style)
+        rendered = render_spans(segment.text, trim_spans(segment, within), style)
         text = rendered.text if within else ""
         documents.append(CompressedDocument(0, text, rendered.spans, 0.0, 0, counter.count(text) if text else 0))
     return documents

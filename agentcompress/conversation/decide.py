@@ -23,7 +23,7 @@ from agentcompress.ledger.notes import sent_key
 from agentcompress.protocols import TokenCounter
 from agentcompress.results import CompressedText
 from agentcompress.schema import Decision
-from agentcompress.text.clip import clipped
+from agentcompress.text.clip import clip_text
 
 _log = logging.getLogger("agentcompress")
 
@@ -136,7 +136,7 @@ class Decider:
         found = self._compressed(block, tokens)
         if found.text is not None and 0 < counter.count(found.text) <= tokens:
             return self._sent(found)
-        text = clipped(block.text, tokens, counter)
+        text = clip_text(block.text, tokens, counter)
         return self._sent(Decision(text, found.reason, block.tokens, counter.count(text), CLIPPED))
 
     def _compressed(self, block: Plan, tokens: int | None = None) -> Decision:

@@ -23,7 +23,7 @@ from agentcompress.messages.view import Address, Wire, as_mapping, last_reply, r
 from agentcompress.protocols import TokenCounter
 from agentcompress.schema import Decision, Span
 from agentcompress.selection.budget import EXPECTED
-from agentcompress.selection.select import budget_tokens
+from agentcompress.selection.select import compute_budget_tokens
 from agentcompress.text.clip import CLIP
 
 ROOM = 0.75
@@ -179,7 +179,7 @@ class Fitting:
     def _size(self, block: Plan, decision: Decision | None) -> int:
         if decision is None:
             whole = self._decider.raw_because(block) is not None
-            return block.tokens if whole else budget_tokens(self._expected_rate, block.tokens)
+            return block.tokens if whole else compute_budget_tokens(self._expected_rate, block.tokens)
         return block.tokens if decision.text is None else self._counter.count(decision.text)
 
     def _expected(self, known: Sequence[Decision | None], cut: Cut | None) -> int:

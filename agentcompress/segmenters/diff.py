@@ -40,7 +40,7 @@ class DiffSegmenter:
             required = header if kind == "hunk" else ()
             for a in range(first, following, self.hunk_lines):
                 b = min(following, a + self.hunk_lines) - 1
-                units.append(Unit(*rows.span(a, b), file, required))
+                units.append(Unit(*rows.get_span(a, b), file, required))
                 if kind == "hunk" and a == first:
                     required = (len(units) - 1, *header)
         return Segment(text, "diff", tuple(units))

@@ -19,7 +19,7 @@ from agentcompress import plugins
 from agentcompress.segmenters.detect import detect, sample
 from agentcompress.segmenters.json_within import json_within
 from agentcompress.segmenters.languages import LOOKED_AT_CHARS, PARSED_CHARS, language_of, share_of
-from agentcompress.text.lines import Rows, view_of
+from agentcompress.text.lines import Rows, find_view
 
 if TYPE_CHECKING:
     from agentcompress.config import CompressConfig
@@ -124,7 +124,7 @@ def kind_of(text: str, hint: str = "", *, fences: bool = True) -> Kind:
         return Kind(detect(part) if raw else "lines")
     if _is_table(raw):
         return Kind("table")
-    view = view_of(Rows(part))
+    view = find_view(Rows(part))
     part = view.bare if view else part
     lines = [line[:LOOKED_AT_CHARS] for line in part.splitlines() if line.strip()] if view else raw
     if _is_diff(lines):
@@ -160,7 +160,7 @@ def _is_diff(lines: list[str]) -> bool:
 def _beginning(text: str, *, seen_through: bool) -> str:
     """Whole lines from the beginning of a text, which parse better than a sample does."""
     cut = len(text) if len(text) <= PARSED_CHARS else text.rfind("\n", 0, PARSED_CHARS) + 1 or PARSED_CHARS
-    view = view_of(Rows(text[:cut])) if seen_through else None
+    view = find_view(Rows(text[:cut])) if seen_through else None
     return view.bare if view else text[:cut]
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from agentcompress.common.checks import checked_count
 from agentcompress.schema import Segment, Unit
-from agentcompress.text.cut_points import stretches
+from agentcompress.text.cut_points import cut_stretch
 
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 
@@ -36,7 +36,7 @@ class LineSegmenter:
             if in_block >= self.block_lines or (in_block and not match.group().strip()):
                 block, in_block = block + 1, 0
             units.extend(
-                Unit(a, b, block) for a, b in stretches(text, start, end, self.max_line_chars, self.piece_chars)
+                Unit(a, b, block) for a, b in cut_stretch(text, start, end, self.max_line_chars, self.piece_chars)
             )
             in_block += 1
         return Segment(text, "lines", tuple(units))

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from agentcompress.common.checks import checked_count, checked_weight
 from agentcompress.schema import Segment, Span, Unit
-from agentcompress.text.cut_points import stretches
-from agentcompress.text.delimiters import LineStyle, line_style, whole_rows
+from agentcompress.text.cut_points import cut_stretch
+from agentcompress.text.delimiters import LineStyle, find_whole_rows, make_line_style
 from agentcompress.text.lines import Rows
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
@@ -156,18 +156,18 @@ class LogSegmenter:
             prior = _REPEATED if known > 0 and bare[row] and floor < ENDS else 0.0
             if floor < ENDS and known >= _FIRST_OF_TEMPLATE:
                 floor = 0
-            start, end = rows.span(row, last)
+            start, end = rows.get_span(row, last)
             named = _NAMES_FAILURE.match(text, start, end)
             for a, b, own in (
                 ((start, named.end(), floor), (named.end(), end, ERROR)) if named else ((start, end, floor),)
             ):
                 units.extend(
                     Unit(c, d, block, floor=own if c == a else 0, prior=prior)
-                    for c, d in stretches(text, a, b, self.max_line_chars, self.piece_chars)
+                    for c, d in cut_stretch(text, a, b, self.max_line_chars, self.piece_chars)
                 )
             lines = lines + 1 if last == row else self.block_lines
             row = last + 1
-        style = LogStyle(line_style(text), rows.starts, templates)
+        style = LogStyle(make_line_style(text), rows.starts, templates)
         return Segment(text, "log", tuple(units), style, self.floor_share)
 
     def _floors(self, bare: Sequence[str]) -> list[int]:
@@ -189,7 +189,7 @@ class LogStyle:
     def gap(self, text: str, gap: Span) -> str:
         """`[... 14 lines omitted]` or `[... 14 more like this omitted]`."""
         said = self.lines.gap(text, gap)
-        rows = whole_rows(text, gap, self.line_starts)
+        rows = find_whole_rows(text, gap, self.line_starts)
         if rows is None or not rows[0] or set(self.templates[rows[0] : rows[1] + 1]) != {self.templates[rows[0] - 1]}:
             return said
         return re.sub(r"lines? omitted\]", "more like this omitted]", said, count=1)

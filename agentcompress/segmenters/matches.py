@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from agentcompress.common.checks import checked_count
 from agentcompress.schema import Segment, Unit
-from agentcompress.text.cut_points import stretches
+from agentcompress.text.cut_points import cut_stretch
 from agentcompress.text.lines import Rows
 
 MATCH = re.compile(r"([^\s:][^:\n]{0,300}?)([:-])(\d+)\2")
@@ -45,9 +45,9 @@ class MatchSegmenter:
                 heading, under = (len(units),), line
             place = match.group(1) if match else under or _folder(line)
             parent = parents.setdefault(place, len(parents))
-            start, end = rows.span(row, row)
+            start, end = rows.get_span(row, row)
             required = () if heading == (len(units),) else heading
-            for a, b in stretches(text, start, end, self.max_line_chars, self.piece_chars):
+            for a, b in cut_stretch(text, start, end, self.max_line_chars, self.piece_chars):
                 units.append(Unit(a, b, parent, required))
         return Segment(text, "matches", tuple(units))
 

@@ -10,7 +10,7 @@ from agentcompress.schema import Segment, Unit
 from agentcompress.segmenters.grammars import extension_of, language_of_fence
 from agentcompress.segmenters.json_within import json_within
 from agentcompress.segmenters.kinds import Kind, built_in, kind_of
-from agentcompress.text.delimiters import Part, PartsStyle, line_style, style_for
+from agentcompress.text.delimiters import Part, PartsStyle, choose_style, make_line_style
 
 _FENCE = re.compile(r"^[ \t]{0,8}(`{3,}|~{3,})([^\n`]*)\n", re.MULTILINE)
 
@@ -90,7 +90,7 @@ class _Parts:
                 )
             )
         self._parents += 1 + max(unit.parent for unit in segment.units)
-        self._parts.append(Part(start, end, segment.text, style_for(segment)))
+        self._parts.append(Part(start, end, segment.text, choose_style(segment)))
         if segment.floor_share:
             self._floor_share = max(self._floor_share, segment.floor_share)
             self._floor_from.append(segment.floor_from)
@@ -107,7 +107,7 @@ class _Parts:
 
     def segment(self) -> Segment:
         """All of it."""
-        style = PartsStyle(line_style(self._text), self._parts)
+        style = PartsStyle(make_line_style(self._text), self._parts)
         return Segment(
             self._text,
             "mixed",

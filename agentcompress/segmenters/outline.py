@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from agentcompress.common.checks import checked_count
 from agentcompress.schema import Segment, Unit
-from agentcompress.text.cut_points import stretches
+from agentcompress.text.cut_points import cut_stretch
 from agentcompress.text.lines import Rows
 
 _INDENT = re.compile(r"[\s│├└─|+`-]*")
@@ -42,9 +42,9 @@ class OutlineSegmenter:
         branches = self._branches(depths)
         units: list[Unit] = []
         for row in range(len(rows)):
-            start, end = rows.span(row, row)
+            start, end = rows.get_span(row, row)
             prior = _ACTED_ON_PRIOR if _ACTED_ON.match(rows[row]) else 0.0
-            for a, b in stretches(text, start, end, self.max_line_chars, self.piece_chars):
+            for a, b in cut_stretch(text, start, end, self.max_line_chars, self.piece_chars):
                 units.append(Unit(a, b, branches[row], prior=prior))
         return Segment(text, "outline", tuple(units))
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from agentcompress.common.checks import checked_count
 from agentcompress.schema import Segment, Unit
-from agentcompress.text.cut_points import cut_points
+from agentcompress.text.cut_points import find_cut_points
 
 _PARAGRAPH_START = re.compile(
     r"""
@@ -99,9 +99,9 @@ def _sentence_cuts(text: str, start: int, end: int, limit_chars: int) -> list[in
         cut = match.end()
         if not last < cut < closes_at or not _ends_here(text, last, match):
             continue
-        cuts += [*cut_points(text, last, cut, limit_chars), cut]
+        cuts += [*find_cut_points(text, last, cut, limit_chars), cut]
         last = cut
-    return cuts + cut_points(text, last, end, limit_chars)
+    return cuts + find_cut_points(text, last, end, limit_chars)
 
 
 def _ends_here(text: str, sentence_start: int, match: re.Match[str]) -> bool:

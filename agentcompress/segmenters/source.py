@@ -16,8 +16,8 @@ from agentcompress.errors import InvalidInputError
 from agentcompress.schema import Segment, Unit
 from agentcompress.segmenters.grammars import GRAMMARS, Grammar
 from agentcompress.segmenters.tree import Frame, Piece, pieces_of
-from agentcompress.text.delimiters import comment_style
-from agentcompress.text.lines import Rows, view_of
+from agentcompress.text.delimiters import make_comment_style
+from agentcompress.text.lines import Rows, find_view
 
 _NAME = re.compile(r"[^\W\d]\w{2,}")
 _ASSIGNED = re.compile(
@@ -51,12 +51,12 @@ class SourceSegmenter:
         rows = Rows(text)
         if not len(rows):
             return Segment(text, "source", ())
-        view = view_of(rows)
+        view = find_view(rows)
         pieces = _pieces(view.bare if view else text, len(rows), self.grammar)
         if view and view.foreign:
             pieces = _with_foreign(pieces, view.foreign)
         units = _Units(rows, pieces, self.block_lines, yaml=self.grammar.name == "yaml").made()
-        style = comment_style(text, self.grammar.comment, rows.starts, numbered=view is not None)
+        style = make_comment_style(text, self.grammar.comment, rows.starts, numbered=view is not None)
         return Segment(text, "source", units, style, self.floor_share, floor_from=_FLOOR_FROM, divisible=False)
 
 
@@ -124,7 +124,7 @@ class _Units:
 
     def __init__(self, rows: Rows, pieces: list[Piece], block_lines: int, *, yaml: bool) -> None:
         self._rows, self._pieces, self._block_lines, self._yaml = rows, pieces, block_lines, yaml
-        self._texts = [rows.between(piece.first, piece.last) for piece in pieces]
+        self._texts = [rows.get_text(piece.first, piece.last) for piece in pieces]
 
     def made(self) -> tuple[Unit, ...]:
         wants = self._wants()
@@ -132,7 +132,7 @@ class _Units:
         anchors = self._anchors()
         units = []
         for i, piece in enumerate(self._pieces):
-            start, end = self._rows.span(piece.first, piece.last)
+            start, end = self._rows.get_span(piece.first, piece.last)
             required = (*self._requires(i), *anchors.get(i, ()))
             name = self._qualified(piece)
             units.append(Unit(start, end, parents[i], required, wants.get(i, ()), floor=piece.floor, name=name))

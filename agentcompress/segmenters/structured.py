@@ -16,7 +16,7 @@ from agentcompress.common.checks import checked_count, checked_weight
 from agentcompress.schema import Segment, Span, Unit
 from agentcompress.segmenters.json_strings import string_cuts
 from agentcompress.segmenters.lines import LineSegmenter
-from agentcompress.text.delimiters import unused_mark
+from agentcompress.text.delimiters import choose_unused_mark
 
 _TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{},:]|[^\s\[\]{},:"]+', re.DOTALL)
 _SPACE = re.compile(r"\s*")
@@ -66,7 +66,7 @@ class JsonSegmenter:
         cutter = _Cutter(text, self)
         for root in roots:
             cutter.member(root, None, parent=None, depth=0)
-        style = JsonStyle(cutter.regions, len(roots) > 1, unused_mark(text, ("[...", "[…"), "[... #{}:"))
+        style = JsonStyle(cutter.regions, len(roots) > 1, choose_unused_mark(text, ("[...", "[…"), "[... #{}:"))
         return Segment(text, "json", tuple(cutter.units), style, self.floor_share, divisible=False)
 
 

@@ -43,7 +43,7 @@ class TableSegmenter:
                 records[-1:] = [[r, r] for r in range(records[-1][0], row + 1)]
                 opened = -1
         units = (
-            Unit(*rows.span(a, b), i // self.block_rows, (0,) if i else (), floor=int(not i))
+            Unit(*rows.get_span(a, b), i // self.block_rows, (0,) if i else (), floor=int(not i))
             for i, (a, b) in enumerate(records)
         )
         return Segment(text, "table", tuple(units), floor_share=0.1)

@@ -13,7 +13,7 @@ import numpy as np
 from agentcompress.common.checks import KeepRate, checked_count, checked_rate
 from agentcompress.errors import InvalidInputError
 from agentcompress.schema import Segment
-from agentcompress.selection.select import budget_tokens, checked_scores
+from agentcompress.selection.select import check_scores, compute_budget_tokens
 
 LEAST = 0.2
 """Never less than this."""
@@ -26,14 +26,14 @@ _SHARPNESS, _PROSE_SHARPNESS = 0.5, 1.5  # a question about prose is explicit, w
 _LONG_TOKENS = 3000
 
 
-def auto_rate(segment: Segment, scores: np.ndarray, tokens: int) -> float:
+def compute_auto_rate(segment: Segment, scores: np.ndarray, tokens: int) -> float:
     """Return a keep rate in [0.2, 1]; raises `ScoringError` for scores that can't be used.
 
     scores: float64 (units,); tokens: of the text. The geometric mean of two rates: the share of the text whose units
     hold 90 % of `softmax(sharpness * z)`, z the standardised scores and every character counted, and
     `sqrt(3000 / tokens)`, since what matters in a text grows more slowly than the text.
     """
-    scores = checked_scores(segment, scores)
+    scores = check_scores(segment, scores)
     if not segment.units:
         return 1.0
     chars = np.array([unit.end - unit.start for unit in segment.units], dtype=np.float64)
@@ -46,7 +46,7 @@ def auto_rate(segment: Segment, scores: np.ndarray, tokens: int) -> float:
     return max(LEAST, math.sqrt(share * min(1.0, math.sqrt(_LONG_TOKENS / max(1, tokens)))))
 
 
-def asked_budget(
+def resolve_budget(
     usual: KeepRate, keep_rate: KeepRate | None, target_tokens: int | None, tokens_before: int
 ) -> tuple[int | None, float]:
     """The budget that a call asks for, in target tokens, and as a share of the text; None where the scores will say it.
@@ -61,4 +61,4 @@ def asked_budget(
     rate = usual if keep_rate is None else checked_rate(keep_rate)
     if rate == "auto":
         return (None if tokens_before else 0), 1.0
-    return budget_tokens(rate, tokens_before), rate
+    return compute_budget_tokens(rate, tokens_before), rate

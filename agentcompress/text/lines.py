@@ -26,11 +26,11 @@ class Rows:
     def __getitem__(self, row: int) -> str:
         return self.text[self.starts[row] : self._ends[row]]
 
-    def span(self, first: int, last: int) -> tuple[int, int]:
+    def get_span(self, first: int, last: int) -> tuple[int, int]:
         """Characters of rows `first` to `last`, both included."""
         return self.starts[first], self._ends[last]
 
-    def between(self, first: int, last: int) -> str:
+    def get_text(self, first: int, last: int) -> str:
         """Text of rows `first` to `last`, both included."""
         return self.text[self.starts[first] : self._ends[last]]
 
@@ -46,7 +46,7 @@ class View:
     foreign: frozenset[int]
 
 
-def view_of(rows: Rows) -> View | None:
+def find_view(rows: Rows) -> View | None:
     """See through line numbers: nearly all lines begin with one, that of the line before and one. None where not."""
     found = [_NUMBERED.match(rows[row]) for row in range(len(rows))]
     spoken = sum(1 for row in range(len(rows)) if rows[row].strip())

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agentcompress.schema import DelimiterStyle, Span
-from agentcompress.text.delimiters import whole_rows
+from agentcompress.text.delimiters import find_whole_rows
 from agentcompress.text.lines import Rows
 
 TOOL_NAME = "recall"
@@ -25,21 +25,21 @@ class RecallStyle:
 
     def gap(self, text: str, gap: Span) -> str:
         """`[... 14 lines omitted, recall k7f2q9:120-133]`."""
-        rows = whole_rows(text, gap, self.line_starts)
+        rows = find_whole_rows(text, gap, self.line_starts)
         place = f"@{gap.start}-{gap.end}" if rows is None else f":{rows[0] + 1}-{rows[1] + 1}"
-        return _with_id(self.inner.gap(text, gap), f"{self.name}{place}")
+        return _add_id(self.inner.gap(text, gap), f"{self.name}{place}")
 
     def longest(self, text: str) -> str:
         """The inner style's longest with the longest id."""
-        return _with_id(self.inner.longest(text), f"{self.name}@{len(text)}-{len(text)}")
+        return _add_id(self.inner.longest(text), f"{self.name}@{len(text)}-{len(text)}")
 
 
-def named(style: DelimiterStyle, name: str, text: str) -> RecallStyle:
+def make_recall_style(style: DelimiterStyle, name: str, text: str) -> RecallStyle:
     """A style whose delimiters call `text` by a name."""
     return RecallStyle(style, name, Rows(text).starts)
 
 
-def _with_id(said: str, id: str) -> str:  # noqa: A002 - the word users have for it
+def _add_id(said: str, id: str) -> str:  # noqa: A002 - the word users have for it
     if not said.strip():
         return said
     if _OMITTED.search(said):

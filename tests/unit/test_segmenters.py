@@ -9,7 +9,7 @@ from agentcompress.schema import Segment
 from agentcompress.segmenters.detect import detect
 from agentcompress.segmenters.lines import LineSegmenter
 from agentcompress.segmenters.prose import ProseSegmenter
-from agentcompress.text.cut_points import cut_points
+from agentcompress.text.cut_points import find_cut_points
 from tests.texts import any_text
 
 
@@ -96,7 +96,7 @@ def test_blocks_of_lines_end_at_blank_lines_or_are_full() -> None:
 def test_characters_drawn_as_one_are_not_cut() -> None:
     family = "👩\u200d👩\u200d👧"
     text = family * 40
-    cuts = cut_points(text, 0, len(text), 24)
+    cuts = find_cut_points(text, 0, len(text), 24)
     assert cuts
     assert all(text[cut] != "\u200d" and text[cut - 1] != "\u200d" for cut in cuts)
 

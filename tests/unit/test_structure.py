@@ -24,10 +24,10 @@ from agentcompress.segmenters.matches import MatchSegmenter
 from agentcompress.segmenters.source import SourceSegmenter
 from agentcompress.segmenters.structured import JsonSegmenter
 from agentcompress.segmenters.tables import TableSegmenter
-from agentcompress.selection.order import keep_order, missing
-from agentcompress.selection.select import Selection, select
-from agentcompress.text.delimiters import style_for
-from agentcompress.text.lines import Rows, view_of
+from agentcompress.selection.order import find_missing, order_units
+from agentcompress.selection.select import Selection, select_units
+from agentcompress.text.delimiters import choose_style
+from agentcompress.text.lines import Rows, find_view
 from tests.texts import any_text
 
 KINDS = [
@@ -46,7 +46,7 @@ class Quarters:
 def kept(segment: Segment, budget: int, seed: int = 0) -> Selection:
     """What a scorer that knows nothing keeps."""
     scores = np.random.default_rng(seed).normal(size=len(segment.units))
-    return select(segment, scores, budget, Quarters(), style_for(segment))
+    return select_units(segment, scores, budget, Quarters(), choose_style(segment))
 
 
 def assert_sound(segment: Segment, text: str) -> None:
@@ -299,7 +299,7 @@ def best(segment: Segment, wanted: str, budget: int) -> str:
     """What is kept when the unit that holds `wanted` is the best one, and the others are none the better."""
     scores = np.array([float(wanted in segment.text[unit.start : unit.end]) for unit in segment.units])
     assert scores.sum() == 1
-    return select(segment, scores, budget, Quarters(), style_for(segment)).rendered.text
+    return select_units(segment, scores, budget, Quarters(), choose_style(segment)).rendered.text
 
 
 CLASSES = '''import os
@@ -355,7 +355,7 @@ def test_a_view_of_part_of_a_file_is_seen_through() -> None:
     body = CLASSES.splitlines()[9:24]
     view = "[File: store.py (29 lines total)]\n" + "".join(f"{n:6d}\t{line}\n" for n, line in enumerate(body, 10))
     rows = Rows(view)
-    found = view_of(rows)
+    found = find_view(rows)
     assert found
     assert found.bare.splitlines()[1:] == body
     assert found.foreign == {0}
@@ -369,7 +369,7 @@ def test_a_view_of_part_of_a_file_is_seen_through() -> None:
 def test_order_takes_floors_up_to_their_share() -> None:
     units = tuple(Unit(i, i + 1, 0, floor=int(i >= 5), wants=(9,) if i == 0 else ()) for i in range(10))
     segment = Segment("x" * 10, "lines", units, floor_share=0.4)
-    order = keep_order(segment, -np.arange(10.0), np.ones(10))
+    order = order_units(segment, -np.arange(10.0), np.ones(10))
     assert sorted(order) == list(range(10))
     assert order[:6] == [0, 1, 9, 2, 5, 3]
     for n in range(1, 11):
@@ -378,19 +378,19 @@ def test_order_takes_floors_up_to_their_share() -> None:
 
 def test_order_without_floors_is_that_of_the_scores() -> None:
     segment = Segment("abc", "lines", tuple(Unit(i, i + 1, 0) for i in range(3)))
-    assert keep_order(segment, np.array([1.0, 3.0, 2.0]), np.ones(3)) == [1, 2, 0]
+    assert order_units(segment, np.array([1.0, 3.0, 2.0]), np.ones(3)) == [1, 2, 0]
 
 
 def test_repeats_come_later_unless_they_stand_out() -> None:
     units = tuple(Unit(i, i + 1, 0, prior=-1.0 if i in (1, 3) else 0.0) for i in range(4))
     segment = Segment("abcd", "lines", units)
-    assert keep_order(segment, np.array([0.0, 0.1, 0.2, 9.0]), np.ones(4)) == [3, 2, 0, 1]
+    assert order_units(segment, np.array([0.0, 0.1, 0.2, 9.0]), np.ones(4)) == [3, 2, 0, 1]
 
 
 def test_requirements_are_followed_to_the_end() -> None:
     units = (Unit(0, 1, 0), Unit(1, 2, 0, (0,)), Unit(2, 3, 0, (1, 3)), Unit(3, 4, 0, (2,)))
-    assert sorted(missing(Segment("abcd", "x", units), 3, ())) == [0, 1, 2, 3]
-    assert sorted(missing(Segment("abcd", "x", units), 3, {1})) == [2, 3]
+    assert sorted(find_missing(Segment("abcd", "x", units), 3, ())) == [0, 1, 2, 3]
+    assert sorted(find_missing(Segment("abcd", "x", units), 3, {1})) == [2, 3]
 
 
 values = st.recursive(
