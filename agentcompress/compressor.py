@@ -37,7 +37,7 @@ from agentcompress.segmenters.check import segment_checked
 from agentcompress.segmenters.listings import left_whole
 from agentcompress.selection.budget import compute_auto_rate, resolve_budget
 from agentcompress.selection.select import compute_budget_tokens, select_share, select_units
-from agentcompress.targets.counting import CachedCounts, countable_target, token_counter
+from agentcompress.targets.counting import CachedCounts, choose_countable_target, get_token_counter
 from agentcompress.text.delimiters import choose_style
 from agentcompress.text.recall_style import make_recall_style
 
@@ -90,7 +90,7 @@ class Compressor:
         hint = checked_text("query", query) if hint is None else checked_text("hint", hint)
         target = checked_text("target", target if target is not None else self.config.target)
         with clock.stage("count"):
-            counter = token_counter(target)
+            counter = get_token_counter(target)
             tokens_before = counter.count(text)
         budget, share = resolve_budget(self.config.keep_rate, keep_rate, target_tokens, tokens_before)
         if budget is not None and budget >= tokens_before:
@@ -195,7 +195,7 @@ class Compressor:
         opened = bodies.opened(body, format)
         result = self.compress(
             opened.messages,
-            target=countable_target(body.get("model"), self.config.target) if target is None else target,
+            target=choose_countable_target(body.get("model"), self.config.target) if target is None else target,
             keep_rate=keep_rate,
             target_tokens=target_tokens,
             on_error=on_error,
@@ -253,7 +253,7 @@ class Compressor:
 
     def _counter(self, target: str) -> TokenCounter:
         if target not in self._counters:
-            self._counters[target] = CachedCounts(token_counter(target))
+            self._counters[target] = CachedCounts(get_token_counter(target))
         return self._counters[target]
 
     def _left_whole(self, block: Plan) -> str | None:

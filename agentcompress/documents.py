@@ -22,7 +22,7 @@ from agentcompress.protocols import TokenCounter
 from agentcompress.schema import DelimiterStyle, Segment, Span, Unit
 from agentcompress.selection.budget import compute_auto_rate, resolve_budget
 from agentcompress.selection.select import check_scores, compute_budget_tokens, select_units
-from agentcompress.targets.counting import token_counter
+from agentcompress.targets.counting import get_token_counter
 from agentcompress.text.delimiters import choose_style
 from agentcompress.text.rendering import render_spans, trim_spans
 
@@ -66,7 +66,7 @@ def compress_documents(
     texts = [checked_text(f"texts[{i}]", text) for i, text in enumerate(texts)]
     checked_text("query", query)
     config = compressor.config
-    counter = token_counter(config.target if target is None else checked_text("target", target))
+    counter = get_token_counter(config.target if target is None else checked_text("target", target))
     before = [counter.count(text) for text in texts]
     budget, share = resolve_budget(config.keep_rate, keep_rate, target_tokens, sum(before))
     said = [*hints, *[""] * len(texts)]

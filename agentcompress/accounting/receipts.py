@@ -29,7 +29,7 @@ from agentcompress.messages.view import TextPart, Wire, as_mapping, last_cache_m
 from agentcompress.protocols import TokenCounter
 from agentcompress.receipt import DRIFT, BlockReceipt, Money, Receipt, billed_more
 from agentcompress.targets.facts import TargetFacts, target_facts
-from agentcompress.targets.prompt_cache import CacheRules, billed, cache_rules
+from agentcompress.targets.prompt_cache import CacheRules, bill_request, find_cache_rules
 
 _log = logging.getLogger("agentcompress")
 
@@ -126,8 +126,9 @@ class Accounts:
         return Money(
             list_before=before * facts.input_price,
             list_after=after * facts.input_price,
-            before=billed(rules, before, upto(cached), marked=marked).dollars(facts) or 0.0,
-            after=billed(rules, after, max(0, upto(unchanged) - cut), marked=marked).dollars(facts) or 0.0,
+            before=bill_request(rules, before, upto(cached), marked=marked).compute_dollars(facts) or 0.0,
+            after=bill_request(rules, after, max(0, upto(unchanged) - cut), marked=marked).compute_dollars(facts)
+            or 0.0,
             draft=call.ms / _HOUR_MS * self._config.machine_price,
             warm=cached > 0,
         )
@@ -149,7 +150,7 @@ class Accounts:
 @lru_cache(maxsize=256)
 def _prices(target: str) -> tuple[TargetFacts, CacheRules | None]:
     facts = target_facts(target)
-    return facts, cache_rules(facts)
+    return facts, find_cache_rules(facts)
 
 
 def _is_marked(call: Call) -> bool:

@@ -60,7 +60,7 @@ def explain(
 def _page(compressor: Compressor, file: Path, query: str | None) -> Page:
     from agentcompress.explain.explain import explained_messages, explained_text
     from agentcompress.messages.bodies import opened
-    from agentcompress.targets.counting import countable_target
+    from agentcompress.targets.counting import choose_countable_target
 
     text = file.read_text(encoding="utf-8", errors="replace")
     if query is not None:
@@ -68,7 +68,7 @@ def _page(compressor: Compressor, file: Path, query: str | None) -> Page:
     parsed = _parsed(text)
     if isinstance(parsed, Mapping) and ("messages" in parsed or "input" in parsed):
         body = opened(parsed)
-        target = countable_target(parsed.get("model"), compressor.config.target)
+        target = choose_countable_target(parsed.get("model"), compressor.config.target)
         return explained_messages(compressor, body.messages, title=file.name, target=target, format=body.wire.name)
     if isinstance(parsed, list) and parsed and all(isinstance(message, Mapping) for message in parsed):
         return explained_messages(compressor, parsed, title=file.name)

@@ -44,22 +44,22 @@ class Source:
     functions: tuple[Function, ...]
 
 
-def pick(rng: random.Random, packages: tuple[str, ...] = PACKAGES) -> Source:
+def pick_source(rng: random.Random, packages: tuple[str, ...] = PACKAGES) -> Source:
     """One file, drawn by its package first: large packages are not read more often.
 
     Raises `EvaluationError` where none of the packages has its source on this machine.
     """
-    there = [package for package in packages if _files(package)]
+    there = [package for package in packages if _list_files(package)]
     for _ in range(_MOST_TRIES if there else 0):
         package = rng.choice(there)
-        found = _read(rng.choice(_files(package)), package)
+        found = _read_source(rng.choice(_list_files(package)), package)
         if found:
             return found
     raise EvaluationError(f"no Python files with documented functions in the packages {', '.join(packages)}")
 
 
 @lru_cache(maxsize=16)
-def _files(package: str) -> tuple[Path, ...]:
+def _list_files(package: str) -> tuple[Path, ...]:
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         return ()
@@ -69,7 +69,7 @@ def _files(package: str) -> tuple[Path, ...]:
 
 
 @lru_cache(maxsize=256)
-def _read(file: Path, package: str) -> Source | None:
+def _read_source(file: Path, package: str) -> Source | None:
     text = file.read_text(encoding="utf-8", errors="replace")
     try:
         tree = ast.parse(text)
@@ -78,7 +78,7 @@ def _read(file: Path, package: str) -> Source | None:
     functions = [
         found
         for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and (found := _function(node))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and (found := _read_function(node))
     ]
     parts = file.parts[len(file.parts) - file.parts[::-1].index(package) - 1 :]
     if len(functions) < 2:
@@ -86,7 +86,7 @@ def _read(file: Path, package: str) -> Source | None:
     return Source("/".join(parts), tuple(text.splitlines()), tuple(functions))
 
 
-def _function(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Function | None:
+def _read_function(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Function | None:
     documented = ast.get_docstring(node)
     if not documented or len(node.body) < 2 or node.end_lineno is None:
         return None

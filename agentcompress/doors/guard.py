@@ -19,7 +19,7 @@ from agentcompress.doors.choice import shared_sender
 from agentcompress.doors.litellm_sender import Sender
 from agentcompress.errors import AgentCompressError, InvalidInputError, without_values
 from agentcompress.receipt import Receipt
-from agentcompress.targets.counting import checked_target
+from agentcompress.targets.counting import check_target
 
 _log = logging.getLogger("agentcompress")
 _T = TypeVar("_T")
@@ -61,7 +61,7 @@ class Guarded:
             "fit": fit,
         }
         self.overrides = checked_overrides({name: value for name, value in named.items() if value is not None})
-        self.target = None if target is None else checked_target(target)
+        self.target = None if target is None else check_target(target)
         self.on_error: OnError = on_error
         self.on_receipt = on_receipt
         self._sender = _sender(config)

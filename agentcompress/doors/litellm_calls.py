@@ -84,7 +84,7 @@ class _Prepared:
         if str(kwargs.get("model", "")).startswith(EMBEDDED):
             from agentcompress.targets import embedded
 
-            embedded.register()
+            embedded.register_embedded()
         self._sender, overrides = chosen(choice)
         self._sent = Sent(dict(kwargs)) if self._sender is None else self._sender.sent(kwargs, call_type, overrides)
         self.kwargs = self._sent.kwargs

@@ -23,7 +23,7 @@ from agentcompress.messages.view import Address, TextPart
 from agentcompress.protocols import TokenCounter
 from agentcompress.receipt import BlockReceipt
 from agentcompress.schema import Segment, Span
-from agentcompress.targets.counting import token_counter
+from agentcompress.targets.counting import get_token_counter
 
 _ALIKE, _MOST_CHARS = 0.15, 600  # of units that are shown as one: their scores, and how long that gets
 
@@ -102,7 +102,7 @@ def explained_messages(
     receipt = result.receipt
     chat = langchain.opened(messages)
     wire = wire_of(chat, format if chat is messages else "openai")
-    counter = token_counter(receipt.target)
+    counter = get_token_counter(receipt.target)
     parts = wire.text_parts(chat)
     anything = [""] * len(chat)  # keys don't matter here
     blocks = plan(chat, parts, wire, anything, compressor.config.min_tokens, counter)

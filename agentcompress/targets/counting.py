@@ -78,27 +78,27 @@ class CachedCounts:
         return known
 
 
-def checked_target(target: object) -> str:
+def check_target(target: object) -> str:
     """Return the name of a target that tokens can be counted for; `UnknownNameError` for another."""
     name = str(target)
-    if isinstance(target, str) and (name.startswith(EMBEDDED) or is_mapped(name) or _tiktoken_name(name)):
+    if isinstance(target, str) and (name.startswith(EMBEDDED) or is_mapped(name) or _find_tiktoken_name(name)):
         return name
     if not isinstance(target, str) or not _is_known(name):
         raise UnknownNameError("target", target, _ALLOWED)
     return name
 
 
-def countable_target(model: object, usual: str) -> str:
+def choose_countable_target(model: object, usual: str) -> str:
     """A request's model where tokens can be counted for it, else the usual target."""
     try:
-        return checked_target(model)
+        return check_target(model)
     except UnknownNameError as error:
         _log.debug("tokens are counted for %s: %s", usual, error)
         return usual
 
 
 @lru_cache(maxsize=64)
-def token_counter(target: str) -> TokenCounter:
+def get_token_counter(target: str) -> TokenCounter:
     """Return the counter of a target. Raises `UnknownNameError` for a name that LiteLLM could not route.
 
     OpenAI models: tiktoken's encoding. Claude: the tokenizer that LiteLLM bundles (approximate: Anthropic publishes
@@ -109,17 +109,17 @@ def token_counter(target: str) -> TokenCounter:
 
         tokenizer = draft_tokenizer(target.removeprefix(EMBEDDED))
         return TokenizerCounter(target, lambda text: len(tokenizer.tokenize(text).ids), exact=True)
-    encoding = _tiktoken_name(target)
+    encoding = _find_tiktoken_name(target)
     if encoding:
-        return _tiktoken_counter(encoding, exact=True)
+        return _make_tiktoken_counter(encoding, exact=True)
     if not _is_known(target):
         raise UnknownNameError("target", target, _ALLOWED)
     if "claude" in target and "claude-3" not in target:
-        return _claude_counter()
-    return _tiktoken_counter(_FALLBACK, exact=False)
+        return _get_claude_counter()
+    return _make_tiktoken_counter(_FALLBACK, exact=False)
 
 
-def _tiktoken_name(target: str) -> str | None:
+def _find_tiktoken_name(target: str) -> str | None:
     import tiktoken
 
     _, slash, model = target.rpartition("/")
@@ -131,23 +131,23 @@ def _tiktoken_name(target: str) -> str | None:
         return None
 
 
-def _tiktoken_counter(name: str, *, exact: bool) -> TokenizerCounter:
+def _make_tiktoken_counter(name: str, *, exact: bool) -> TokenizerCounter:
     import tiktoken
 
     try:
-        with _bundled_files(name):
+        with _use_bundled_files(name):
             encoding = tiktoken.get_encoding(name)
     except Exception:
         if name in _BUNDLED:
             raise
-        return _tiktoken_counter(_FALLBACK, exact=False)  # a table that would have to be downloaded, and can't be
+        return _make_tiktoken_counter(_FALLBACK, exact=False)  # a table that would have to be downloaded, and can't be
     return TokenizerCounter(name, lambda text: len(encoding.encode_ordinary(text)), exact=exact)
 
 
 @contextmanager
-def _bundled_files(name: str) -> Iterator[None]:
+def _use_bundled_files(name: str) -> Iterator[None]:
     """Let tiktoken find LiteLLM's copies of its tables, unless the user named a folder of their own."""
-    folder = _litellm_folder() / "litellm_core_utils" / "tokenizers"
+    folder = _find_litellm_folder() / "litellm_core_utils" / "tokenizers"
     with _tiktoken_lock:
         if name not in _BUNDLED or "TIKTOKEN_CACHE_DIR" in os.environ or not folder.is_dir():
             yield
@@ -160,12 +160,12 @@ def _bundled_files(name: str) -> Iterator[None]:
 
 
 @cache
-def _claude_counter() -> TokenizerCounter:
+def _get_claude_counter() -> TokenizerCounter:
     from tokenizers import Tokenizer
 
     from agentcompress.drafts.tokens import encodable
 
-    file = _litellm_folder() / "litellm_core_utils" / "tokenizers" / "anthropic_tokenizer.json"
+    file = _find_litellm_folder() / "litellm_core_utils" / "tokenizers" / "anthropic_tokenizer.json"
     tokenizer = Tokenizer.from_file(str(file))
     tokenizer.encode_special_tokens = True
 
@@ -178,12 +178,12 @@ def _claude_counter() -> TokenizerCounter:
 def is_mapped(target: str) -> bool:
     """Whether LiteLLM's bundled map holds a model, or its provider; never imports LiteLLM."""
     provider, slash, model = target.partition("/")
-    return target in cost_map() or (bool(slash and model) and provider in _mapped_providers())
+    return target in read_cost_map() or (bool(slash and model) and provider in _list_mapped_providers())
 
 
 @cache
-def _mapped_providers() -> frozenset[object]:
-    return frozenset(entry.get("litellm_provider") for entry in cost_map().values())
+def _list_mapped_providers() -> frozenset[object]:
+    return frozenset(entry.get("litellm_provider") for entry in read_cost_map().values())
 
 
 def _is_known(target: str) -> bool:
@@ -199,13 +199,13 @@ def _is_known(target: str) -> bool:
 
 
 @cache
-def cost_map() -> dict[str, dict[str, object]]:
+def read_cost_map() -> dict[str, dict[str, object]]:
     """LiteLLM's bundled map of models."""
-    file = _litellm_folder() / "model_prices_and_context_window_backup.json"
+    file = _find_litellm_folder() / "model_prices_and_context_window_backup.json"
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
 
 @cache
-def _litellm_folder() -> Path:
+def _find_litellm_folder() -> Path:
     spec = importlib.util.find_spec("litellm")
     return Path(spec.submodule_search_locations[0]) if spec and spec.submodule_search_locations else Path()

@@ -39,7 +39,7 @@ class EmbeddedLLM(CustomLLM):
         stop = settings.get("stop") or []
         stop = [stop] if isinstance(stop, str) else list(stop)
         name = model.removeprefix(PREFIX)
-        text, prompt_tokens, answer_tokens, first_token_ms = _model(name).answer(messages, int(max_tokens), stop)
+        text, prompt_tokens, answer_tokens, first_token_ms = _get_model(name).answer(messages, int(max_tokens), stop)
         model_response.model = f"{PREFIX}{name}"
         model_response.created = int(time.time())
         finish = "stop" if answer_tokens < max_tokens else "length"
@@ -56,7 +56,7 @@ class EmbeddedLLM(CustomLLM):
         return model_response
 
 
-def register() -> None:
+def register_embedded() -> None:
     """Make `embedded/...` known to LiteLLM; calling it again changes nothing."""
     if all(entry["provider"] != _PROVIDER for entry in litellm.custom_provider_map):
         litellm.custom_provider_map = [
@@ -65,7 +65,7 @@ def register() -> None:
         ]
 
 
-def plain_turns(messages: list[Any]) -> list[dict[str, str]]:
+def join_plain_turns(messages: list[Any]) -> list[dict[str, str]]:
     """Turns that every chat template can render: tool results are told by the user, turns of one role are joined.
 
     A tool call is named above its result and nowhere else: small models repeat calls that they see themselves make.
@@ -107,7 +107,7 @@ class _CausalLM:
         import torch
 
         prompt = self._tokenizer.apply_chat_template(
-            plain_turns(messages), add_generation_prompt=True, return_tensors="pt", return_dict=True
+            join_plain_turns(messages), add_generation_prompt=True, return_tensors="pt", return_dict=True
         ).to(self._model.device)
         length = prompt["input_ids"].shape[1]
         window = self._model.config.max_position_embeddings
@@ -141,11 +141,11 @@ class _CausalLM:
         return text.strip(), length, len(answer), (first[0] - started) * 1000
 
 
-def _model(name: str) -> _CausalLM:
+def _get_model(name: str) -> _CausalLM:
     with _loading:
-        return _loaded(name)
+        return _load_model(name)
 
 
 @lru_cache(maxsize=1)
-def _loaded(name: str) -> _CausalLM:
+def _load_model(name: str) -> _CausalLM:
     return _CausalLM(name)

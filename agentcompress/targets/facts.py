@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from agentcompress.errors import InvalidInputError, UnknownNameError
-from agentcompress.targets.counting import cost_map, token_counter
+from agentcompress.targets.counting import get_token_counter, read_cost_map
 
 MARGIN = 0.02
 """Of a window that is left free, where tokens are counted exactly."""
@@ -38,24 +38,24 @@ class TargetFacts:
     @property
     def read_multiple(self) -> float | None:
         """What a cached token costs, in prices of one that is not."""
-        return self._over_input(self.cache_read_price)
+        return self._divide_by_input(self.cache_read_price)
 
     @property
     def write_multiple(self) -> float | None:
         """What a token costs that is written to the cache, likewise; 1 where that has no price of its own."""
-        return self._over_input(self.cache_write_price or self.input_price)
+        return self._divide_by_input(self.cache_write_price or self.input_price)
 
-    def fitting_tokens(self) -> int | None:
+    def count_fitting_tokens(self) -> int | None:
         """What a request may hold with a margin for what can't be counted exactly; None: no window is known."""
         if self.window_tokens is None:
             return None
         try:
-            exact = token_counter(self.name).exact
+            exact = get_token_counter(self.name).exact
         except UnknownNameError:
             exact = False
         return int(self.window_tokens * (1 - (MARGIN if exact else INEXACT_MARGIN)))
 
-    def _over_input(self, price: float | None) -> float | None:
+    def _divide_by_input(self, price: float | None) -> float | None:
         return price / self.input_price if price is not None and self.input_price else None
 
 
@@ -77,21 +77,21 @@ def target_facts(name: str, overrides: Mapping[str, Any] | None = None) -> Targe
     overrides: fields of `TargetFacts` that the user knows better. Raises `InvalidInputError` for other names, and for
     values that are no numbers >= 0.
     """
-    entry = entry_of(name)
-    known = {field: _first(entry, names) for field, names in _FIELDS.items()}
+    entry = find_entry(name)
+    known = {field: _read_first_number(entry, names) for field, names in _FIELDS.items()}
     facts = TargetFacts(name, **known)  # type: ignore[arg-type]
-    return replace(facts, **_checked(overrides or {}))
+    return replace(facts, **_check_overrides(overrides or {}))
 
 
-def entry_of(name: str) -> Mapping[str, Any]:
+def find_entry(name: str) -> Mapping[str, Any]:
     """The map's entry of a name, or of what is behind its provider."""
-    known = cost_map()
+    known = read_cost_map()
     while name not in known and "/" in name:
         name = name.partition("/")[2]
     return known.get(name, {})
 
 
-def _first(entry: Mapping[str, Any], names: tuple[str, ...]) -> Any:
+def _read_first_number(entry: Mapping[str, Any], names: tuple[str, ...]) -> Any:
     for name in names:
         value = entry.get(name)
         if isinstance(value, int | float) and value > 0:
@@ -99,7 +99,7 @@ def _first(entry: Mapping[str, Any], names: tuple[str, ...]) -> Any:
     return None
 
 
-def _checked(overrides: Mapping[str, Any]) -> dict[str, Any]:
+def _check_overrides(overrides: Mapping[str, Any]) -> dict[str, Any]:
     allowed = [field.name for field in fields(TargetFacts) if field.name != "name"]
     for name, value in overrides.items():
         if name not in allowed:

@@ -11,7 +11,7 @@ import torch
 from click.testing import CliRunner
 
 from agentcompress.cli.main import main
-from agentcompress.corpora.passages import passage
+from agentcompress.corpora.passages import make_passage
 from agentcompress.drafts import load
 from agentcompress.drafts.runtime import DraftRuntime
 from agentcompress.errors import InvalidInputError, PluginError
@@ -109,10 +109,10 @@ def test_a_plot_without_matplotlib_says_what_to_install(monkeypatch: pytest.Monk
 def test_passages_have_the_length_asked_for(tiny_draft: str) -> None:
     tokenizer = DraftRuntime(load.pull(tiny_draft)).tokenizer
     for tokens in (100, 1000, 5000):
-        segment = passage(tokenizer, tokens, seed=1)
+        segment = make_passage(tokenizer, tokens, seed=1)
         assert tokens - 200 < len(tokenizer.tokenize(segment.text).ids) <= tokens
-        assert segment == passage(tokenizer, tokens, seed=1)
-        assert segment.text != passage(tokenizer, tokens, seed=2).text
+        assert segment == make_passage(tokenizer, tokens, seed=1)
+        assert segment.text != make_passage(tokenizer, tokens, seed=2).text
 
 
 def test_operations_are_counted_as_a_model_does_them(tiny_draft: str) -> None:

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from agentcompress import CompressConfig, Compressor
 from agentcompress.calibration import families, fit, items
 from agentcompress.cli.main import main
-from agentcompress.corpora.source_files import HELD_OUT_PACKAGES, PACKAGES, pick
+from agentcompress.corpora.source_files import HELD_OUT_PACKAGES, PACKAGES, pick_source
 from agentcompress.drafts import load, profile
 from agentcompress.drafts.profile import LINES, PROSE, Head, Profile, Weights
 from agentcompress.drafts.runtime import shared_runtime
@@ -147,7 +147,7 @@ def test_a_damaged_profile_of_ones_own_is_left_aside(cache: Path, caplog: pytest
 
 def test_packages_without_source_are_an_error() -> None:
     with pytest.raises(EvaluationError, match="no Python files with documented functions in the packages nothing_here"):
-        pick(random.Random(0), ("nothing_here",))
+        pick_source(random.Random(0), ("nothing_here",))
     assert not set(HELD_OUT_PACKAGES) & set(PACKAGES)
 
 

@@ -20,9 +20,9 @@ from agentcompress.schema import Segment
 from agentcompress.scorers.calibrated import tokenized, window_ranges
 from agentcompress.scorers.units import segment_digest
 from agentcompress.segmenters.prose import ProseSegmenter
-from agentcompress.targets.counting import token_counter
+from agentcompress.targets.counting import get_token_counter
 
-COUNT = token_counter("gpt-4o").count
+COUNT = get_token_counter("gpt-4o").count
 SOURCE = Path(configparser.__file__).read_text(encoding="utf-8")
 PROSE = " ".join(f"The {i}th keeper of the house wrote {i * 31 % 97} letters. None was sent." for i in range(60))
 BEES = f"{PROSE} Mira Tolland keeps eleven beehives on the roof. {PROSE}"

@@ -13,14 +13,14 @@ from agentcompress.scorers.seeded import RandomScorer
 from agentcompress.segmenters.lines import LineSegmenter
 from agentcompress.segmenters.prose import ProseSegmenter
 from agentcompress.selection.select import Selection, compute_budget_tokens, select_units
-from agentcompress.targets.counting import token_counter
+from agentcompress.targets.counting import get_token_counter
 from agentcompress.text.delimiters import choose_style
 from agentcompress.text.rendering import render_units
 from tests.fakes import WordCounter
 from tests.texts import any_text
 
 SEGMENTERS = {"prose": ProseSegmenter(max_unit_chars=80), "lines": LineSegmenter(3, 120, 40)}
-COUNTERS = {"words": WordCounter(), "gpt-4o": token_counter("gpt-4o")}
+COUNTERS = {"words": WordCounter(), "gpt-4o": get_token_counter("gpt-4o")}
 
 
 def selected(text: str, kind: str, budget: int, counter: str, seed: int = 0) -> tuple[Segment, Selection]:

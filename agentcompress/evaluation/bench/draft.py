@@ -19,7 +19,7 @@ import torch
 
 from agentcompress.common import progress
 from agentcompress.common.checks import checked_count
-from agentcompress.corpora.passages import passage
+from agentcompress.corpora.passages import make_passage
 from agentcompress.drafts.cache.windows import WindowCache
 from agentcompress.errors import InvalidInputError
 from agentcompress.evaluation.bench import conversation, doors, structure
@@ -203,7 +203,7 @@ class Bench:
 
     def _passage(self, tokens: int) -> Segment:
         self._seed += 1
-        return passage(self._runtime.tokenizer, tokens, self._seed)
+        return make_passage(self._runtime.tokenizer, tokens, self._seed)
 
     def _machine(self) -> dict[str, Any]:
         return {

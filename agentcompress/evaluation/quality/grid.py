@@ -27,7 +27,7 @@ from agentcompress.evaluation.quality import metrics
 from agentcompress.evaluation.quality.tasks import EvalItem, Task
 from agentcompress.evaluation.quality.variants import FULL, Variant
 from agentcompress.segmenters.listings import left_whole
-from agentcompress.targets.counting import token_counter
+from agentcompress.targets.counting import get_token_counter
 
 _WARM_UP = "The first sentence stands here. The second one stands behind it.\n" * 4
 RESULTS, TIMINGS, PLAN = "results.jsonl", "timings.jsonl", "plan.json"
@@ -108,7 +108,7 @@ class Grid:
         names = [task.name for task in plan.tasks]
         if len(set(names)) < len(names):
             raise InvalidInputError("task", names, "tasks of different names")
-        token_counter(plan.target)
+        get_token_counter(plan.target)
         self.plan, self.folder = plan, folder
         self._answering = answering
         self._compressors = {(v.name, v.draft): Compressor(v.config) for v in plan.variants}

@@ -19,7 +19,7 @@ from agentcompress.evaluation.files import json_rows
 from agentcompress.evaluation.quality.references import cases, references_of
 from agentcompress.evaluation.replay.replay import as_sent, checked_trajectory, requests_of, starts_of
 from agentcompress.evaluation.replay.ways import Way
-from agentcompress.targets.counting import CachedCounts, token_counter
+from agentcompress.targets.counting import CachedCounts, get_token_counter
 from agentcompress.targets.prompt_cache import Billed, PromptCache
 
 
@@ -96,7 +96,7 @@ class Costs:
         if not 0 <= gap_s < float("inf"):
             raise InvalidInputError("gap", gap_s, "a number of seconds >= 0")
         self._ways = ways
-        self._counters = {target: CachedCounts(token_counter(target), 200_000) for target in targets}
+        self._counters = {target: CachedCounts(get_token_counter(target), 200_000) for target in targets}
         self._gap_s = gap_s
         reports = [WayReport(name, [Cost(target) for target in targets]) for name in ways]
         self.report = CostReport(list(targets), gap_s, reports)
@@ -139,7 +139,7 @@ class Costs:
             for cost, cache in zip(report.costs, caches, strict=True):
                 prefixes = _prefixes(texts, self._counters[cost.target])
                 billed = cache.request(prefixes, step * self._gap_s)
-                cost.add(billed, billed.dollars(cache.facts))
+                cost.add(billed, billed.compute_dollars(cache.facts))
             self._count_results(report, messages, sent, len(previous))
             previous = texts
         for use in uses:

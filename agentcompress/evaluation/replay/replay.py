@@ -19,7 +19,7 @@ from agentcompress.errors import InvalidInputError
 from agentcompress.evaluation.files import json_rows
 from agentcompress.evaluation.quality.references import cases
 from agentcompress.messages.formats import WIRES
-from agentcompress.targets.counting import CachedCounts, token_counter
+from agentcompress.targets.counting import CachedCounts, get_token_counter
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def _steps(
     compressor: Compressor,
     format: str,  # noqa: A002
 ) -> Iterator[Step]:
-    counter = CachedCounts(token_counter(compressor.config.target))
+    counter = CachedCounts(get_token_counter(compressor.config.target))
     previous = b""
     for step, end in enumerate(requests_of(recorded, format)):
         request = messages[:end]
