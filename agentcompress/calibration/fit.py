@@ -184,8 +184,8 @@ def _named_heads(weights: np.ndarray, band: range) -> Iterator[Head]:
 def _read(runtime: Runtime, item: Item) -> Reading:
     """Read an item as a text of its kind is read when it is compressed."""
     segment = Compressor(CompressConfig(scorer="lexical", segmenter=detect(item.text))).segment(item.text)
-    features = CalibratedScorer(lambda: runtime).features(segment, item.query, "all")
-    words, _ = LexicalScorer().bm25(segment, item.query)
+    features = CalibratedScorer(lambda: runtime).read_features(segment, item.query, "all")
+    words, _ = LexicalScorer().score_bm25(segment, item.query)
     starts = [unit.start for unit in segment.units]
     evidence = tuple(
         (int(np.searchsorted(starts, span.start, "right")) - 1, int(np.searchsorted(starts, span.end - 1, "right")) - 1)

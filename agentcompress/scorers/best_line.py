@@ -14,7 +14,7 @@ _WHOLE = frozenset({"prose", "chunks"})
 """Kinds whose units are read as they are."""
 
 
-def in_rows(segment: Segment) -> tuple[Segment, np.ndarray]:
+def split_lines(segment: Segment) -> tuple[Segment, np.ndarray]:
     """Cut a segment's units at their line ends. Returns the rows, and the unit each is of, int64 (rows,)."""
     if segment.kind in _WHOLE:
         return segment, np.arange(len(segment.units))
@@ -30,7 +30,7 @@ def in_rows(segment: Segment) -> tuple[Segment, np.ndarray]:
     return Segment(segment.text, segment.kind, tuple(rows), breaks=segment.breaks), np.array(units, dtype=np.int64)
 
 
-def best_rows(scores: np.ndarray, unit_of_row: np.ndarray, units: int) -> np.ndarray:
+def take_best_lines(scores: np.ndarray, unit_of_row: np.ndarray, units: int) -> np.ndarray:
     """The score of every unit's best row, float64 (units,)."""
     best = np.full(units, -np.inf)
     np.maximum.at(best, unit_of_row, scores)

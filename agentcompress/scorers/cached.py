@@ -10,7 +10,7 @@ from cachetools import LRUCache
 from agentcompress.common.digests import digest
 from agentcompress.protocols import Scorer
 from agentcompress.schema import Segment
-from agentcompress.scorers.units import segment_digest
+from agentcompress.scorers.units import digest_segment
 
 _ENTRY_BYTES = 200
 
@@ -25,7 +25,7 @@ class CachedScores:
 
     def score(self, segment: Segment, query: str) -> np.ndarray:
         """Float64 (units,), a copy."""
-        key = digest(segment_digest(segment), query)
+        key = digest(digest_segment(segment), query)
         with self._lock:
             scores = self._kept.get(key)
         if scores is None:

@@ -14,7 +14,7 @@ import numpy as np
 from agentcompress.common.checks import checked_count, checked_flag
 from agentcompress.errors import InvalidInputError, TooLongError
 from agentcompress.schema import Segment
-from agentcompress.scorers.units import unit_means, unit_of_tokens
+from agentcompress.scorers.units import average_by_unit, find_units_of_tokens
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -76,7 +76,7 @@ class PromptScorer:
 
         return cls(lambda: shared_reader(config.draft), **options)  # pyrefly: ignore[bad-argument-type]
 
-    def token_scores(self, attention: PromptAttention) -> Tensor:
+    def score_tokens(self, attention: PromptAttention) -> Tensor:
         """Scores of the prompt's tokens, (T,)."""
         raise NotImplementedError
 
@@ -88,24 +88,24 @@ class PromptScorer:
         tokens = reader.tokenizer.tokenize(segment.text)
         template = reader.tokenizer.template
         before = reader.tokenizer.template_ids(template.sink) if query.strip() else reader.tokenizer.prefix_ids()
-        behind = self._behind(reader, query) if query.strip() else []
+        behind = self._tokenize_behind(reader, query) if query.strip() else []
         scores = [
-            self._piece_scores(reader, before, piece.tolist(), behind)
-            for piece in self._pieces(reader, tokens.ids, len(before) + len(behind))
+            self._score_piece(reader, before, piece.tolist(), behind)
+            for piece in self._split_pieces(reader, tokens.ids, len(before) + len(behind))
         ]
-        unit_of_token = unit_of_tokens(segment, tokens.ends)
-        means, _ = unit_means(np.concatenate(scores), unit_of_token, len(segment.units))
+        unit_of_token = find_units_of_tokens(segment, tokens.ends)
+        means, _ = average_by_unit(np.concatenate(scores), unit_of_token, len(segment.units))
         if not behind:  # the tokens whose queries did the ranking are kept: the units that hold them stand highest
             means[np.unique(unit_of_token[-self.window :])] = np.nextafter(means.max(), np.inf)
         return means
 
-    def _behind(self, reader: Reader, query: str) -> list[int]:
+    def _tokenize_behind(self, reader: Reader, query: str) -> list[int]:
         asked = reader.tokenizer.tokenize(f"\n\nQuestion: {query}").ids.tolist()
         if self.too_long == "pieces" and len(asked) > reader.context_tokens // 2:  # leaves out the middle
             asked = asked[: reader.context_tokens // 4] + asked[-(reader.context_tokens // 4) :]
         return asked + reader.tokenizer.template_ids(reader.tokenizer.template.closing)
 
-    def _pieces(self, reader: Reader, ids: np.ndarray, around: int) -> list[np.ndarray]:
+    def _split_pieces(self, reader: Reader, ids: np.ndarray, around: int) -> list[np.ndarray]:
         room = reader.context_tokens - self.lookahead + 1 - around
         if len(ids) <= room:
             return [ids]
@@ -120,14 +120,14 @@ class PromptScorer:
             raise TooLongError("query", f"{around} draft tokens", f"shorter than {reader.context_tokens} tokens")
         return np.array_split(ids, -(-len(ids) // room))
 
-    def _piece_scores(self, reader: Reader, before: list[int], ids: list[int], behind: list[int]) -> np.ndarray:
+    def _score_piece(self, reader: Reader, before: list[int], ids: list[int], behind: list[int]) -> np.ndarray:
         attention = reader.read([*before, *ids, *behind], steps=self.lookahead, last_rows=self.window)
-        scores = self.token_scores(attention).double().numpy()
+        scores = self.score_tokens(attention).double().numpy()
         return scores[len(before) : len(before) + len(ids)]
 
 
 class SpeculativeScorer(PromptScorer):
-    """Speculative prefill: N = `lookahead` = 8, pool 13; options of `attention.speculative` and `PromptScorer`."""
+    """Speculative prefill: N = `lookahead` = 8, pool 13; options of `attention.score_speculative` and `PromptScorer`."""
 
     def __init__(
         self,
@@ -139,13 +139,13 @@ class SpeculativeScorer(PromptScorer):
         too_long: Literal["error", "pieces"] = "error",
     ) -> None:
         super().__init__(reader, lookahead=lookahead, window=1, too_long=too_long)
-        self.pool, self.pool_first = checked_width(pool), checked_flag("pool_first", pool_first)
+        self.pool, self.pool_first = check_width(pool), checked_flag("pool_first", pool_first)
 
-    def token_scores(self, attention: PromptAttention) -> Tensor:
+    def score_tokens(self, attention: PromptAttention) -> Tensor:
         """Scores of the prompt's tokens, (T,)."""
-        from agentcompress.scorers.attention import speculative
+        from agentcompress.scorers.attention import score_speculative
 
-        return speculative(attention.lookahead, pool=self.pool, pool_first=self.pool_first)
+        return score_speculative(attention.lookahead, pool=self.pool, pool_first=self.pool_first)
 
 
 class LayerScorer(PromptScorer):
@@ -161,14 +161,14 @@ class LayerScorer(PromptScorer):
         too_long: Literal["error", "pieces"] = "error",
     ) -> None:
         super().__init__(reader, window=window, too_long=too_long)
-        self._layer, self.pool = layer, checked_width(pool)
+        self._layer, self.pool = layer, check_width(pool)
 
     @property
     def depth(self) -> int:
         """How many layers the model has."""
         return self._reader().layers
 
-    def layer(self, layers: int) -> int:
+    def choose_layer(self, layers: int) -> int:
         """The layer that is read, from 0, in a model of so many."""
         layer = round(15 / 32 * layers) if self._layer is None else self._layer
         if isinstance(layer, bool) or not isinstance(layer, int) or not 0 <= layer < layers:
@@ -177,7 +177,7 @@ class LayerScorer(PromptScorer):
 
 
 class ClaaScorer(LayerScorer):
-    """CLAA (table 5): W = `window` = 8, n = `layers` = 4, pool 7. `z_score`: as its code does, see `attention.claa`."""
+    """CLAA (table 5): W = `window` = 8, n = `layers` = 4, pool 7. `z_score`: as its code does, see `attention.score_claa`."""
 
     def __init__(
         self, reader: Callable[[], Reader], *, layers: int = 4, z_score: bool = False, **options: int | str | None
@@ -185,23 +185,23 @@ class ClaaScorer(LayerScorer):
         super().__init__(reader, **options)  # pyrefly: ignore[bad-argument-type]
         self.layers, self.z_score = checked_count("layers", layers), checked_flag("z_score", z_score)
 
-    def token_scores(self, attention: PromptAttention) -> Tensor:
+    def score_tokens(self, attention: PromptAttention) -> Tensor:
         """Scores of the prompt's tokens, (T,)."""
-        from agentcompress.scorers.attention import claa
+        from agentcompress.scorers.attention import score_claa
 
         groups = attention.kv_heads if self.z_score else 0
-        layer = self.layer(len(attention.window))
-        return claa(attention.window, layer=layer, layers=self.layers, pool=self.pool, z_score_groups=groups)
+        layer = self.choose_layer(len(attention.window))
+        return score_claa(attention.window, layer=layer, layers=self.layers, pool=self.pool, z_score_groups=groups)
 
 
 class FastKVScorer(LayerScorer):
     """FastKV: W = `window` = 8, one layer, pool 7."""
 
-    def token_scores(self, attention: PromptAttention) -> Tensor:
+    def score_tokens(self, attention: PromptAttention) -> Tensor:
         """Scores of the prompt's tokens, (T,)."""
-        from agentcompress.scorers.attention import fastkv
+        from agentcompress.scorers.attention import score_fastkv
 
-        return fastkv(attention.window, layer=self.layer(len(attention.window)), pool=self.pool)
+        return score_fastkv(attention.window, layer=self.choose_layer(len(attention.window)), pool=self.pool)
 
 
 class GemFilterScorer(LayerScorer):
@@ -210,14 +210,14 @@ class GemFilterScorer(LayerScorer):
     def __init__(self, reader: Callable[[], Reader], *, pool: int = 5, **options: int | str | None) -> None:
         super().__init__(reader, pool=pool, **options)  # pyrefly: ignore[bad-argument-type]
 
-    def token_scores(self, attention: PromptAttention) -> Tensor:
+    def score_tokens(self, attention: PromptAttention) -> Tensor:
         """Scores of the prompt's tokens, (T,)."""
-        from agentcompress.scorers.attention import gemfilter
+        from agentcompress.scorers.attention import score_gemfilter
 
-        return gemfilter(attention.logits, layer=self.layer(len(attention.logits)), pool=self.pool)
+        return score_gemfilter(attention.logits, layer=self.choose_layer(len(attention.logits)), pool=self.pool)
 
 
-def checked_width(pool: object) -> int:
+def check_width(pool: object) -> int:
     """Return the width of a moving average when it is odd and positive, or raise `InvalidInputError`."""
     width = checked_count("pool", pool)
     if width % 2 == 0:

@@ -20,8 +20,8 @@ from agentcompress.errors import ConfigError, EvaluationError, InvalidInputError
 from agentcompress.schema import Segment, Unit
 from agentcompress.scorers.calibrated import CalibratedScorer
 from agentcompress.scorers.features import UnitFeatures
-from agentcompress.scorers.specific import specific, specific_strings
-from agentcompress.scorers.units import blurred, standardised
+from agentcompress.scorers.specific import find_specific_strings, score_specific_strings
+from agentcompress.scorers.units import blur_scores, standardise
 from agentcompress.segmenters.lines import LineSegmenter
 
 
@@ -220,23 +220,23 @@ def test_a_fingerprint_is_the_models_and_not_the_files(tiny_drafts: dict[str, Pa
     ],
 )
 def test_specific_strings(text: str, expected: set[str]) -> None:
-    assert specific_strings(text) == expected
+    assert find_specific_strings(text) == expected
 
 
 def test_a_string_on_every_line_says_nothing_about_any() -> None:
     lines = ["request_id done\n"] * 9 + ["request_id took_long\n"]
     segment = LineSegmenter().segment("".join(lines))
-    found = specific(segment, np.full(10, 4.0))
+    found = score_specific_strings(segment, np.full(10, 4.0))
     assert found.argmax() == 9
     assert found[0] == pytest.approx(0.1 / 4)
 
 
 def test_blurring_spreads_and_keeps_what_is_level() -> None:
     sizes = np.array([1.0, 5, 2, 0, 7, 3, 1, 1])
-    assert np.allclose(blurred(np.full(8, 3.0), sizes, 24), 3.0)
+    assert np.allclose(blur_scores(np.full(8, 3.0), sizes, 24), 3.0)
     spike = np.zeros(8)
     spike[3] = 1
-    spread = blurred(spike, np.ones(8), 2.0)
+    spread = blur_scores(spike, np.ones(8), 2.0)
     assert spread.argmax() == 3
     assert (np.diff(spread[:4]) > 0).all()
     assert (np.diff(spread[3:]) < 0).all()
@@ -256,7 +256,7 @@ def test_scores_are_the_weighted_parts() -> None:
     def score(**weights: float) -> np.ndarray:
         return features.score(Weights(**{**nothing, **weights}), [1.0], words)
 
-    z = standardised
+    z = standardise
     means = np.array([2.5, 2.5, 6 / 5, 6 / 5])
     assert np.allclose(score(own=2), 2 * z(head))
     assert np.allclose(score(own=1, band=0.5), z(z(head) + 0.5 * z(band)))

@@ -17,8 +17,8 @@ from agentcompress import CompressConfig, Compressor, compress_documents
 from agentcompress.drafts.cache.windows import WindowCache, shared_cache
 from agentcompress.errors import InvalidInputError, ScoringError
 from agentcompress.schema import Segment
-from agentcompress.scorers.calibrated import tokenized, window_ranges
-from agentcompress.scorers.units import segment_digest
+from agentcompress.scorers.calibrated import plan_windows, tokenize_segment
+from agentcompress.scorers.units import digest_segment
 from agentcompress.segmenters.prose import ProseSegmenter
 from agentcompress.targets.counting import get_token_counter
 
@@ -139,14 +139,14 @@ def test_texts_of_a_segment_are_encoded_apart() -> None:
 
     segment = ProseSegmenter().segment("One. Two. Three. Four.")
     apart = Segment(segment.text, segment.kind, segment.units, breaks=(10,))
-    assert segment_digest(segment) != segment_digest(apart)
-    ids, ends, starts = tokenized(tokenize, apart)
+    assert digest_segment(segment) != digest_segment(apart)
+    ids, ends, starts = tokenize_segment(tokenize, apart)
     assert bytes(ids.tolist()).decode() == apart.text
     assert ends.tolist() == list(range(1, 23))
     assert starts == [0, 10]
     units = np.array([0] * 5 + [1] * 5 + [2] * 7 + [3] * 5)
-    assert window_ranges(units, 100, starts) == [(0, 10), (10, 22)]
-    assert window_ranges(units, 8, starts) == [(0, 5), (5, 10), (10, 17), (17, 22)]
+    assert plan_windows(units, 100, starts) == [(0, 10), (10, 22)]
+    assert plan_windows(units, 8, starts) == [(0, 5), (5, 10), (10, 17), (17, 22)]
 
 
 def test_the_same_documents_in_another_order_are_not_encoded_again(tiny_draft: str) -> None:

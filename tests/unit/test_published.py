@@ -95,17 +95,17 @@ def test_speculative_is_the_largest_over_layers_and_heads_averaged_over_rows(
             for layer in range(layers)
         ]
     )
-    close(attention.speculative(found.lookahead), per_head.max((0, 1)).mean(0))
-    close(attention.speculative(found.lookahead, pool_first=False), pool(rows.max((0, 1)).mean(0), 13))
-    close(attention.speculative(found.lookahead, pool=1), rows.max((0, 1)).mean(0))
+    close(attention.score_speculative(found.lookahead), per_head.max((0, 1)).mean(0))
+    close(attention.score_speculative(found.lookahead, pool_first=False), pool(rows.max((0, 1)).mean(0), 13))
+    close(attention.score_speculative(found.lookahead, pool=1), rows.max((0, 1)).mean(0))
 
 
 def test_claa_is_the_best_of_the_layers_sums(read: tuple[PromptAttention, Dense, FullPass]) -> None:
     found, dense, _ = read
     sums = dense.window(8).sum((1, 2)).numpy()  # equation 5: over window and heads, (L, T)
     expected = np.max([pool(sums[layer], 7) for layer in range(1, 5)], axis=0)
-    close(attention.claa(found.window, layer=4), expected)
-    assert not np.allclose(attention.claa(found.window, layer=4, layers=1), expected)
+    close(attention.score_claa(found.window, layer=4), expected)
+    assert not np.allclose(attention.score_claa(found.window, layer=4, layers=1), expected)
 
 
 def test_claa_may_standardise_every_group_of_heads(read: tuple[PromptAttention, Dense, FullPass]) -> None:
@@ -115,12 +115,12 @@ def test_claa_may_standardise_every_group_of_heads(read: tuple[PromptAttention, 
     for layer in (3, 4):
         groups = [sums[layer, 2 * g] + sums[layer, 2 * g + 1] for g in range(2)]
         expected.append(pool(sum((g - g.mean()) / g.std(ddof=1) for g in groups), 7))
-    close(attention.claa(found.window, layer=4, layers=2, z_score_groups=2), np.max(expected, axis=0))
+    close(attention.score_claa(found.window, layer=4, layers=2, z_score_groups=2), np.max(expected, axis=0))
 
 
 def test_fastkv_is_one_layers_sum(read: tuple[PromptAttention, Dense, FullPass]) -> None:
     found, dense, _ = read
-    close(attention.fastkv(found.window, layer=3), pool(dense.window(8)[3].sum((0, 1)).numpy(), 7))
+    close(attention.score_fastkv(found.window, layer=3), pool(dense.window(8)[3].sum((0, 1)).numpy(), 7))
 
 
 def test_gemfilter_is_the_last_tokens_products(read: tuple[PromptAttention, Dense, FullPass]) -> None:
@@ -128,9 +128,9 @@ def test_gemfilter_is_the_last_tokens_products(read: tuple[PromptAttention, Dens
     found, dense, full_pass = read
     layer = next(number for number, sliding in enumerate(full_pass.sliding) if sliding is None)
     expected = dense.window(1)[layer, :, 0].log().sum(0)
-    scores = attention.gemfilter(found.logits, layer=layer, pool=1).double()
+    scores = attention.score_gemfilter(found.logits, layer=layer, pool=1).double()
     close(scores - scores.mean(), expected - expected.mean())
-    five = attention.gemfilter(found.logits, layer=layer)
+    five = attention.score_gemfilter(found.logits, layer=layer)
     close(five, pool(scores.numpy(), 5))
 
 
@@ -139,7 +139,7 @@ def test_the_oracle_is_the_largest_head_averaged_over_the_answer(
 ) -> None:
     found, dense, _ = read
     rows = dense.lookahead().numpy()
-    close(attention.oracle(found.lookahead.amax(1)), pool(rows.max((0, 1)).mean(0), 7))
+    close(attention.score_oracle(found.lookahead.amax(1)), pool(rows.max((0, 1)).mean(0), 7))
 
 
 def test_decoding_ends_with_the_answer(read: tuple[PromptAttention, Dense, FullPass]) -> None:
@@ -268,7 +268,7 @@ def test_a_layer_that_is_not_there(read: tuple[PromptAttention, Dense, FullPass]
 
 def test_the_default_layer_is_15_of_32_in_proportion() -> None:
     scorer = FastKVScorer(lambda: None)  # pyrefly: ignore[bad-argument-type]
-    assert [scorer.layer(layers) for layers in (32, 30, 24, 8)] == [15, 14, 11, 4]
+    assert [scorer.choose_layer(layers) for layers in (32, 30, 24, 8)] == [15, 14, 11, 4]
 
 
 def test_the_paper_keeps_the_best_share_of_chunks(tiny_draft: str) -> None:

@@ -12,9 +12,9 @@ from agentcompress import CompressConfig, plugins
 from agentcompress.protocols import Scorer
 from agentcompress.schema import Segment, Unit
 from agentcompress.scorers import attention
-from agentcompress.scorers.calibrated import CalibratedScorer, window_ranges
-from agentcompress.scorers.lexical import LexicalScorer, words
-from agentcompress.scorers.units import standardised, unit_means, unit_of_tokens, with_parents
+from agentcompress.scorers.calibrated import CalibratedScorer, plan_windows
+from agentcompress.scorers.lexical import LexicalScorer, split_words
+from agentcompress.scorers.units import add_parent_scores, average_by_unit, find_units_of_tokens, standardise
 from agentcompress.segmenters.prose import ProseSegmenter
 
 TEXTS = [
@@ -58,7 +58,7 @@ def test_lexical_finds_the_words_of_the_query() -> None:
 
 
 def test_words_of_identifiers_and_cjk() -> None:
-    assert words("getUserName HTTP2Server") == [
+    assert split_words("getUserName HTTP2Server") == [
         "getusername",
         "get",
         "user",
@@ -68,18 +68,18 @@ def test_words_of_identifiers_and_cjk() -> None:
         "2",
         "server",
     ]
-    assert words("snake_case") == ["snake_case", "snake", "case"]
-    assert words("東京都 x") == ["東", "京", "東京", "都", "京都", "x"]
+    assert split_words("snake_case") == ["snake_case", "snake", "case"]
+    assert split_words("東京都 x") == ["東", "京", "東京", "都", "京都", "x"]
 
 
 def test_a_unit_stands_higher_in_a_better_paragraph() -> None:
     segment = Segment("abcd", "prose", tuple(Unit(i, i + 1, parent) for i, parent in enumerate((0, 0, 1, 1))))
-    scores = with_parents(np.array([1.0, 5.0, 1.0, 2.0]), np.ones(4), segment)
+    scores = add_parent_scores(np.array([1.0, 5.0, 1.0, 2.0]), np.ones(4), segment)
     assert scores[0] > scores[2]
 
 
 def test_unit_means_leave_no_unit_without_a_score() -> None:
-    means, sizes = unit_means(np.array([1.0, 3.0, -2.0]), np.array([0, 0, 2]), 4)
+    means, sizes = average_by_unit(np.array([1.0, 3.0, -2.0]), np.array([0, 0, 2]), 4)
     assert means.tolist() == [2.0, -2.0, -2.0, -2.0]
     assert sizes.tolist() == [2, 0, 1, 0]
 
@@ -87,12 +87,12 @@ def test_unit_means_leave_no_unit_without_a_score() -> None:
 def test_a_token_belongs_to_the_unit_of_its_last_character() -> None:
     segment = Segment("One. Two.", "prose", (Unit(0, 5, 0), Unit(5, 9, 0)))
     # "One", ".", " Two" (its blank closes the unit before), "."
-    assert unit_of_tokens(segment, np.array([3, 4, 8, 9])).tolist() == [0, 0, 1, 1]
+    assert find_units_of_tokens(segment, np.array([3, 4, 8, 9])).tolist() == [0, 0, 1, 1]
 
 
 @given(st.lists(st.floats(-1e6, 1e6), max_size=30))
 def test_standardised(values: list[float]) -> None:
-    out = standardised(np.array(values))
+    out = standardise(np.array(values))
     assert np.isfinite(out).all()
     assert (np.diff(out[np.argsort(values)]) >= 0).all()
     if len(set(np.round(values, 3))) > 1:
@@ -105,7 +105,7 @@ def test_standardised(values: list[float]) -> None:
 )
 def test_windows_tile_the_tokens_and_end_at_units(sizes: list[int], size: int) -> None:
     unit_of_token = np.repeat(np.arange(len(sizes)), sizes)
-    ranges = window_ranges(unit_of_token, size)
+    ranges = plan_windows(unit_of_token, size)
     assert ranges[0][0] == 0
     assert ranges[-1][1] == sum(sizes)
     assert all(a[1] == b[0] for a, b in itertools.pairwise(ranges))
@@ -116,11 +116,11 @@ def test_windows_tile_the_tokens_and_end_at_units(sizes: list[int], size: int) -
 def test_log_ratio_is_the_formula() -> None:
     generator = torch.Generator().manual_seed(1)
     a, a0 = (torch.rand(2, 3, 5, generator=generator) for _ in range(2))
-    found = attention.log_ratio(a.clone(), a0)
+    found = attention.compute_log_ratio(a.clone(), a0)
     for layer, head, token in itertools.product(range(2), range(3), range(5)):
         one, null = float(a[layer, head, token]), float(a0[layer, head, token])
         assert float(found[layer, head, token]) == pytest.approx(one * np.log((one + 1e-6) / (null + 1e-6)), abs=1e-6)
-    assert torch.allclose(attention.prior(a0), a0.mean((0, 1)))
+    assert torch.allclose(attention.compute_prior(a0), a0.mean((0, 1)))
 
 
 def test_groups_are_put_on_the_scale_of_one_softmax() -> None:
@@ -132,7 +132,7 @@ def test_groups_are_put_on_the_scale_of_one_softmax() -> None:
         weights = torch.cat([rest, group], -1).softmax(-1)
         parts.append(weights[..., 4:])
         rests.append(weights[..., :4].sum(-1))
-    factors = attention.joint_factors([part.sum(-1) for part in parts], rests)
+    factors = attention.compute_joint_factors([part.sum(-1) for part in parts], rests)
     scaled = [part * factor[..., None] for part, factor in zip(parts, factors, strict=True)]
     assert torch.allclose(torch.cat(scaled, -1), joint, atol=1e-6)
 
@@ -145,8 +145,8 @@ def test_a_long_segment_is_read_in_groups(tiny_draft: str) -> None:
         CalibratedScorer(lambda: shared_runtime(tiny_draft), window_tokens=32, group_tokens=limit)
         for limit in (100_000, 64)
     )
-    whole, _ = at_once.token_signals(segment, "Who barked?", [(3, 1)])
-    signals, ends = grouped.token_signals(segment, "Who barked?", [(3, 1)])
+    whole, _ = at_once.read_token_signals(segment, "Who barked?", [(3, 1)])
+    signals, ends = grouped.read_token_signals(segment, "Who barked?", [(3, 1)])
     assert signals.shape == whole.shape == (2, len(ends))
     assert np.isfinite(signals).all()
     assert not np.array_equal(signals, whole)
@@ -158,8 +158,8 @@ def test_heads_are_rows_of_the_band_and_their_mean_is_the_first(tiny_draft: str)
     segment = ProseSegmenter().segment("The cat sat on the mat. Then the dog barked at it. It ran away.")
     runtime = shared_runtime(tiny_draft)
     scorer = CalibratedScorer(lambda: runtime)
-    every, _ = scorer.token_signals(segment, "Who barked?", "all")
+    every, _ = scorer.read_token_signals(segment, "Who barked?", "all")
     assert len(every) == 1 + 4 * len(runtime.band)
     assert np.allclose(every[1:].mean(0), every[0], atol=1e-7)
-    picked, _ = scorer.token_signals(segment, "Who barked?", [(runtime.band.start + 1, 2)])
+    picked, _ = scorer.read_token_signals(segment, "Who barked?", [(runtime.band.start + 1, 2)])
     assert np.array_equal(picked[1], every[1 + 4 + 2])

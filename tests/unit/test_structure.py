@@ -14,7 +14,7 @@ from agentcompress import Compressor, plugins
 from agentcompress.config import CompressConfig
 from agentcompress.errors import AgentCompressError
 from agentcompress.schema import Segment, Unit
-from agentcompress.scorers.called_by_name import named
+from agentcompress.scorers.called_by_name import score_called
 from agentcompress.segmenters import logs
 from agentcompress.segmenters.diff import DiffSegmenter
 from agentcompress.segmenters.grammars import GRAMMARS, language_of_fence, language_of_file
@@ -660,7 +660,7 @@ def test_options_out_of_range(name: str, options: dict[str, object], message: st
 
 
 def called(segment: Segment, query: str) -> dict[str, float]:
-    scores = named(segment, query).tolist()
+    scores = score_called(segment, query).tolist()
     return {unit.name: score for unit, score in zip(segment.units, scores, strict=True) if score}
 
 
