@@ -34,7 +34,7 @@ from agentcompress.results import CompressedMessages, CompressedRequest, Compres
 from agentcompress.schema import Segment, Span
 from agentcompress.segmenters import kinds
 from agentcompress.segmenters.check import segment_checked
-from agentcompress.segmenters.listings import left_whole
+from agentcompress.segmenters.listings import find_reason_to_keep_whole
 from agentcompress.selection.budget import compute_auto_rate, resolve_budget
 from agentcompress.selection.select import compute_budget_tokens, select_share, select_units
 from agentcompress.targets.counting import CachedCounts, choose_countable_target, get_token_counter
@@ -262,7 +262,9 @@ class Compressor:
             return own_texts.SEEN
         if is_recalled(block.text):
             return RAW_RECALLED
-        return left_whole(block.text) if block.kind == "tool" and self.config.segmenter == "auto" else None
+        return (
+            find_reason_to_keep_whole(block.text) if block.kind == "tool" and self.config.segmenter == "auto" else None
+        )
 
     def segment(self, text: str, hint: str = "") -> Segment:
         """Cut a text into units as this config says; `SegmentationError` when they don't tile it.
@@ -272,7 +274,7 @@ class Compressor:
         if self.config.segmenter != "auto":
             return segment_checked(self._segmenter(self.config.segmenter), self.config.segmenter, text)
         try:
-            segmenter = kinds.segmenter_for(text, hint, self.config)
+            segmenter = kinds.choose_segmenter(text, hint, self.config)
             return segment_checked(segmenter, type(segmenter).__name__, text)
         except Exception as error:  # noqa: BLE001 - a wrong guess must cost nothing but quality
             _log.warning("%s: %s; cut at lines instead", type(error).__name__, error)

@@ -38,7 +38,8 @@ class CalibratedScorer:
     profile: "auto" for what is known of the draft, "none" for all heads alike, or a profile's file. window_tokens:
     draft tokens encoded together, 16 to 4096 (512; 320 keeps a little less: fewer neighbours see each other).
     group_tokens: draft tokens in one joint softmax; longer segments are read in groups, put on one scale by
-    `attention.compute_joint_factors`, which bounds memory. lexical_weight: a factor of the profile's weights for BM25, >= 0.
+    `attention.compute_joint_factors`, which bounds memory.
+    lexical_weight: a factor of the profile's weights for BM25, >= 0.
     named_weight: of what the query calls by its name, in standard deviations, >= 0.
     max_query_tokens: a longer query is shortened in its middle.
     """

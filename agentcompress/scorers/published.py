@@ -127,7 +127,10 @@ class PromptScorer:
 
 
 class SpeculativeScorer(PromptScorer):
-    """Speculative prefill: N = `lookahead` = 8, pool 13; options of `attention.score_speculative` and `PromptScorer`."""
+    """Speculative prefill (arXiv 2502.02789): N = `lookahead` = 8 query rows, averaged over 13 tokens (`pool`).
+
+    Options as of `attention.score_speculative` and `PromptScorer`.
+    """
 
     def __init__(
         self,
@@ -177,7 +180,10 @@ class LayerScorer(PromptScorer):
 
 
 class ClaaScorer(LayerScorer):
-    """CLAA (table 5): W = `window` = 8, n = `layers` = 4, pool 7. `z_score`: as its code does, see `attention.score_claa`."""
+    """CLAA (its table 5): W = `window` = 8, n = `layers` = 4, averaged over 7 tokens (`pool`).
+
+    z_score: standardise groups of heads, as CLAA's code does and its text does not; see `attention.score_claa`.
+    """
 
     def __init__(
         self, reader: Callable[[], Reader], *, layers: int = 4, z_score: bool = False, **options: int | str | None

@@ -1,1 +1,1 @@
-"""Text -> units that tile it. `detect` names the kind; each module is one way to cut."""
+"""Text -> units that tile it. `kinds` names the kind; each module is one way to cut."""

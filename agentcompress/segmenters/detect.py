@@ -29,27 +29,27 @@ _OTHER_LINE = re.compile(r"^\s*(?:[\[{<|+>$#@]|\d{2,4}[-:/]\d{2}|[A-Z]{4,}\b|\S+
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 
-def detect(text: str) -> str:
+def tell_prose_from_lines(text: str) -> str:
     """Return "prose" or "lines".
 
     Prose is text most of whose characters stand in lines that read like sentences (long enough, mostly letters),
     and hardly any of whose lines can only be code. Looks at 24,000 characters: beginning, middle and end.
     """
-    lines = [line for line in sample(text).splitlines() if line.strip()]
-    if not lines or code_share(text) > _CODE_SHARE:
+    lines = [line for line in sample_text(text).splitlines() if line.strip()]
+    if not lines or measure_code_share(text) > _CODE_SHARE:
         return "lines"
     total = sum(len(line.strip()) for line in lines)
     prose = sum(len(line.strip()) for line in lines if _reads_like_prose(line.strip()))
     return "prose" if 2 * prose > total else "lines"
 
 
-def code_share(text: str) -> float:
-    """The share of lines that can only be code, of those `sample` shows."""
-    lines = [line for line in sample(text).splitlines() if line.strip()]
+def measure_code_share(text: str) -> float:
+    """The share of lines that can only be code, of those `sample_text` shows."""
+    lines = [line for line in sample_text(text).splitlines() if line.strip()]
     return sum(_is_code(line) for line in lines) / max(1, len(lines))
 
 
-def sample(text: str) -> str:
+def sample_text(text: str) -> str:
     """Up to 24,000 characters of a text: beginning, middle and end."""
     if len(text) <= _SAMPLE_CHARS:
         return text

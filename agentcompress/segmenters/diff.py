@@ -32,7 +32,7 @@ class DiffSegmenter:
         units: list[Unit] = []
         file = 0
         header: tuple[int, ...] = ()
-        starts = _starts(rows)
+        starts = _find_starts(rows)
         ends = [row for row, _ in starts[1:]] + [len(rows)] * bool(starts)
         for (first, kind), following in zip(starts, ends, strict=True):
             if kind == "file":
@@ -46,7 +46,7 @@ class DiffSegmenter:
         return Segment(text, "diff", tuple(units))
 
 
-def _starts(rows: Rows) -> list[tuple[int, str]]:
+def _find_starts(rows: Rows) -> list[tuple[int, str]]:
     """Rows where a file's header or a hunk begins, and which; the first row in any case."""
     starts: list[tuple[int, str]] = []
     in_header = False

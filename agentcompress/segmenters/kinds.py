@@ -16,9 +16,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from agentcompress import plugins
-from agentcompress.segmenters.detect import detect, sample
-from agentcompress.segmenters.json_within import json_within
-from agentcompress.segmenters.languages import LOOKED_AT_CHARS, PARSED_CHARS, language_of, share_of
+from agentcompress.segmenters.detect import sample_text, tell_prose_from_lines
+from agentcompress.segmenters.json_within import find_json_within
+from agentcompress.segmenters.languages import LOOKED_AT_CHARS, PARSED_CHARS, detect_language, measure_share
 from agentcompress.text.lines import Rows, find_view
 
 if TYPE_CHECKING:
@@ -73,37 +73,37 @@ class Kind:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-def built_in(kind: Kind) -> Segmenter:
+def make_segmenter(kind: Kind) -> Segmenter:
     """Make the segmenter."""
-    return _class(kind.name)(**kind.options)
+    return _load_class(kind.name)(**kind.options)
 
 
-def segmenter_for(text: str, hint: str, config: CompressConfig) -> Segmenter:
+def choose_segmenter(text: str, hint: str, config: CompressConfig) -> Segmenter:
     """What cuts this text: the first plugin that claims it, else the built-in one of its kind.
 
     A plugin claims by a static method `claims(text, hint) -> bool` of its class.
     """
-    for name, claims in _claiming():
+    for name, claims in _load_claims():
         try:
             if claims(text, hint):
                 return plugins.build("segmenters", name, {}, config)
         except Exception as error:  # noqa: BLE001 - somebody else's code
             _log.warning("segmenter %r is passed over: %s: %s", name, type(error).__name__, error)
-    return built_in(kind_of(text, hint))
+    return make_segmenter(detect_kind(text, hint))
 
 
 @cache
-def _class(name: str) -> type:
+def _load_class(name: str) -> type:
     return plugins.load("segmenters", name)
 
 
 @cache
-def _claiming() -> tuple[tuple[str, Callable[[str, str], bool]], ...]:
+def _load_claims() -> tuple[tuple[str, Callable[[str, str], bool]], ...]:
     """Segmenters that claim texts; one that can't be loaded is left aside, with a warning."""
     found = []
     for name in plugins.names("segmenters"):
         try:
-            claims = getattr(_class(name), "claims", None)
+            claims = getattr(_load_class(name), "claims", None)
         except Exception as error:  # noqa: BLE001 - somebody else's code
             _log.warning("segmenter %r is left aside: %s: %s", name, type(error).__name__, error)
             continue
@@ -112,16 +112,16 @@ def _claiming() -> tuple[tuple[str, Callable[[str, str], bool]], ...]:
     return tuple(found)
 
 
-def kind_of(text: str, hint: str = "", *, fences: bool = True) -> Kind:
+def detect_kind(text: str, hint: str = "", *, fences: bool = True) -> Kind:
     """Say what cuts a text best. hint: a file's name, or a tool's call: whatever names where the text comes from."""
     if _is_json(text):
         return Kind("json")
-    if fences and json_within(text):
+    if fences and find_json_within(text):
         return Kind("mixed")
-    part = sample(text)
+    part = sample_text(text)
     raw = [line[:LOOKED_AT_CHARS] for line in part.splitlines() if line.strip()]
     if not raw or sum(len(line) for line in part.splitlines() if len(line) > _LONG_LINE) > 0.3 * len(part):
-        return Kind(detect(part) if raw else "lines")
+        return Kind(tell_prose_from_lines(part) if raw else "lines")
     if _is_table(raw):
         return Kind("table")
     view = find_view(Rows(part))
@@ -130,25 +130,25 @@ def kind_of(text: str, hint: str = "", *, fences: bool = True) -> Kind:
     if _is_diff(lines):
         return Kind("lines" if view else "diff")
     marked = fences and len(_FENCE.findall(part)) >= 2
-    prose = detect(part) == "prose"
+    prose = tell_prose_from_lines(part) == "prose"
     report = _is_report(part, lines, prose=prose)
     sure = not (report or marked or prose)
-    language = language_of(_beginning(text, seen_through=view is not None), lines, hint, sure=sure)
+    language = detect_language(_take_beginning(text, seen_through=view is not None), lines, hint, sure=sure)
     if language:
         return Kind("source", {"language": language})
     if prose:
         return Kind("mixed" if marked and not view else "log" if report else "prose")
-    other = "mixed" if marked else "log" if report else _shape(part, lines)
+    other = "mixed" if marked else "log" if report else _name_shape(part, lines)
     return Kind(other if not view or other in ("log", "prose") else "lines")  # only code is seen through numbers
 
 
 def _is_report(part: str, lines: list[str], *, prose: bool) -> bool:
     """Time stamps, what test runners and builds say; prose and code quote a traceback or an error, too."""
     said = len(_REPORT.findall(part)) / len(lines)
-    complaints, progress = share_of(_COMPLAINT, lines), share_of(_PROGRESS, lines)
+    complaints, progress = measure_share(_COMPLAINT, lines), measure_share(_PROGRESS, lines)
     if prose:
         complaints, progress = complaints / 6, progress / 2
-    return max(30 * said, share_of(_STAMP, lines), 6 * complaints, progress) > 0.3
+    return max(30 * said, measure_share(_STAMP, lines), 6 * complaints, progress) > 0.3
 
 
 def _is_diff(lines: list[str]) -> bool:
@@ -157,7 +157,7 @@ def _is_diff(lines: list[str]) -> bool:
     return hunks > 0 and sum(1 for line in lines if _DIFF_LINE.match(line)) > 0.8 * len(lines)
 
 
-def _beginning(text: str, *, seen_through: bool) -> str:
+def _take_beginning(text: str, *, seen_through: bool) -> str:
     """Whole lines from the beginning of a text, which parse better than a sample does."""
     cut = len(text) if len(text) <= PARSED_CHARS else text.rfind("\n", 0, PARSED_CHARS) + 1 or PARSED_CHARS
     view = find_view(Rows(text[:cut])) if seen_through else None
@@ -180,15 +180,15 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def _shape(part: str, lines: list[str]) -> str:
+def _name_shape(part: str, lines: list[str]) -> str:
     """What lines that are neither code nor a log look like."""
-    if share_of(_TREE, lines) > 0.7:
+    if measure_share(_TREE, lines) > 0.7:
         return "outline"
-    if share_of(_MATCH, lines) > 0.6 or share_of(_LS, lines) > 0.5 or share_of(_PATH, lines) > 0.9:
+    if measure_share(_MATCH, lines) > 0.6 or measure_share(_LS, lines) > 0.5 or measure_share(_PATH, lines) > 0.9:
         return "matches"
     templates = Counter(_DIGITS.sub("0", line) for line in lines)
     alike = sum(often for often in templates.values() if often >= _OFTEN) / len(lines)
-    return "log" if alike > 0.8 and share_of(_SETTING, lines) < 0.3 else detect(part)
+    return "log" if alike > 0.8 and measure_share(_SETTING, lines) < 0.3 else tell_prose_from_lines(part)
 
 
 def _is_table(lines: list[str]) -> bool:

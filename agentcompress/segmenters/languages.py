@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from agentcompress.segmenters.detect import code_share
-from agentcompress.segmenters.grammars import GRAMMARS, language_of_fence, languages_of_file
+from agentcompress.segmenters.detect import measure_code_share
+from agentcompress.segmenters.grammars import GRAMMARS, find_language_of_fence, list_languages_of_file
 
 _NAME = re.compile(r"[\w./\\~+-]{2,200}")
 _SHEBANG = re.compile(r"#!\s*\S*?/(?:env\s+)?(\w+?)[\d.]*\s")
@@ -71,55 +71,55 @@ _MOST_BROKEN, _LEAST_BROKEN = 0.3, 0.02
 PARSED_CHARS = 60_000
 
 
-def language_of(part: str, lines: list[str], hint: str, *, sure: bool) -> str | None:
+def detect_language(part: str, lines: list[str], hint: str, *, sure: bool) -> str | None:
     """The language of code, or None: what a hint says, a shebang or the content, if it parses well enough.
 
     part: its beginning; lines: of a sample of it. sure: that it can be nothing else that quotes code, a log or a diff,
     say; else it must be named, and parse.
     """
-    named = list(dict.fromkeys(of for name in _NAME.findall(hint[:_HINT_CHARS]) for of in languages_of_file(name)))
+    named = list(dict.fromkeys(of for name in _NAME.findall(hint[:_HINT_CHARS]) for of in list_languages_of_file(name)))
     shebang = _SHEBANG.match(part[:LOOKED_AT_CHARS])
-    if shebang and (language := language_of_fence(shebang.group(1))):
+    if shebang and (language := find_language_of_fence(shebang.group(1))):
         named.insert(0, language)
     if _MARKUP.match(part[:LOOKED_AT_CHARS]):
         named.insert(0, "html")
-    looks = code_share(part) > _CODE_SHARE
-    guessed = _guessed(lines) if sure else []
+    looks = measure_code_share(part) > _CODE_SHARE
+    guessed = _guess_languages(lines) if sure else []
     candidates = [
         name
         for name in dict.fromkeys([*named[:_MOST_NAMED], *guessed])
-        if shebang or _evident(name, lines, named=name in named, looks=looks)
+        if shebang or _is_evident(name, lines, named=name in named, looks=looks)
     ]
     if not sure and not shebang:
         candidates = [name for name in candidates if name != "bash"]  # which takes nearly any text for its own
-    broken = {name: _broken(part, name) for name in candidates[: _MOST_NAMED + 1]}
+    broken = {name: _measure_broken(part, name) for name in candidates[: _MOST_NAMED + 1]}
     fitting = [name for name, share in broken.items() if share <= (_MOST_BROKEN if sure else _LEAST_BROKEN)]
     of_names = [name for name in fitting if name in named]
     likely = of_names or fitting
     return min(likely, key=lambda name: broken[name] + _LESS_LIKELY * likely.index(name), default=None)
 
 
-def _evident(language: str, lines: list[str], *, named: bool, looks: bool) -> bool:
+def _is_evident(language: str, lines: list[str], *, named: bool, looks: bool) -> bool:
     """Whether lines look like the language at all. looks: whether they look like code."""
     if language in _EVIDENCE:
-        return share_of(_EVIDENCE[language], lines) > _LEAST_EVIDENCE[language] * (0.5 if named else 1)
+        return measure_share(_EVIDENCE[language], lines) > _LEAST_EVIDENCE[language] * (0.5 if named else 1)
     feature = _FEATURES[_FEATURES_OF.get(language, language)]
     return looks or (named and sum(1 for line in lines if feature.search(line)) >= _FEW * len(lines))
 
 
-def _guessed(lines: list[str]) -> list[str]:
+def _guess_languages(lines: list[str]) -> list[str]:
     """Languages that a text's lines look like, the likeliest first."""
     found = {name: sum(1 for line in lines if feature.search(line)) for name, feature in _FEATURES.items()}
     best = sorted(found, key=lambda name: -found[name])[:2]
     likely = [name for name in best if found[name] >= max(2, 0.02 * len(lines))]
-    if len(lines) > 4 and share_of(_KEY, lines) > 0.95 and share_of(_NAMED_KEY, lines) > 0.3:
+    if len(lines) > 4 and measure_share(_KEY, lines) > 0.95 and measure_share(_NAMED_KEY, lines) > 0.3:
         likely.insert(0, "yaml")
-    if len(lines) > 4 and share_of(_TAGGED, lines) > 0.5:
+    if len(lines) > 4 and measure_share(_TAGGED, lines) > 0.5:
         likely.insert(0, "html")
     return likely
 
 
-def _broken(part: str, language: str) -> float:
+def _measure_broken(part: str, language: str) -> float:
     """The share of a text's characters in what tree-sitter takes for errors."""
     source = part.encode("utf-8", "replace")
     broken, waiting = 0, [GRAMMARS[language].parse(source).root_node]
@@ -135,6 +135,6 @@ def _broken(part: str, language: str) -> float:
     return broken / max(1, len(source))
 
 
-def share_of(pattern: re.Pattern[str], lines: list[str]) -> float:
+def measure_share(pattern: re.Pattern[str], lines: list[str]) -> float:
     """The share of lines that begin like this."""
     return sum(1 for line in lines if pattern.match(line)) / len(lines)

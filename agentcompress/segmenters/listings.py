@@ -22,7 +22,7 @@ _TREE = re.compile(r"\s*(?:[│├└]|[|`](?:--|   ))|\s*\S+/$")
 _LEAST_LISTED = 0.8
 
 
-def left_whole(text: str) -> str | None:
+def find_reason_to_keep_whole(text: str) -> str | None:
     """Why a tool's result is better left whole, or None."""
     if len(text) > _LISTED_CHARS:
         return None

@@ -139,10 +139,10 @@ class LogSegmenter:
     def segment(self, text: str) -> Segment:
         """Cut `text` at lines. Every string tiles; an empty one has no units."""
         rows = Rows(text)
-        bare = [_seen(_ANSI.sub("", rows[row]).rstrip()) for row in range(len(rows))]
-        templates = _templates(bare)
-        floors = self._floors(bare)
-        traces = dict(_traces(bare))
+        bare = [_shorten_line(_ANSI.sub("", rows[row]).rstrip()) for row in range(len(rows))]
+        templates = _make_templates(bare)
+        floors = self._rate_lines(bare)
+        traces = dict(_find_traces(bare))
         seen: Counter[str] = Counter()
         units: list[Unit] = []
         block, lines, row = 0, 0, 0
@@ -170,8 +170,8 @@ class LogSegmenter:
         style = LogStyle(make_line_style(text), rows.starts, templates)
         return Segment(text, "log", tuple(units), style, self.floor_share)
 
-    def _floors(self, bare: Sequence[str]) -> list[int]:
-        floors = [_floor(line) for line in bare]
+    def _rate_lines(self, bare: Sequence[str]) -> list[int]:
+        floors = [_rate_line(line) for line in bare]
         spoken = [row for row, line in enumerate(bare) if line.strip()]
         for row in spoken[-self.last_lines :]:
             floors[row] = ENDS
@@ -199,18 +199,18 @@ class LogStyle:
         return self.lines.longest(text).replace("lines omitted", "more like this omitted")
 
 
-def _seen(line: str) -> str:
+def _shorten_line(line: str) -> str:
     """What is looked at of a line: both ends of a long one, and its length."""
     if len(line) <= 2 * _SEEN_CHARS:
         return line
     return f"{line[:_SEEN_CHARS]}<{len(line)}>{line[-_SEEN_CHARS:]}"
 
 
-def _templates(bare: Sequence[str]) -> list[str]:
+def _make_templates(bare: Sequence[str]) -> list[str]:
     return [_VARYING.sub("0", line) for line in bare]
 
 
-def _floor(line: str) -> int:
+def _rate_line(line: str) -> int:
     small = f" {line.lower()} "
     if not any(sign in small for sign in _SIGNS):
         return 0
@@ -221,16 +221,16 @@ def _floor(line: str) -> int:
     return WARNING if _WARNING.search(line) else 0
 
 
-def _traces(bare: Sequence[str]) -> Iterator[tuple[int, int]]:
+def _find_traces(bare: Sequence[str]) -> Iterator[tuple[int, int]]:
     """Rows of tracebacks that stay together, first and last; of a long one the end."""
     most_chars = min(_MOST_TRACE_CHARS, max(_LEAST_TRACE_CHARS, sum(map(len, bare)) // 20))
     row = 0
     while row < len(bare):
-        stack = _heads_frames(bare, row)
+        stack = _is_above_frames(bare, row)
         if not stack and not _TRACE_START.match(bare[row]):
             row += 1
             continue
-        last = _trace_end(bare, row)
+        last = _find_trace_end(bare, row)
         if last - row < _MOST_TRACE_ROWS and sum(map(len, bare[row : last + 1])) < most_chars:
             yield row, last
         elif not stack:  # row by row, but for its end; of a stack the errors above the frames are enough
@@ -245,7 +245,7 @@ def _traces(bare: Sequence[str]) -> Iterator[tuple[int, int]]:
         row = last + 1
 
 
-def _heads_frames(bare: Sequence[str], row: int) -> bool:
+def _is_above_frames(bare: Sequence[str], row: int) -> bool:
     """Whether a row is an error that a stack of frames stands below."""
     below = bare[row + 1] if row + 1 < len(bare) else ""
     if not below[:1].isspace() or not bare[row].strip():
@@ -253,7 +253,7 @@ def _heads_frames(bare: Sequence[str], row: int) -> bool:
     return _FRAME.match(below) is not None and _FRAME.match(bare[row]) is None
 
 
-def _trace_end(bare: Sequence[str], start: int) -> int:
+def _find_trace_end(bare: Sequence[str], start: int) -> int:
     """The last row of a traceback that starts at a row: its exception's line, causes included."""
     last = row = start
     indent = len(bare[start]) - len(bare[start].lstrip())

@@ -41,9 +41,9 @@ class MatchSegmenter:
             match = MATCH.match(line)
             if not line:
                 heading, under = (), ""
-            elif self._heads(rows, row):
+            elif self._is_heading(rows, row):
                 heading, under = (len(units),), line
-            place = match.group(1) if match else under or _folder(line)
+            place = match.group(1) if match else under or _find_folder(line)
             parent = parents.setdefault(place, len(parents))
             start, end = rows.get_span(row, row)
             required = () if heading == (len(units),) else heading
@@ -51,7 +51,7 @@ class MatchSegmenter:
                 units.append(Unit(a, b, parent, required))
         return Segment(text, "matches", tuple(units))
 
-    def _heads(self, rows: Rows, row: int) -> bool:
+    def _is_heading(self, rows: Rows, row: int) -> bool:
         """Whether a line is what the lines below it stand under."""
         line = rows[row].rstrip()
         below = rows[row + 1] if row + 1 < len(rows) else ""
@@ -61,6 +61,6 @@ class MatchSegmenter:
         return fresh and (NUMBERED.match(below) is not None or line.endswith(":"))
 
 
-def _folder(line: str) -> str:
+def _find_folder(line: str) -> str:
     found = _FOLDER.match(line.strip().split(" ")[-1])
     return found.group(1) if found else ""

@@ -38,8 +38,8 @@ class OutlineSegmenter:
     def segment(self, text: str) -> Segment:
         """Cut `text` at lines. Every string tiles; an empty one has no units."""
         rows = Rows(text)
-        depths = _depths(rows)
-        branches = self._branches(depths)
+        depths = _measure_depths(rows)
+        branches = self._number_blocks(depths)
         units: list[Unit] = []
         for row in range(len(rows)):
             start, end = rows.get_span(row, row)
@@ -48,9 +48,9 @@ class OutlineSegmenter:
                 units.append(Unit(a, b, branches[row], prior=prior))
         return Segment(text, "outline", tuple(units))
 
-    def _branches(self, depths: list[int]) -> list[int]:
+    def _number_blocks(self, depths: list[int]) -> list[int]:
         """Number every line's block: a new one where it is full, or a branch that would fit into one does not fit."""
-        sizes = _sizes(depths)
+        sizes = _measure_branches(depths)
         blocks: list[int] = []
         block, room = -1, 0
         for size in sizes:
@@ -61,7 +61,7 @@ class OutlineSegmenter:
         return blocks
 
 
-def _depths(rows: Rows) -> list[int]:
+def _measure_depths(rows: Rows) -> list[int]:
     """Columns of indentation; a blank line is as deep as the line before it."""
     depths: list[int] = []
     for row in range(len(rows)):
@@ -72,7 +72,7 @@ def _depths(rows: Rows) -> list[int]:
     return depths
 
 
-def _sizes(depths: list[int]) -> list[int]:
+def _measure_branches(depths: list[int]) -> list[int]:
     """How many lines every line's branch has, itself included."""
     sizes = [1] * len(depths)
     above: list[int] = []

@@ -66,8 +66,8 @@ class ProseSegmenter:
         """Cut `text` into sentences. Every string tiles; an empty one has no units."""
         units: list[Unit] = []
         heading: tuple[int, ...] = ()
-        for parent, (start, end) in enumerate(_paragraphs(text)):
-            cuts = [start, *_sentence_cuts(text, start, end, self.max_unit_chars), end]
+        for parent, (start, end) in enumerate(_find_paragraphs(text)):
+            cuts = [start, *_find_sentence_cuts(text, start, end, self.max_unit_chars), end]
             first = len(units)
             is_heading = _HEADING.fullmatch(text[start:end].rstrip()) is not None
             if is_heading:
@@ -75,23 +75,23 @@ class ProseSegmenter:
             units.extend(Unit(a, b, parent, heading) for a, b in itertools.pairwise(cuts))
             if is_heading:
                 heading = tuple(range(first, len(units)))
-        return Segment(text, "prose", tuple(_with_priors(text, units)))
+        return Segment(text, "prose", tuple(_set_priors(text, units)))
 
 
-def _with_priors(text: str, units: list[Unit]) -> list[Unit]:
+def _set_priors(text: str, units: list[Unit]) -> list[Unit]:
     odd = {i for i, unit in enumerate(units) if _NO_WORD.search(text, unit.start, unit.end)}
     if len(odd) > _RARE * len(units):
         return units
     return [replace(unit, prior=_NO_WORD_PRIOR) if i in odd else unit for i, unit in enumerate(units)]
 
 
-def _paragraphs(text: str) -> list[tuple[int, int]]:
+def _find_paragraphs(text: str) -> list[tuple[int, int]]:
     starts = [0, *(match.end() for match in _PARAGRAPH_START.finditer(text))]
     ends = [*starts[1:], len(text)]
     return [(a, b) for a, b in zip(starts, ends, strict=True) if b > a]
 
 
-def _sentence_cuts(text: str, start: int, end: int, limit_chars: int) -> list[int]:
+def _find_sentence_cuts(text: str, start: int, end: int, limit_chars: int) -> list[int]:
     cuts: list[int] = []
     last = start
     closes_at = start + len(text[start:end].rstrip())

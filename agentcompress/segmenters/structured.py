@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from agentcompress.common.checks import checked_count, checked_weight
 from agentcompress.schema import Segment, Span, Unit
-from agentcompress.segmenters.json_strings import string_cuts
+from agentcompress.segmenters.json_strings import find_string_cuts
 from agentcompress.segmenters.lines import LineSegmenter
 from agentcompress.text.delimiters import choose_unused_mark
 
@@ -60,12 +60,12 @@ class JsonSegmenter:
 
     def segment(self, text: str) -> Segment:
         """Cut `text` into members and elements. Every string tiles; an empty one has no units."""
-        roots = _documents(text)
+        roots = _parse_documents(text)
         if not roots:
             return LineSegmenter().segment(text)
         cutter = _Cutter(text, self)
         for root in roots:
-            cutter.member(root, None, parent=None, depth=0)
+            cutter.cut_member(root, None, parent=None, depth=0)
         style = JsonStyle(cutter.regions, len(roots) > 1, choose_unused_mark(text, ("[...", "[…"), "[... #{}:"))
         return Segment(text, "json", tuple(cutter.units), style, self.floor_share, divisible=False)
 
@@ -80,22 +80,22 @@ class _Cutter:
         self._parents = 0
         self._outlined = False
 
-    def member(self, value: _Value, frame: int | None, parent: int | None, depth: int, path: str = "$") -> None:
+    def cut_member(self, value: _Value, frame: int | None, parent: int | None, depth: int, path: str = "$") -> None:
         """Units of a member from its start to its stop. frame: the unit that opens what it stands in."""
         size = value.stop - value.start
         if parent is None and (size <= self._limits.record_chars or value.kind not in ("object", "array")):
             self._parents += 1
             parent = self._parents
-        self._region(value, "line" if frame is None else "key" if value.key is not None else "element")
+        self._add_region(value, "line" if frame is None else "key" if value.key is not None else "element")
         if value.kind == "string" and value.end - value.value > self._limits.string_chars:
-            self._string(value, frame, parent or 0, path)
+            self._cut_string(value, frame, parent or 0, path)
         elif value.held and size > self._limits.small_chars and depth < _DEEPEST:
-            self._container(value, frame, parent, depth, path)
+            self._cut_container(value, frame, parent, depth, path)
         else:
             says = depth == 1 and self._outlined and not value.held and size <= self._limits.small_chars
-            self._add(value.start, value.stop, parent or 0, () if frame is None else (frame,), path, int(says))
+            self._add_unit(value.start, value.stop, parent or 0, () if frame is None else (frame,), path, int(says))
 
-    def _container(self, value: _Value, frame: int | None, parent: int | None, depth: int, path: str) -> None:
+    def _cut_container(self, value: _Value, frame: int | None, parent: int | None, depth: int, path: str) -> None:
         around = () if frame is None else (frame,)
         opens = len(self.units)
         own_parent = parent
@@ -105,38 +105,40 @@ class _Cutter:
         if not depth:
             self._outlined = value.kind == "object" and len(value.held) <= _MOST_OUTLINED
         outline = int(not depth or (depth == 1 and self._outlined))
-        self._add(value.start, value.held[0].start, own_parent, around, path, outline)
+        self._add_unit(value.start, value.held[0].start, own_parent, around, path, outline)
         for number, held in enumerate(value.held):
-            self.member(held, opens, parent, depth + 1, f"{path}.{number if held.key is None else held.key}")
+            self.cut_member(held, opens, parent, depth + 1, f"{path}.{number if held.key is None else held.key}")
         closes = len(self.units)
-        self._add(value.held[-1].stop, value.stop, own_parent, (opens,), path)
-        self._requires(opens, closes)
+        self._add_unit(value.held[-1].stop, value.stop, own_parent, (opens,), path)
+        self._require_closing(opens, closes)
 
-    def _string(self, value: _Value, frame: int | None, parent: int, path: str) -> None:
+    def _cut_string(self, value: _Value, frame: int | None, parent: int, path: str) -> None:
         """A long string: its beginning, pieces of its middle, its end."""
         around = () if frame is None else (frame,)
-        cuts = string_cuts(self._text, value.value + 1, value.end - 1, self._limits.small_chars)
+        cuts = find_string_cuts(self._text, value.value + 1, value.end - 1, self._limits.small_chars)
         if len(cuts) < 2:
-            self._add(value.start, value.stop, parent, around, path)
+            self._add_unit(value.start, value.stop, parent, around, path)
             return
         opens = len(self.units)
-        self._add(value.start, cuts[0], parent, around, path)
+        self._add_unit(value.start, cuts[0], parent, around, path)
         for a, b in itertools.pairwise(cuts):
             self.regions.setdefault(a, []).append(_Region(b, b, "text", ""))
-            self._add(a, b, parent, (opens,), path)
+            self._add_unit(a, b, parent, (opens,), path)
         closes = len(self.units)
-        self._add(cuts[-1], value.stop, parent, (opens,), path)
-        self._requires(opens, closes)
+        self._add_unit(cuts[-1], value.stop, parent, (opens,), path)
+        self._require_closing(opens, closes)
 
-    def _requires(self, opens: int, closes: int) -> None:
+    def _require_closing(self, opens: int, closes: int) -> None:
         unit = self.units[opens]
         self.units[opens] = replace(unit, requires=(closes, *unit.requires))
 
-    def _add(self, start: int, end: int, parent: int, requires: tuple[int, ...], name: str, floor: int = 0) -> None:
+    def _add_unit(
+        self, start: int, end: int, parent: int, requires: tuple[int, ...], name: str, floor: int = 0
+    ) -> None:
         if end > start:
             self.units.append(Unit(start, end, parent, requires, floor=floor, name=name))
 
-    def _region(self, value: _Value, kind: str) -> None:
+    def _add_region(self, value: _Value, kind: str) -> None:
         self.regions.setdefault(value.start, []).append(_Region(value.stop, value.end, kind, value.key or ""))
 
 
@@ -164,14 +166,14 @@ class JsonStyle:
 
     def gap(self, text: str, gap: Span) -> str:
         """`"[... 12 elements omitted]"`, or `"[... 2 keys omitted: id, name]": null`, with the comma that follows."""
-        gone = list(self._gone(gap))
+        gone = list(self._find_gone(gap))
         if not gone or (gone[0].kind == "line" and not self.lines):
             return f'"{self.mark} {gap.end - gap.start} chars omitted]"'
         kind = gone[0].kind
         if kind == "text":
             return f"{self.mark} {gap.end - gap.start} chars omitted]"
         said = f"{self.mark} {len(gone)} {kind}{'' if len(gone) == 1 else 's'} omitted"
-        marker = f'"{said}: {_names(gone) or f"at {gap.start}"}]": null' if kind == "key" else f'"{said}]"'
+        marker = f'"{said}: {_join_keys(gone) or f"at {gap.start}"}]": null' if kind == "key" else f'"{said}]"'
         return f"{marker}{text[gone[-1].end : gap.end]}"
 
     def longest(self, text: str) -> str:
@@ -179,7 +181,7 @@ class JsonStyle:
         keys = ": key, key" if any(region.kind == "key" for held in self.regions.values() for region in held) else ""
         return f'"{self.mark} {min(len(text), 9999)} elements omitted{keys}]": null,\n      '
 
-    def _gone(self, gap: Span) -> Iterator[_Region]:
+    def _find_gone(self, gap: Span) -> Iterator[_Region]:
         at = gap.start
         while at < gap.end:
             fitting = [region for region in self.regions.get(at, ()) if region.stop <= gap.end]
@@ -189,7 +191,7 @@ class JsonStyle:
             at = fitting[0].stop
 
 
-def _names(gone: Sequence[_Region]) -> str:
+def _join_keys(gone: Sequence[_Region]) -> str:
     """The first keys that are gone, as they were written: half an escape would be none; "" where the first is long."""
     names: list[str] = []
     for region in gone[:_NAMED_KEYS]:
@@ -199,28 +201,28 @@ def _names(gone: Sequence[_Region]) -> str:
     return ", ".join([*names, "..."] if 0 < len(names) < len(gone) else names)
 
 
-def _documents(text: str) -> list[_Value]:
+def _parse_documents(text: str) -> list[_Value]:
     """The document, or those of JSON Lines; empty where the text is neither."""
-    if _parses(text):
-        root = _parsed(text, 0, len(text))
+    if _can_parse(text):
+        root = _parse_tree(text, 0, len(text))
         return [root] if root.held or root.kind == "string" else []
     starts = [0, *(match.end() for match in re.finditer(r"\n", text))]
     lines = [(a, b) for a, b in zip(starts, [*starts[1:], len(text)], strict=True) if b > a]
     if len([1 for a, b in lines if text[a:b].strip()]) < 2 or not all(
-        _parses(text[a:b]) for a, b in lines if text[a:b].strip()
+        _can_parse(text[a:b]) for a, b in lines if text[a:b].strip()
     ):
         return []
     roots: list[_Value] = []
     for a, b in lines:
         if text[a:b].strip():
-            roots.append(_parsed(text, a, b))
+            roots.append(_parse_tree(text, a, b))
         elif roots:
             roots[-1].stop = b
     roots[0].start = 0
     return roots
 
 
-def _parses(text: str) -> bool:
+def _can_parse(text: str) -> bool:
     try:
         json.loads(text)
     except (ValueError, RecursionError):
@@ -228,7 +230,7 @@ def _parses(text: str) -> bool:
     return True
 
 
-def _parsed(text: str, start: int, stop: int) -> _Value:
+def _parse_tree(text: str, start: int, stop: int) -> _Value:
     """The tree of a text that is known to parse. Iterative: no depth is too deep."""
     holder = _Value(start, start, stop, "array")
     stack = [holder]

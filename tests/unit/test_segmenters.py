@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from agentcompress import CompressConfig, plugins
 from agentcompress.schema import Segment
-from agentcompress.segmenters.detect import detect
+from agentcompress.segmenters.detect import tell_prose_from_lines
 from agentcompress.segmenters.lines import LineSegmenter
 from agentcompress.segmenters.prose import ProseSegmenter
 from agentcompress.text.cut_points import find_cut_points
@@ -113,12 +113,12 @@ def test_characters_drawn_as_one_are_not_cut() -> None:
     ],
 )
 def test_detection(text: str, kind: str) -> None:
-    assert detect(text) == kind
+    assert tell_prose_from_lines(text) == kind
 
 
 @given(text=st.text())
 def test_detection_never_fails(text: str) -> None:
-    assert detect(text) in ("prose", "lines")
+    assert tell_prose_from_lines(text) in ("prose", "lines")
 
 
 @pytest.mark.parametrize("hostile", [".", '?"', "\n \n", " \n", "# \n", "a.\n", "--", ", ", "\u200d", "e\u0301"])
@@ -126,7 +126,7 @@ def test_hostile_repetition_takes_linear_time(hostile: str) -> None:
     text = hostile * (600_000 // len(hostile))
     assert_tiles(ProseSegmenter().segment(text), text)
     assert_tiles(LineSegmenter().segment(text), text)
-    assert detect(text) in ("prose", "lines")
+    assert tell_prose_from_lines(text) in ("prose", "lines")
 
 
 def test_what_is_spelt_like_no_word_comes_first_where_it_is_rare() -> None:

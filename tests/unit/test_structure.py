@@ -17,8 +17,8 @@ from agentcompress.schema import Segment, Unit
 from agentcompress.scorers.called_by_name import score_called
 from agentcompress.segmenters import logs
 from agentcompress.segmenters.diff import DiffSegmenter
-from agentcompress.segmenters.grammars import GRAMMARS, language_of_fence, language_of_file
-from agentcompress.segmenters.kinds import Kind, built_in, kind_of
+from agentcompress.segmenters.grammars import GRAMMARS, find_language_of_fence, find_language_of_file
+from agentcompress.segmenters.kinds import Kind, detect_kind, make_segmenter
 from agentcompress.segmenters.logs import LogSegmenter
 from agentcompress.segmenters.matches import MatchSegmenter
 from agentcompress.segmenters.source import SourceSegmenter
@@ -60,7 +60,7 @@ def assert_sound(segment: Segment, text: str) -> None:
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join([kind.name, *kind.options.values()]))
 @given(text=any_text, seed=st.integers(0, 9))
 def test_every_kind_takes_every_text(kind: Kind, text: str, seed: int) -> None:
-    segment = built_in(kind).segment(text)
+    segment = make_segmenter(kind).segment(text)
     assert_sound(segment, text)
     if segment.units:
         smaller, larger = (kept(segment, 1 + len(text) // part, seed) for part in (16, 8))
@@ -70,7 +70,7 @@ def test_every_kind_takes_every_text(kind: Kind, text: str, seed: int) -> None:
 
 @given(text=any_text, hint=any_text)
 def test_telling_kinds_apart_never_fails(text: str, hint: str) -> None:
-    assert_sound(built_in(kind_of(text, hint)).segment(text), text)
+    assert_sound(make_segmenter(detect_kind(text, hint)).segment(text), text)
 
 
 PYTHON = Path(agentcompress.__file__).parent
@@ -486,7 +486,7 @@ def test_failures_and_how_it_ended_survive(seed: int) -> None:
     ],
 )
 def test_what_lines_are_worth_for_their_own_sake(line: str, floor: int) -> None:
-    assert logs._floor(line) == floor
+    assert logs._rate_line(line) == floor
 
 
 def test_lines_like_the_one_before_are_counted() -> None:
@@ -610,12 +610,12 @@ _PROSE = Kind("prose")
     ],
 )
 def test_kinds(text: str, hint: str, kind: Kind) -> None:
-    assert kind_of(text, hint) == kind
+    assert detect_kind(text, hint) == kind
 
 
 def test_a_fenced_block_is_cut_by_its_kind() -> None:
     text = f"Here is the file. It has a class.\n\n```python\n{CLASSES}```\n\nThat was all. Ask on.\n"
-    segment = built_in(Kind("mixed")).segment(text)
+    segment = make_segmenter(Kind("mixed")).segment(text)
     assert_sound(segment, text)
     shown = best(segment, "raise FileNotFoundError", 140)
     assert "```python\n" in shown
@@ -634,12 +634,12 @@ def test_text_that_looks_like_a_delimiter_is_never_confused_with_one() -> None:
     ("name", "language"), [("a/b.PY", "python"), ("x.tsx", "tsx"), ("Gemfile", "ruby"), ("x.unknown", None)]
 )
 def test_languages_by_name(name: str, language: str | None) -> None:
-    assert language_of_file(name) == language
+    assert find_language_of_file(name) == language
 
 
 def test_languages_of_fences() -> None:
-    assert language_of_fence("C++") == "cpp"
-    assert language_of_fence("text") is None
+    assert find_language_of_fence("C++") == "cpp"
+    assert find_language_of_fence("text") is None
 
 
 @pytest.mark.parametrize(
@@ -815,13 +815,15 @@ def test_an_alias_keeps_its_anchor() -> None:
 
 
 def test_a_fence_is_believed_when_its_text_agrees() -> None:
-    assert [unit.floor for unit in built_in(Kind("mixed")).segment(f"Log:\n\n```python\n{FAILING}```\n").units].count(3)
+    assert [
+        unit.floor for unit in make_segmenter(Kind("mixed")).segment(f"Log:\n\n```python\n{FAILING}```\n").units
+    ].count(3)
 
 
 def test_json_with_words_around_it_still_parses() -> None:
     inner = json.dumps({"items": [{"id": i, "name": f"user {i}"} for i in range(90)], "total": 90}, indent=1)
     text = f"HTTP/1.1 200 OK\n\n{inner}\n[exit code 0]\n"
-    segment = built_in(kind_of(text)).segment(text)
+    segment = make_segmenter(detect_kind(text)).segment(text)
     assert_sound(segment, text)
     shown = kept(segment, 300).rendered.text
     assert json.JSONDecoder().raw_decode(shown, shown.index("{"))[0]
