@@ -127,7 +127,7 @@ def draft_list() -> None:
     """List the built-in drafts and what was converted from GGUF, and where they are."""
     from agentcompress.drafts import load
 
-    for name, files in load.known():
+    for name, files in load.list_drafts():
         click.echo(f"{name}\t{files.folder if files else 'not on this machine'}")
 
 
@@ -138,7 +138,7 @@ def draft_pull(name: str) -> None:
     from agentcompress.drafts import load
 
     with progress_bar():
-        files = load.pull(name)
+        files = load.pull_draft(name)
     click.echo(files.folder)
 
 
@@ -149,7 +149,7 @@ def draft_path(name: str) -> None:
     from agentcompress.drafts import load
     from agentcompress.errors import DraftUnavailableError
 
-    files = load.find(name)
+    files = load.find_draft(name)
     if files is None:
         raise DraftUnavailableError(f"draft {name!r} is not on this machine: `agentcompress draft pull {name}`")
     click.echo(files.folder)
@@ -161,7 +161,7 @@ def draft_remove(name: str) -> None:
     """Delete the converted weights of NAME. The Hugging Face cache and your own folders are left alone."""
     from agentcompress.drafts import load
 
-    removed = load.remove(name)
+    removed = load.remove_draft(name)
     click.echo(f"removed {removed}" if removed else f"nothing of {name} to remove", err=removed is None)
 
 

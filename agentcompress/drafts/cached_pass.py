@@ -13,7 +13,7 @@ import numpy as np
 from cachetools import LRUCache
 
 from agentcompress.common.digests import digest
-from agentcompress.drafts.full_pass import FullPass, PromptAttention, shared_full_pass
+from agentcompress.drafts.full_pass import FullPass, PromptAttention, get_shared_full_pass
 
 _made: dict[str, CachedPass] = {}
 _making = threading.Lock()
@@ -29,14 +29,17 @@ class CachedPass:
         self._kept: LRUCache[str, tuple[int, PromptAttention]] = LRUCache(budget_bytes, lambda kept: kept[1].nbytes)
         self._lock = threading.Lock()
 
-    def read(self, ids: Sequence[int], *, steps: int = 8, last_rows: int = 8) -> PromptAttention:
-        """As `FullPass.read`, but that `answer` may be longer; more rows or steps than were kept are a new pass."""
+    def read_prompt(self, ids: Sequence[int], *, steps: int = 8, last_rows: int = 8) -> PromptAttention:
+        """Do what `FullPass.read_prompt` does, from memory where as many rows and steps are kept, else by a new pass.
+
+        Its `answer` may be longer than asked for: it is that of the pass that was made.
+        """
         key = digest("prompt", np.asarray(ids, dtype="<i8").tobytes())
         with self._lock:
             read_steps, found = self._kept.get(key, (0, None))
         if found is None or read_steps < steps or found.window.shape[2] < min(last_rows, len(ids)):
             # Scorers that look back need 8 rows, those that look ahead as many: the second finds the first's.
-            found = self._pass.read(ids, steps=steps, last_rows=max(8, last_rows))
+            found = self._pass.read_prompt(ids, steps=steps, last_rows=max(8, last_rows))
             with self._lock:
                 if found.nbytes <= self._kept.maxsize:
                     self._kept[key] = (steps, found)
@@ -48,17 +51,17 @@ class CachedPass:
             self._kept.clear()
 
 
-def forget() -> None:
+def forget_prompts() -> None:
     """Drop what is remembered of prompts, for a measurement that must not find it."""
     with _making:
         for reader in _made.values():
             reader.forget()
 
 
-def shared_reader(name: str) -> CachedPass:
+def get_shared_reader(name: str) -> CachedPass:
     """Return the process's one reader of a model, fetching and loading it on first use; the last one is kept."""
     with _making:
         if name not in _made:
             _made.clear()
-            _made[name] = CachedPass(shared_full_pass(name))
+            _made[name] = CachedPass(get_shared_full_pass(name))
         return _made[name]

@@ -13,7 +13,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from agentcompress.drafts.capture import KV, capped, grouped
+from agentcompress.drafts.capture import KV, cap_logits, group_heads
 from agentcompress.drafts.pages import PAGE_TOKENS, Run
 from agentcompress.errors import DraftUnsupportedError
 
@@ -22,14 +22,14 @@ _UNSHIFTED = 20.0  # logits up to here are exponentiated as they are, where the 
 
 
 class Spread(Protocol):
-    """Something that runs pieces of work, several at a time perhaps: `streams.Streams` behind it, or `in_turn`."""
+    """Something that runs pieces of work, several at a time perhaps: `streams.Streams` behind it, or `run_in_turn`."""
 
     def __call__(self, work: Callable[[int], None], count: int) -> Callable[[], None]:
         """Begin `work(0)` .. `work(count - 1)`; the returned function returns when they are done."""
         ...
 
 
-def in_turn(work: Callable[[int], None], count: int) -> Callable[[], None]:
+def run_in_turn(work: Callable[[int], None], count: int) -> Callable[[], None]:
     """Do the pieces here and now."""
     for index in range(count):
         work(index)
@@ -39,15 +39,21 @@ def in_turn(work: Callable[[int], None], count: int) -> Callable[[], None]:
 class Probe:
     """Query tokens over sink and windows jointly, and causally over themselves.
 
-    runs: the windows' pages. sink: per layer keys and values (1, KV, S, D). rows: R. After the pass `read()` gives,
-    in the layers of `band`, post-softmax attention averaged over the rows, and over the last `last_rows` of them.
+    runs: the windows' pages. sink: per layer keys and values (1, KV, S, D). rows: R. After the pass `collect_attention`
+    gives, in the layers of `band`, post-softmax attention averaged over the rows, and over the last `last_rows`.
 
     Every page is exponentiated against the same shift per row, and what pages sum to is added up in their order: so
     a result depends neither on who computed which page nor on where the pages lie.
     """
 
     def __init__(
-        self, runs: Sequence[Run], sink: Sequence[KV], rows: int, band: range, last_rows: int, spread: Spread = in_turn
+        self,
+        runs: Sequence[Run],
+        sink: Sequence[KV],
+        rows: int,
+        band: range,
+        last_rows: int,
+        spread: Spread = run_in_turn,
     ) -> None:
         self._runs, self._sink, self._band, self._spread = runs, sink, band, spread
         device = runs[0].kv.device
@@ -60,7 +66,7 @@ class Probe:
         self._rest = torch.empty(0)  # (layers of the band, H)
         self._end_reading: Callable[[], None] = lambda: None
 
-    def read(self) -> tuple[Tensor, Tensor, Tensor]:
+    def collect_attention(self) -> tuple[Tensor, Tensor, Tensor]:
         """Attention on the windows: mean and last, float32 (band, H, tokens); and what went elsewhere, (band, H)."""
         self._end_reading()
         if not len(self._rest):
@@ -80,7 +86,7 @@ class Probe:
         out = []
         for start in range(0, rows, _ROWS_AT_ONCE):
             block = slice(start, min(rows, start + _ROWS_AT_ONCE))
-            scaled = grouped(q[:, :, block] * scaling, k.shape[1])
+            scaled = group_heads(q[:, :, block] * scaling, k.shape[1])
             seen_keys, seen_values = (part[:, : sink_tokens + block.stop] for part in near)  # (KV, S + .., D)
             self._end_reading()
             part = _Rows(scaled, seen_keys, seen_values, self._runs, layer, block.stop - start, softcap, self._spread)
@@ -108,7 +114,7 @@ class Probe:
             both = both.view(pages, groups, 2, heads, PAGE_TOKENS).permute(2, 1, 3, 0, 4)
             found[:, :, :, starts[i] : starts[i + 1]] += both
 
-        self._end_reading = self._spread(_inferring(read), len(self._runs))
+        self._end_reading = self._spread(_switch_to_inference(read), len(self._runs))
 
 
 class _Rows:
@@ -137,26 +143,28 @@ class _Rows:
 
     def attend(self) -> Tensor:
         """Return (H, R, D)."""
-        logits = capped(self._q.float() @ self._near_keys.transpose(1, 2), self._softcap)  # (KV, G R, S + ..)
+        logits = cap_logits(self._q.float() @ self._near_keys.transpose(1, 2), self._softcap)  # (KV, G R, S + ..)
         own = torch.ones(self._rows, self._rows, dtype=torch.bool, device=logits.device)
         logits.view(-1, self._rows, logits.shape[2])[:, :, -self._rows :].masked_fill_(own.triu(1), -torch.inf)
         # Any shift will do that keeps exp within range; where sinks take most of the attention, this is near the best.
         shift = logits.amax(-1, keepdim=True)
         fits = torch.finfo(self._q.dtype).max > 1e30 and float(shift.abs().amax()) <= _UNSHIFTED
         shift = shift * 0 if fits else shift.to(self._q.dtype).float()
-        weighted = self._weigh(logits, shift)
+        weighted = self._weigh_runs(logits, shift)
         if not (torch.isfinite(weighted).all() and torch.isfinite(self.total).all()):
             # Some window's logits are far above those of sink and probe, or all are so low that padding's zero is.
             unshifted = torch.zeros_like(shift)
             highest = [
-                self._padded(i, self._logits(i, unshifted)).view(-1, *self._q.shape[:2], PAGE_TOKENS).amax((0, 3))
+                self._mask_padding(i, self._compute_logits(i, unshifted))
+                .view(-1, *self._q.shape[:2], PAGE_TOKENS)
+                .amax((0, 3))
                 for i in range(len(self._runs))
             ]
             shift = torch.stack([shift, *(high.float()[..., None] for high in highest)]).amax(0)
-            weighted = self._weigh(logits, shift, padded=True)
+            weighted = self._weigh_runs(logits, shift, padded=True)
         return (weighted / self.total).view(-1, self._rows, weighted.shape[-1])
 
-    def _weigh(self, near_logits: Tensor, shift: Tensor, *, padded: bool = False) -> Tensor:
+    def _weigh_runs(self, near_logits: Tensor, shift: Tensor, *, padded: bool = False) -> Tensor:
         """Set weights, total and rest for a shift (KV, G R, 1); return the weighted values (KV, G R, D).
 
         padded: keep padding out of the exponentials too, where it might be the largest.
@@ -165,15 +173,15 @@ class _Rows:
 
         def weigh(i: int) -> None:
             groups, run = self._q.shape[0], self._runs[i]
-            logits = self._logits(i, shift)
-            weights = (self._padded(i, logits) if padded else logits).exp_()
+            logits = self._compute_logits(i, shift)
+            weights = (self._mask_padding(i, logits) if padded else logits).exp_()
             half = weights.dtype is torch.float16  # whose range a page's sum may leave
             summed = weights.float().bmm(run.real.float()) if half else weights.bmm(run.real)
             sums[i] = summed.view(-1, groups, *weights.shape[1:2], 1)
             weighted[i] = weights.bmm(run.kv[self._layer, 1].flatten(0, 1)).view(-1, *self._q.shape)
             self.weights[i] = weights
 
-        end = self._spread(_inferring(weigh), len(self._runs))
+        end = self._spread(_switch_to_inference(weigh), len(self._runs))
         near_weights = (near_logits - shift).exp()
         self.rest = near_weights.sum(-1, keepdim=True)
         near = near_weights @ self._near_values
@@ -181,24 +189,24 @@ class _Rows:
         self.total = self.rest + torch.cat(sums).sum(0, dtype=torch.float32)
         return near + torch.cat(weighted).sum(0, dtype=torch.float32)
 
-    def _logits(self, i: int, shift: Tensor) -> Tensor:
+    def _compute_logits(self, i: int, shift: Tensor) -> Tensor:
         """Logits on a run less `shift`, (P KV, G R, N): subtracted before rounding, so the high ones stay exact."""
         keys = self._runs[i].kv[self._layer, 0]
         pages = keys.shape[0]
         q, keys = self._q.repeat(pages, 1, 1), keys.flatten(0, 1).transpose(1, 2)  # (P KV, G R, D), (P KV, D, N)
         shift = shift.to(q.dtype)
         if self._softcap is not None:
-            return capped(q.bmm(keys), self._softcap).sub_(shift.repeat(pages, 1, 1))
+            return cap_logits(q.bmm(keys), self._softcap).sub_(shift.repeat(pages, 1, 1))
         if not shift.any():
             return q.bmm(keys)
         return torch.baddbmm(shift.repeat(pages, 1, 1), q, keys, beta=-1)
 
-    def _padded(self, i: int, logits: Tensor) -> Tensor:
+    def _mask_padding(self, i: int, logits: Tensor) -> Tensor:
         """Set logits on padding, of a run's (P KV, G R, N), to -inf."""
         return logits.masked_fill_(self._runs[i].real.transpose(1, 2) == 0, -torch.inf)
 
 
-def _inferring(work: Callable[[int], None]) -> Callable[[int], None]:
+def _switch_to_inference(work: Callable[[int], None]) -> Callable[[int], None]:
     """Work for another thread, where inference mode is off until somebody sets it."""
 
     def inferring(piece: int) -> None:

@@ -93,32 +93,32 @@ class Profile(_Frozen):
     source: Weights = SOURCE
     made: Mapping[str, Any] = Field(default_factory=dict)
 
-    def weights(self, kind: str) -> Weights:
+    def get_weights(self, kind: str) -> Weights:
         """Those for a segment of this kind."""
         return {"prose": self.prose, "source": self.source}.get(kind, self.lines)
 
 
-def profile_of(choice: str, fingerprint: str) -> Profile:
+def choose_profile(choice: str, fingerprint: str) -> Profile:
     """Return the profile to use. choice: "auto", "none", or a file.
 
     Without one, all heads of the band count alike. Raises `ConfigError` for a file that is none, or another draft's.
     """
     if choice == NONE:
-        return unprofiled(fingerprint)
+        return make_default_profile(fingerprint)
     if choice == AUTO:
-        return _known(fingerprint) or unprofiled(fingerprint)
-    found = read(Path(choice))
+        return _find_profile(fingerprint) or make_default_profile(fingerprint)
+    found = read_profile(Path(choice))
     if found.fingerprint != fingerprint:
         raise ConfigError("profile", choice, f"one of this draft ({fingerprint}), not of {found.draft!r}")
     return found
 
 
-def unprofiled(fingerprint: str) -> Profile:
+def make_default_profile(fingerprint: str) -> Profile:
     """What is used where nothing is known of a draft."""
     return Profile(draft="", fingerprint=fingerprint)
 
 
-def read(path: Path) -> Profile:
+def read_profile(path: Path) -> Profile:
     """Read a profile; `ConfigError` when the file is not there or is none."""
     try:
         return Profile.model_validate_json(path.read_text(encoding="utf-8"))
@@ -126,9 +126,9 @@ def read(path: Path) -> Profile:
         raise ConfigError("profile", str(path), f'"auto", "none", or a profile\'s file ({error})') from error
 
 
-def write(profile: Profile, path: Path | None = None) -> Path:
+def write_profile(profile: Profile, path: Path | None = None) -> Path:
     """Write a profile, by default to where "auto" looks first; return the file."""
-    path = path or _own(profile.fingerprint)
+    path = path or _get_own_path(profile.fingerprint)
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     unfinished.write_text(profile.model_dump_json(indent=1) + "\n", encoding="utf-8")
@@ -136,28 +136,28 @@ def write(profile: Profile, path: Path | None = None) -> Path:
     return path
 
 
-def state() -> str:
+def digest_own_profiles() -> str:
     """A digest of one's own profiles: it changes when "auto" may find another one."""
-    files = sorted((load.cache_folder() / "profiles").glob("*.json"))
+    files = sorted((load.get_cache_folder() / "profiles").glob("*.json"))
     return digest(*(part for file in files for part in (file.name, file.read_bytes())))
 
 
-def _own(fingerprint: str) -> Path:
-    return load.cache_folder() / "profiles" / f"{fingerprint}.json"
+def _get_own_path(fingerprint: str) -> Path:
+    return load.get_cache_folder() / "profiles" / f"{fingerprint}.json"
 
 
-def _known(fingerprint: str) -> Profile | None:
-    own = _own(fingerprint)
+def _find_profile(fingerprint: str) -> Profile | None:
+    own = _get_own_path(fingerprint)
     if own.is_file():
         try:
-            return read(own)
+            return read_profile(own)
         except ConfigError as error:
             _log.warning("%s is left aside: %s", own, error)
-    return _shipped().get(fingerprint)
+    return _read_shipped_profiles().get(fingerprint)
 
 
 @lru_cache(maxsize=1)
-def _shipped() -> dict[str, Profile]:
+def _read_shipped_profiles() -> dict[str, Profile]:
     folder = resources.files("agentcompress.drafts") / "profiles"
     files = [file for file in folder.iterdir() if file.name.endswith(".json")]
     profiles = [Profile.model_validate_json(file.read_text(encoding="utf-8")) for file in files]

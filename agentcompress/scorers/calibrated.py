@@ -73,10 +73,10 @@ class CalibratedScorer:
     @classmethod
     def from_config(cls, config: CompressConfig, **options: float | str) -> Scorer:
         """Make one on the config's draft, which is loaded when the first text is scored; it remembers its scores."""
-        from agentcompress.drafts.cache.windows import shared_cache
+        from agentcompress.drafts.cache.windows import get_shared_cache
 
         def runtime() -> Runtime:
-            return shared_cache(
+            return get_shared_cache(
                 config.draft,
                 config.segment_cache_bytes,
                 config.segment_cache_folder,
@@ -98,7 +98,7 @@ class CalibratedScorer:
             return take_best_lines(features.score_prior(), unit_of_row, len(segment.units))
         words, _ = self._lexical.score_bm25(rows, query)
         weights = [head.weight for head in profile.heads]
-        scores = features.score(profile.weights(segment.kind), weights, words, self.lexical_weight)
+        scores = features.score(profile.get_weights(segment.kind), weights, words, self.lexical_weight)
         best = take_best_lines(scores, unit_of_row, len(segment.units))
         return best + self.named_weight * score_called(segment, query)
 
@@ -113,10 +113,10 @@ class CalibratedScorer:
 
     def _get_profile(self, fingerprint: str) -> Profile:
         """The draft's profile, read once: scores of one scorer must not change."""
-        from agentcompress.drafts.profile import profile_of
+        from agentcompress.drafts.profile import choose_profile
 
         if self._profile is None or self._profile.fingerprint != fingerprint:
-            self._profile = profile_of(self._profile_name, fingerprint)
+            self._profile = choose_profile(self._profile_name, fingerprint)
         return self._profile
 
     def read_token_signals(
@@ -129,7 +129,7 @@ class CalibratedScorer:
         """
         import torch
 
-        from agentcompress.drafts.tokens import question_ids
+        from agentcompress.drafts.tokens import tokenize_question
         from agentcompress.scorers import attention
 
         runtime = self._runtime()
@@ -137,7 +137,7 @@ class CalibratedScorer:
         asked = bool(query.strip())
         if not len(ids):
             return np.zeros((1, 0)), ends
-        probes = [question_ids(runtime.tokenizer, text, self.max_query_tokens) for text in (query, NULL_QUERY)]
+        probes = [tokenize_question(runtime.tokenizer, text, self.max_query_tokens) for text in (query, NULL_QUERY)]
         windows = plan_windows(find_units_of_tokens(segment, ends), self.window_tokens, starts)
         means, rests = ([], []), ([], [])  # of the query's probe and of the query-free one, a group an entry
         for group in _group_windows(windows, self.group_tokens):

@@ -42,7 +42,7 @@ class Reader(Protocol):
         """Most tokens of a prompt and what is decoded behind it."""
         ...
 
-    def read(self, ids: list[int], *, steps: int = 8, last_rows: int = 8) -> PromptAttention:
+    def read_prompt(self, ids: list[int], *, steps: int = 8, last_rows: int = 8) -> PromptAttention:
         """Prefill, decode, and give back who looked where."""
         ...
 
@@ -72,9 +72,9 @@ class PromptScorer:
     @classmethod
     def from_config(cls, config: CompressConfig, **options: float | str) -> PromptScorer:
         """Make one on the config's draft, which is loaded whole when the first text is scored."""
-        from agentcompress.drafts.cached_pass import shared_reader
+        from agentcompress.drafts.cached_pass import get_shared_reader
 
-        return cls(lambda: shared_reader(config.draft), **options)  # pyrefly: ignore[bad-argument-type]
+        return cls(lambda: get_shared_reader(config.draft), **options)  # pyrefly: ignore[bad-argument-type]
 
     def score_tokens(self, attention: PromptAttention) -> Tensor:
         """Scores of the prompt's tokens, (T,)."""
@@ -87,7 +87,9 @@ class PromptScorer:
         reader = self._reader()
         tokens = reader.tokenizer.tokenize(segment.text)
         template = reader.tokenizer.template
-        before = reader.tokenizer.template_ids(template.sink) if query.strip() else reader.tokenizer.prefix_ids()
+        before = (
+            reader.tokenizer.tokenize_template(template.sink) if query.strip() else reader.tokenizer.get_prefix_ids()
+        )
         behind = self._tokenize_behind(reader, query) if query.strip() else []
         scores = [
             self._score_piece(reader, before, piece.tolist(), behind)
@@ -103,7 +105,7 @@ class PromptScorer:
         asked = reader.tokenizer.tokenize(f"\n\nQuestion: {query}").ids.tolist()
         if self.too_long == "pieces" and len(asked) > reader.context_tokens // 2:  # leaves out the middle
             asked = asked[: reader.context_tokens // 4] + asked[-(reader.context_tokens // 4) :]
-        return asked + reader.tokenizer.template_ids(reader.tokenizer.template.closing)
+        return asked + reader.tokenizer.tokenize_template(reader.tokenizer.template.closing)
 
     def _split_pieces(self, reader: Reader, ids: np.ndarray, around: int) -> list[np.ndarray]:
         room = reader.context_tokens - self.lookahead + 1 - around
@@ -121,7 +123,7 @@ class PromptScorer:
         return np.array_split(ids, -(-len(ids) // room))
 
     def _score_piece(self, reader: Reader, before: list[int], ids: list[int], behind: list[int]) -> np.ndarray:
-        attention = reader.read([*before, *ids, *behind], steps=self.lookahead, last_rows=self.window)
+        attention = reader.read_prompt([*before, *ids, *behind], steps=self.lookahead, last_rows=self.window)
         scores = self.score_tokens(attention).double().numpy()
         return scores[len(before) : len(before) + len(ids)]
 

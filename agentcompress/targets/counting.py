@@ -105,9 +105,9 @@ def get_token_counter(target: str) -> TokenCounter:
     none for its newer models). `embedded/NAME`: that model's own. Everything else: LiteLLM's default, cl100k_base.
     """
     if target.startswith(EMBEDDED):
-        from agentcompress.drafts.tokens import draft_tokenizer
+        from agentcompress.drafts.tokens import get_draft_tokenizer
 
-        tokenizer = draft_tokenizer(target.removeprefix(EMBEDDED))
+        tokenizer = get_draft_tokenizer(target.removeprefix(EMBEDDED))
         return TokenizerCounter(target, lambda text: len(tokenizer.tokenize(text).ids), exact=True)
     encoding = _find_tiktoken_name(target)
     if encoding:
@@ -163,14 +163,14 @@ def _use_bundled_files(name: str) -> Iterator[None]:
 def _get_claude_counter() -> TokenizerCounter:
     from tokenizers import Tokenizer
 
-    from agentcompress.drafts.tokens import encodable
+    from agentcompress.drafts.tokens import replace_surrogates
 
     file = _find_litellm_folder() / "litellm_core_utils" / "tokenizers" / "anthropic_tokenizer.json"
     tokenizer = Tokenizer.from_file(str(file))
     tokenizer.encode_special_tokens = True
 
     def count(text: str) -> int:
-        return len(tokenizer.encode(encodable(text), add_special_tokens=False).ids)
+        return len(tokenizer.encode(replace_surrogates(text), add_special_tokens=False).ids)
 
     return TokenizerCounter("anthropic", count, exact=False)
 

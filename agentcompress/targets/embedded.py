@@ -94,12 +94,12 @@ class _CausalLM:
     def __init__(self, name: str) -> None:
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
-        from agentcompress.drafts.runtime import best_dtype, default_device
+        from agentcompress.drafts.runtime import choose_device, choose_dtype
 
-        files = load.pull(name)
+        files = load.pull_draft(name)
         self._tokenizer: Any = AutoTokenizer.from_pretrained(str(files.folder))
-        self._model: Any = AutoModelForCausalLM.from_pretrained(str(files.folder), dtype=best_dtype())
-        self._model = self._model.eval().to(default_device())
+        self._model: Any = AutoModelForCausalLM.from_pretrained(str(files.folder), dtype=choose_dtype())
+        self._model = self._model.eval().to(choose_device())
         self._lock = threading.Lock()
 
     def answer(self, messages: list[Any], max_tokens: int, stop: list[str]) -> tuple[str, int, int, float]:

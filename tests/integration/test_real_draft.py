@@ -56,7 +56,7 @@ def test_the_same_bytes_in_every_process() -> None:
 def test_bfloat16_attention_agrees_with_a_dense_float32_pass(runtime: DraftRuntime) -> None:
     model = AutoModelForCausalLM.from_pretrained(runtime.files.folder, dtype=torch.float32, attn_implementation="eager")
     tokens = runtime.tokenizer.tokenize(TEXT).ids[:400]
-    sink = runtime.tokenizer.template_ids(runtime.tokenizer.template.sink)
+    sink = runtime.tokenizer.tokenize_template(runtime.tokenizer.template.sink)
     probe = runtime.tokenizer.tokenize("\n\nQuestion: Where does Mira Tolland have her bees?").ids.tolist()
     with torch.inference_mode():
         dense = model(torch.tensor([[*sink, *tokens.tolist(), *probe]]), output_attentions=True).attentions

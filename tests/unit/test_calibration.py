@@ -15,7 +15,7 @@ from agentcompress.cli.main import main
 from agentcompress.corpora.source_files import HELD_OUT_PACKAGES, PACKAGES, pick_source
 from agentcompress.drafts import load, profile
 from agentcompress.drafts.profile import LINES, PROSE, Head, Profile, Weights
-from agentcompress.drafts.runtime import shared_runtime
+from agentcompress.drafts.runtime import get_shared_runtime
 from agentcompress.errors import ConfigError, EvaluationError, InvalidInputError
 from agentcompress.schema import Segment, Unit
 from agentcompress.scorers.calibrated import CalibratedScorer
@@ -27,7 +27,7 @@ from agentcompress.segmenters.lines import LineSegmenter
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(load, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(load, "get_cache_folder", lambda: tmp_path)
     return tmp_path
 
 
@@ -97,7 +97,7 @@ def short_items(monkeypatch: pytest.MonkeyPatch) -> None:
             writer.add(f"[{i}] the cat {rng.randrange(10**6)} sat = {i}\n", evidence=i == gold)
         return writer.item("short", f"What is at {gold}?")
 
-    monkeypatch.setattr(items, "makers", lambda: {"short": short})
+    monkeypatch.setattr(families, "makers", lambda: {"short": short})
     monkeypatch.setattr(fit, "makers", lambda: {"short": short})
 
 
@@ -106,8 +106,8 @@ def test_calibrating_writes_a_profile_that_is_then_used(tiny_draft: str, cache: 
     result = CliRunner().invoke(main, ["calibrate", "-d", tiny_draft, "-n", "128"])
     assert result.exit_code == 0, result.output
     assert "64 items held out" in result.output
-    runtime = shared_runtime(tiny_draft)
-    found = profile.profile_of("auto", runtime.fingerprint)
+    runtime = get_shared_runtime(tiny_draft)
+    found = profile.choose_profile("auto", runtime.fingerprint)
     assert found.heads
     assert all(head.layer in runtime.band for head in found.heads)
     assert found.made["reach"].keys() == {"short", "all"}
@@ -123,26 +123,26 @@ def test_calibrating_writes_a_profile_that_is_then_used(tiny_draft: str, cache: 
 
 def test_too_few_items(tiny_draft: str) -> None:
     with pytest.raises(InvalidInputError, match="items must be >= 128, got 127"):
-        fit.calibrate(shared_runtime(tiny_draft), "x", items=127)
+        fit.calibrate(get_shared_runtime(tiny_draft), "x", items=127)
 
 
 def test_profiles_come_back_as_they_were(cache: Path) -> None:
     made = Profile(draft="d", fingerprint="f", heads=(Head(layer=3, head=1, weight=0.5),), made={"items": 200})
-    assert profile.write(made) == cache / "profiles" / "f.json"
-    assert profile.profile_of("auto", "f") == made
-    assert profile.profile_of("none", "f").heads == ()
-    assert profile.profile_of("auto", "other").heads == ()
+    assert profile.write_profile(made) == cache / "profiles" / "f.json"
+    assert profile.choose_profile("auto", "f") == made
+    assert profile.choose_profile("none", "f").heads == ()
+    assert profile.choose_profile("auto", "other").heads == ()
     with pytest.raises(ConfigError, match=r"profile must be one of this draft \(g\), not of 'd'"):
-        profile.profile_of(str(cache / "profiles" / "f.json"), "g")
+        profile.choose_profile(str(cache / "profiles" / "f.json"), "g")
 
 
 def test_a_damaged_profile_of_ones_own_is_left_aside(cache: Path, caplog: pytest.LogCaptureFixture) -> None:
-    own = profile.write(Profile(draft="d", fingerprint="f", heads=(Head(layer=3, head=1),)))
-    before = profile.state()
+    own = profile.write_profile(Profile(draft="d", fingerprint="f", heads=(Head(layer=3, head=1),)))
+    before = profile.digest_own_profiles()
     own.write_text("{")
-    assert profile.profile_of("auto", "f").heads == ()
+    assert profile.choose_profile("auto", "f").heads == ()
     assert "is left aside" in caplog.text
-    assert profile.state() != before
+    assert profile.digest_own_profiles() != before
 
 
 def test_packages_without_source_are_an_error() -> None:
@@ -158,22 +158,24 @@ def test_files_that_are_no_profile(tmp_path: Path, content: str) -> None:
     file = tmp_path / "p.json"
     file.write_text(content)
     with pytest.raises(ConfigError, match="profile must be"):
-        profile.profile_of(str(file), "f")
+        profile.choose_profile(str(file), "f")
     with pytest.raises(ConfigError, match="profile must be"):
-        profile.profile_of(str(tmp_path / "nowhere.json"), "f")
+        profile.choose_profile(str(tmp_path / "nowhere.json"), "f")
 
 
 def test_a_profile_of_heads_the_draft_has_not(tiny_draft: str, tmp_path: Path) -> None:
-    runtime = shared_runtime(tiny_draft)
+    runtime = get_shared_runtime(tiny_draft)
     for head in (Head(layer=7, head=0), Head(layer=runtime.band.start, head=4)):
-        file = profile.write(Profile(draft="d", fingerprint=runtime.fingerprint, heads=(head,)), tmp_path / "p.json")
+        file = profile.write_profile(
+            Profile(draft="d", fingerprint=runtime.fingerprint, heads=(head,)), tmp_path / "p.json"
+        )
         scorer = CalibratedScorer(lambda: runtime, profile=str(file))
         with pytest.raises(ConfigError, match="profile must be of a draft with layers 2 to 5 in its band and 4 heads"):
             scorer.score(LineSegmenter().segment("one\ntwo\nthree\n"), "two?")
 
 
 def test_shipped_profiles_are_whole() -> None:
-    shipped = profile._shipped()
+    shipped = profile._read_shipped_profiles()
     assert {found.draft for found in shipped.values()} == {"smollm2-135m", "qwen2.5-coder-0.5b"}
     for found in shipped.values():
         assert found.heads
@@ -195,18 +197,18 @@ def test_a_fingerprint_is_the_models_and_not_the_files(tiny_drafts: dict[str, Pa
                 weight.add_(0.01 * torch.randn_like(weight))  # as quantising does
     model.save_pretrained(tmp_path)
     AutoTokenizer.from_pretrained(str(folder)).save_pretrained(tmp_path)
-    files = load.find(str(tmp_path))
+    files = load.find_draft(str(tmp_path))
     assert files
-    assert DraftRuntime(files).fingerprint == shared_runtime(str(folder)).fingerprint
+    assert DraftRuntime(files).fingerprint == get_shared_runtime(str(folder)).fingerprint
     assert DraftRuntime(files, torch.float32).fingerprint == DraftRuntime(files, torch.bfloat16).fingerprint
     with torch.no_grad():
         model.model.layers[3].input_layernorm.weight[5] += 0.1
     model.save_pretrained(tmp_path / "other")
     AutoTokenizer.from_pretrained(str(folder)).save_pretrained(tmp_path / "other")
-    other = load.find(str(tmp_path / "other"))
+    other = load.find_draft(str(tmp_path / "other"))
     assert other
     assert DraftRuntime(other).fingerprint != DraftRuntime(files).fingerprint
-    others = {shared_runtime(str(path)).fingerprint for path in tiny_drafts.values()}
+    others = {get_shared_runtime(str(path)).fingerprint for path in tiny_drafts.values()}
     assert len(others) == 3
 
 

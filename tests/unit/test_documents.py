@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentcompress import CompressConfig, Compressor, compress_documents
-from agentcompress.drafts.cache.windows import WindowCache, shared_cache
+from agentcompress.drafts.cache.windows import WindowCache, get_shared_cache
 from agentcompress.errors import InvalidInputError, ScoringError
 from agentcompress.schema import Segment
 from agentcompress.scorers.calibrated import plan_windows, tokenize_segment
@@ -151,14 +151,14 @@ def test_texts_of_a_segment_are_encoded_apart() -> None:
 
 def test_the_same_documents_in_another_order_are_not_encoded_again(tiny_draft: str) -> None:
     compressor = Compressor(CompressConfig(draft=tiny_draft, ledger="memory"))
-    cache = shared_cache(tiny_draft, 1 << 30, None, 8 << 30)
+    cache = get_shared_cache(tiny_draft, 1 << 30, None, 8 << 30)
     assert isinstance(cache, WindowCache)
     texts = [BEES, LOG[:2000], RECORDS[:1500], "One sentence. Another one."]
     compress_documents(compressor, texts, query=QUESTION, keep_rate=0.3)
-    encoded = cache.stats().misses
+    encoded = cache.get_stats().misses
     again = [*texts[1:], texts[0]]
     random.Random(3).shuffle(again)
     compress_documents(compressor, again[:3], query="Which worker did most?", keep_rate=0.3)
-    assert cache.stats().misses == encoded
+    assert cache.get_stats().misses == encoded
     compress_documents(compressor, [*again, "A new one. It is short."], query="x", keep_rate=0.3)
-    assert cache.stats().misses == encoded + 1
+    assert cache.get_stats().misses == encoded + 1

@@ -57,12 +57,12 @@ class Dense:
 @pytest.fixture(scope="module", params=ARCHITECTURES)
 def read(request: pytest.FixtureRequest, tiny_drafts: dict[str, Path]) -> tuple[PromptAttention, Dense, FullPass]:
     folder = tiny_drafts[request.param]
-    found = load.find(str(folder))
+    found = load.find_draft(str(folder))
     assert found
     full_pass = FullPass(found, torch.float32)
     full_pass._ends = set()
     ids = full_pass.tokenizer.tokenize(TEXT).ids.tolist()
-    return full_pass.read(ids, steps=8, last_rows=8), Dense(folder, ids, 8), full_pass
+    return full_pass.read_prompt(ids, steps=8, last_rows=8), Dense(folder, ids, 8), full_pass
 
 
 def pool(scores: np.ndarray, width: int) -> np.ndarray:
@@ -149,7 +149,7 @@ def test_decoding_ends_with_the_answer(read: tuple[PromptAttention, Dense, FullP
     first = dense.answer.index(end)
     full_pass._ends = {end}
     try:
-        found = full_pass.read(ids, steps=8)
+        found = full_pass.read_prompt(ids, steps=8)
     finally:
         full_pass._ends = set()
     assert list(found.answer) == dense.answer[:first]
@@ -169,7 +169,7 @@ def test_a_pass_says_what_fits(read: tuple[PromptAttention, Dense, FullPass]) ->
         with pytest.raises(
             InvalidInputError, match=r"prompt tokens must be in 1 to 505: .* has a context of 512 tokens"
         ):
-            read[2].read(ids)
+            read[2].read_prompt(ids)
 
 
 @pytest.mark.parametrize("name", ["speculative", "claa", "fastkv", "gemfilter"])
@@ -187,9 +187,9 @@ class Fake:
         self.tokenizer, self.layers, self.context_tokens = full_pass.tokenizer, full_pass.layers, 512
         self._pass, self.steps = full_pass, []
 
-    def read(self, ids: list[int], *, steps: int = 8, last_rows: int = 8) -> PromptAttention:
+    def read_prompt(self, ids: list[int], *, steps: int = 8, last_rows: int = 8) -> PromptAttention:
         self.steps.append(steps)
-        return self._pass.read(ids, steps=steps, last_rows=last_rows)
+        return self._pass.read_prompt(ids, steps=steps, last_rows=last_rows)
 
 
 class OfEightRows:
@@ -203,9 +203,9 @@ class OfEightRows:
         self.tokenizer, self.layers, self.context_tokens = full_pass.tokenizer, full_pass.layers, 512
         self._pass = full_pass
 
-    def read(self, ids: list[int], *, steps: int = 8, last_rows: int = 8) -> PromptAttention:
+    def read_prompt(self, ids: list[int], *, steps: int = 8, last_rows: int = 8) -> PromptAttention:
         assert last_rows == 1  # and what it reads is not looked at: speculative prefill looks ahead
-        return self._pass.read(ids, steps=steps, last_rows=8)
+        return self._pass.read_prompt(ids, steps=steps, last_rows=8)
 
 
 def test_one_pass_serves_several_scorers(read: tuple[PromptAttention, Dense, FullPass]) -> None:
@@ -307,8 +307,8 @@ def test_a_piece_is_scored_on_its_own_tokens(read: tuple[PromptAttention, Dense,
     scorer = FastKVScorer(lambda: full_pass, pool=1)
     segment = ChunkSegmenter(str(full_pass.files.folder), 1).segment(TEXT)
     tokens = full_pass.tokenizer
-    before = tokens.template_ids(tokens.template.sink)
-    behind = tokens.tokenize("\n\nQuestion: Who?").ids.tolist() + tokens.template_ids(tokens.template.closing)
+    before = tokens.tokenize_template(tokens.template.sink)
+    behind = tokens.tokenize("\n\nQuestion: Who?").ids.tolist() + tokens.tokenize_template(tokens.template.closing)
     ids = [*before, *tokens.tokenize(TEXT).ids.tolist(), *behind]
     dense = Dense(full_pass.files.folder, ids, 1).window(8)[4].sum((0, 1)).numpy()
     expected = dense[len(before) : len(before) + len(segment.units)]
@@ -319,13 +319,14 @@ def test_a_piece_is_scored_on_its_own_tokens(read: tuple[PromptAttention, Dense,
 def test_layers_of_one_kind_may_slide_too() -> None:
     from types import SimpleNamespace
 
-    from agentcompress.drafts.full_pass import _sliding
+    from agentcompress.drafts.full_pass import _find_sliding_windows
     from agentcompress.errors import DraftUnsupportedError
 
-    assert _sliding(SimpleNamespace(num_hidden_layers=2, sliding_window=4)) == [4, 4]
-    assert _sliding(SimpleNamespace(num_hidden_layers=2, sliding_window=4, use_sliding_window=False)) == [None, None]
-    assert _sliding(SimpleNamespace(num_hidden_layers=2)) == [None, None]
+    assert _find_sliding_windows(SimpleNamespace(num_hidden_layers=2, sliding_window=4)) == [4, 4]
+    unused = SimpleNamespace(num_hidden_layers=2, sliding_window=4, use_sliding_window=False)
+    assert _find_sliding_windows(unused) == [None, None]
+    assert _find_sliding_windows(SimpleNamespace(num_hidden_layers=2)) == [None, None]
     kinds = ["sliding_attention", "full_attention"]
-    assert _sliding(SimpleNamespace(num_hidden_layers=2, sliding_window=4, layer_types=kinds)) == [4, None]
+    assert _find_sliding_windows(SimpleNamespace(num_hidden_layers=2, sliding_window=4, layer_types=kinds)) == [4, None]
     with pytest.raises(DraftUnsupportedError, match="linear_attention"):
-        _sliding(SimpleNamespace(num_hidden_layers=2, layer_types=["linear_attention", "full_attention"]))
+        _find_sliding_windows(SimpleNamespace(num_hidden_layers=2, layer_types=["linear_attention", "full_attention"]))

@@ -138,11 +138,11 @@ def test_groups_are_put_on_the_scale_of_one_softmax() -> None:
 
 
 def test_a_long_segment_is_read_in_groups(tiny_draft: str) -> None:
-    from agentcompress.drafts.runtime import shared_runtime
+    from agentcompress.drafts.runtime import get_shared_runtime
 
     segment = ProseSegmenter().segment("The cat sat on the mat. Then the dog barked at it. It ran away. " * 12)
     at_once, grouped = (
-        CalibratedScorer(lambda: shared_runtime(tiny_draft), window_tokens=32, group_tokens=limit)
+        CalibratedScorer(lambda: get_shared_runtime(tiny_draft), window_tokens=32, group_tokens=limit)
         for limit in (100_000, 64)
     )
     whole, _ = at_once.read_token_signals(segment, "Who barked?", [(3, 1)])
@@ -153,10 +153,10 @@ def test_a_long_segment_is_read_in_groups(tiny_draft: str) -> None:
 
 
 def test_heads_are_rows_of_the_band_and_their_mean_is_the_first(tiny_draft: str) -> None:
-    from agentcompress.drafts.runtime import shared_runtime
+    from agentcompress.drafts.runtime import get_shared_runtime
 
     segment = ProseSegmenter().segment("The cat sat on the mat. Then the dog barked at it. It ran away.")
-    runtime = shared_runtime(tiny_draft)
+    runtime = get_shared_runtime(tiny_draft)
     scorer = CalibratedScorer(lambda: runtime)
     every, _ = scorer.read_token_signals(segment, "Who barked?", "all")
     assert len(every) == 1 + 4 * len(runtime.band)

@@ -26,7 +26,7 @@ from agentcompress import CompressConfig, Compressor
 from agentcompress.common import deadlines
 from agentcompress.drafts import load
 from agentcompress.drafts.cache.files import WindowFiles
-from agentcompress.drafts.cache.windows import WindowCache, shared_cache
+from agentcompress.drafts.cache.windows import WindowCache, get_shared_cache
 from agentcompress.drafts.pages import Window
 from agentcompress.drafts.runtime import DraftRuntime
 from agentcompress.errors import ConfigError, DeadlineError, ScoringError
@@ -41,7 +41,7 @@ DOCUMENTS = [np.arange(start, start + length) % 300 + 3 for start, length in ((0
 
 @pytest.fixture(scope="module")
 def runtime(tiny_draft: str) -> DraftRuntime:
-    return DraftRuntime(load.pull(tiny_draft), torch.float32)
+    return DraftRuntime(load.pull_draft(tiny_draft), torch.float32)
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def same(runtime: DraftRuntime, cache: WindowCache, documents: Sequence[np.ndarr
     windows, plain = cache.encode(documents), runtime.encode(documents)
     assert [window.key for window in windows] == [window.key for window in plain]
     for window, expected in zip(windows, plain, strict=True):
-        assert torch.equal(window.kv(), expected.kv())
+        assert torch.equal(window.copy_kv(), expected.copy_kv())
     for found, expected in zip(cache.probe(windows, PROBE, NULL), runtime.probe(plain, PROBE, NULL), strict=True):
         assert torch.equal(found.mean, expected.mean)
         assert torch.equal(found.last, expected.last)
@@ -70,26 +70,26 @@ def test_a_cache_changes_nothing(runtime: DraftRuntime, calls: list[list[int]], 
     cache = WindowCache(runtime, budget)
     for call in calls:
         same(runtime, cache, [DOCUMENTS[i] for i in call])
-        assert cache.stats().bytes <= budget
+        assert cache.get_stats().bytes <= budget
 
 
 def test_a_document_hits_in_another_order_and_beside_others(runtime: DraftRuntime) -> None:
     cache = WindowCache(runtime)
     cache.encode(DOCUMENTS[:2])
     cache.encode([DOCUMENTS[2], DOCUMENTS[1], DOCUMENTS[0], DOCUMENTS[1]])
-    assert (cache.stats().hits, cache.stats().misses) == (2, 3)
-    assert cache.stats().encode_ms > 0
+    assert (cache.get_stats().hits, cache.get_stats().misses) == (2, 3)
+    assert cache.get_stats().encode_ms > 0
     cache.clear()
-    assert cache.stats().bytes == 0
+    assert cache.get_stats().bytes == 0
     cache.encode(DOCUMENTS[:1])
-    assert cache.stats().misses == 4
+    assert cache.get_stats().misses == 4
 
 
 def test_the_query_free_probe_is_computed_once(runtime: DraftRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
     cache, probed = WindowCache(runtime), []
-    original = DraftRuntime._probed
+    original = DraftRuntime._run_probe
     monkeypatch.setattr(
-        DraftRuntime, "_probed", lambda self, windows, ids: (probed.append(ids), original(self, windows, ids))[1]
+        DraftRuntime, "_run_probe", lambda self, windows, ids: (probed.append(ids), original(self, windows, ids))[1]
     )
     windows = cache.encode(DOCUMENTS)
     cache.probe(windows, PROBE, NULL)
@@ -106,31 +106,31 @@ def test_a_thousand_segments_through_a_small_cache(runtime: DraftRuntime) -> Non
     most = 0
     for document in documents:
         cache.encode([document])
-        most = max(most, cache.stats().bytes)
+        most = max(most, cache.get_stats().bytes)
     assert budget * 0.9 < most <= budget
-    stats = cache.stats()
+    stats = cache.get_stats()
     assert stats.misses == 1000
     assert stats.bytes + stats.evicted_bytes == 1000 * runtime.shape.page_bytes
     cache.encode(documents[-300:])
-    assert cache.stats().misses == 1000  # the last ones are all here
+    assert cache.get_stats().misses == 1000  # the last ones are all here
     cache.encode(documents[:300])
-    assert cache.stats().misses == 1300  # the first ones are not
+    assert cache.get_stats().misses == 1300  # the first ones are not
 
 
 def test_what_is_used_stays(runtime: DraftRuntime) -> None:
     cache = WindowCache(runtime, 3 * runtime.shape.page_bytes)
     for document in (DOCUMENTS[1], DOCUMENTS[2], DOCUMENTS[3], DOCUMENTS[1], np.arange(3, 60), np.arange(4, 60)):
         cache.encode([document])
-    before = cache.stats().misses
+    before = cache.get_stats().misses
     cache.encode([DOCUMENTS[1]])
-    assert cache.stats().misses == before
+    assert cache.get_stats().misses == before
 
 
 def test_a_budget_smaller_than_one_request(runtime: DraftRuntime) -> None:
     cache = WindowCache(runtime, runtime.shape.page_bytes)
     for _ in range(2):
         same(runtime, cache, DOCUMENTS)
-    assert cache.stats().bytes <= runtime.shape.page_bytes
+    assert cache.get_stats().bytes <= runtime.shape.page_bytes
 
 
 def test_callers_at_the_same_window_encode_it_once(runtime: DraftRuntime) -> None:
@@ -148,7 +148,7 @@ def test_callers_at_the_same_window_encode_it_once(runtime: DraftRuntime) -> Non
     for caller in callers:
         caller.join()
     assert errors == []
-    assert cache.stats().misses == len(DOCUMENTS)
+    assert cache.get_stats().misses == len(DOCUMENTS)
 
 
 class SlowRuntime(DraftRuntime):
@@ -166,7 +166,7 @@ class SlowRuntime(DraftRuntime):
 
 
 def test_a_call_that_waits_for_another_takes_over_when_that_fails(tiny_draft: str) -> None:
-    slow = SlowRuntime(load.pull(tiny_draft), torch.float32)
+    slow = SlowRuntime(load.pull_draft(tiny_draft), torch.float32)
     slow.gate, slow.failures = threading.Event(), 1
     cache, ends = WindowCache(slow), []
 
@@ -186,13 +186,13 @@ def test_a_call_that_waits_for_another_takes_over_when_that_fails(tiny_draft: st
     for caller in callers:
         caller.join()
     assert sorted(map(str, ends)) == ["300", "300", "not this time"]
-    assert cache.stats().misses == 1
+    assert cache.get_stats().misses == 1
 
 
 def test_what_was_done_before_a_deadline_is_kept(tiny_draft: str) -> None:
-    own = DraftRuntime(load.pull(tiny_draft), torch.float32, threads=1)
+    own = DraftRuntime(load.pull_draft(tiny_draft), torch.float32, threads=1)
     cache, gate = WindowCache(own), threading.Event()
-    original, encoded = own._encode, []
+    original, encoded = own._encode_window, []
 
     def slow(ids: np.ndarray, window: Window) -> None:
         if encoded:  # all but the first
@@ -200,25 +200,25 @@ def test_what_was_done_before_a_deadline_is_kept(tiny_draft: str) -> None:
         original(ids, window)
         encoded.append(window)
 
-    own._encode = slow  # type: ignore[method-assign]
+    own._encode_window = slow  # type: ignore[method-assign]
     with deadlines.within(200), pytest.raises(DeadlineError):
         cache.encode(DOCUMENTS)
     gate.set()
-    assert cache.stats().misses == 1
+    assert cache.get_stats().misses == 1
     same(own, cache, DOCUMENTS)
-    assert cache.stats().hits == 1
-    assert cache.stats().misses == len(DOCUMENTS)
+    assert cache.get_stats().hits == 1
+    assert cache.get_stats().misses == len(DOCUMENTS)
 
 
 def test_a_failed_call_holds_no_memory(tiny_draft: str) -> None:
-    own = DraftRuntime(load.pull(tiny_draft), torch.float32)
+    own = DraftRuntime(load.pull_draft(tiny_draft), torch.float32)
     extents = []
 
     def fail(ids: np.ndarray, window: Window) -> None:
         extents.append(weakref.ref(window.extent))
         raise ZeroDivisionError
 
-    own._encode = fail  # type: ignore[method-assign]
+    own._encode_window = fail  # type: ignore[method-assign]
     gc.disable()
     try:
         with pytest.raises(ZeroDivisionError):
@@ -230,7 +230,7 @@ def test_a_failed_call_holds_no_memory(tiny_draft: str) -> None:
 
 
 def test_numbers_that_are_none_are_not_kept(tiny_draft: str) -> None:
-    own = DraftRuntime(load.pull(tiny_draft), torch.float32)
+    own = DraftRuntime(load.pull_draft(tiny_draft), torch.float32)
     embedding = own.decoder._embedding  # type: ignore[attr-defined]
     with torch.no_grad():
         healthy = embedding[9].clone()
@@ -250,7 +250,7 @@ def test_files_serve_the_next_process(runtime: DraftRuntime, folder: Path) -> No
     files.flush()
     second = WindowCache(runtime, files=WindowFiles(folder, 1 << 30))
     same(runtime, second, DOCUMENTS[::-1])
-    assert (second.stats().file_hits, second.stats().misses) == (len(DOCUMENTS), 0)
+    assert (second.get_stats().file_hits, second.get_stats().misses) == (len(DOCUMENTS), 0)
 
 
 @pytest.mark.parametrize("damage", ["emptied", "cut", "one bit", "another window's"])
@@ -273,12 +273,12 @@ def test_damaged_files_are_computed_again(
     )
     cache = WindowCache(runtime, files=files)
     same(runtime, cache, [DOCUMENTS[0], DOCUMENTS[2]])
-    assert (cache.stats().file_hits, cache.stats().misses) == (1, 1)
+    assert (cache.get_stats().file_hits, cache.get_stats().misses) == (1, 1)
     assert "is damaged" in caplog.text
     files.flush()
     fresh = WindowCache(runtime, files=WindowFiles(folder, 1 << 30))
     fresh.encode([DOCUMENTS[0]])
-    assert fresh.stats().file_hits == 1  # it was mended
+    assert fresh.get_stats().file_hits == 1  # it was mended
 
 
 def test_a_folder_that_can_not_be_written_to_is_worked_without(
@@ -311,7 +311,7 @@ def test_a_file_that_can_not_be_read_is_left_alone(
     monkeypatch.setattr(os, "utime", refuse)
     again = WindowCache(runtime, files=files)
     same(runtime, again, DOCUMENTS)
-    assert again.stats().file_hits == len(DOCUMENTS)
+    assert again.get_stats().file_hits == len(DOCUMENTS)
     assert caplog.text == ""
 
 
@@ -325,10 +325,12 @@ def test_another_config_or_draft_has_other_keys(tiny_drafts: dict[str, Path], tm
         config.update(change)
         (copy / "config.json").write_text(json.dumps(config))
         files = load.DraftFiles("draft", copy, "the same revision")
-        keys |= {DraftRuntime(files, dtype).window_key(DOCUMENTS[0]) for dtype in (torch.float32, torch.bfloat16)}
+        keys |= {
+            DraftRuntime(files, dtype).compute_window_key(DOCUMENTS[0]) for dtype in (torch.float32, torch.bfloat16)
+        }
     assert len(keys) == 6
     files = load.DraftFiles("draft", tmp_path / "same" / "draft", "the same revision")
-    assert DraftRuntime(files, torch.float32, threads=1).window_key(DOCUMENTS[0]) in keys
+    assert DraftRuntime(files, torch.float32, threads=1).compute_window_key(DOCUMENTS[0]) in keys
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of a process's file sizes are POSIX's")
@@ -339,7 +341,7 @@ def test_a_full_disk_is_worked_without(tiny_draft: str, folder: Path) -> None:
         "import resource, signal\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))\n"
-        "cache.encode(documents); files.flush(); print(cache.stats().misses)",
+        "cache.encode(documents); files.flush(); print(cache.get_stats().misses)",
     )
     assert "can't be written to" in out.stderr
     assert out.stdout == "4\n"
@@ -373,7 +375,7 @@ def test_the_folder_is_capped(runtime: DraftRuntime, folder: Path) -> None:
     assert not left.exists()
     again = WindowCache(runtime, files=WindowFiles(folder, 300_000))
     again.encode([np.arange(22, 72)])
-    assert again.stats().file_hits == 1  # the last one is among those that stayed
+    assert again.get_stats().file_hits == 1  # the last one is among those that stayed
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is POSIX's")
@@ -399,7 +401,7 @@ def test_two_processes_on_one_folder(tiny_draft: str, runtime: DraftRuntime, fol
     code = (
         "for _ in range(20):\n"
         "    cache.clear(); cache.encode(documents); files.flush()\n"
-        "print(cache.stats().misses + cache.stats().file_hits)"
+        "print(cache.get_stats().misses + cache.get_stats().file_hits)"
     )
     other = subprocess.Popen(command(tiny_draft, folder, code), stdout=subprocess.PIPE, text=True)
     files = WindowFiles(folder, 300_000)  # so small that files come and go
@@ -421,7 +423,7 @@ def command(draft: str, folder: Path, code: str) -> list[str]:
         "from agentcompress.drafts.cache.files import WindowFiles\n"
         "from tests.unit.test_segment_cache import DOCUMENTS as documents\n"
         f"files = WindowFiles({str(folder)!r}, 1 << 30)\n"
-        f"cache = WindowCache(DraftRuntime(load.pull({draft!r}), torch.float32), files=files)\n"
+        f"cache = WindowCache(DraftRuntime(load.pull_draft({draft!r}), torch.float32), files=files)\n"
     )
     return [sys.executable, "-c", setup + code]
 
@@ -472,11 +474,11 @@ def test_the_default_scorer_runs_on_the_cache_its_config_asks_for(tiny_draft: st
         assert isinstance(scorer, CachedScores)
         assert isinstance(scorer.scorer, CalibratedScorer)
     assert results[0] == results[1] == results[2]
-    cache = shared_cache(tiny_draft, 1 << 20, str(folder), 8 << 30)
+    cache = get_shared_cache(tiny_draft, 1 << 20, str(folder), 8 << 30)
     assert isinstance(cache, WindowCache)
-    assert cache.stats().misses > 0
-    assert cache is shared_cache(tiny_draft, 1 << 20, str(folder), 8 << 30)
-    assert isinstance(shared_cache(tiny_draft, 0, None, 1), DraftRuntime)
+    assert cache.get_stats().misses > 0
+    assert cache is get_shared_cache(tiny_draft, 1 << 20, str(folder), 8 << 30)
+    assert isinstance(get_shared_cache(tiny_draft, 0, None, 1), DraftRuntime)
 
 
 @pytest.mark.parametrize(

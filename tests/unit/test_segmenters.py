@@ -40,7 +40,7 @@ def test_oversized_units_are_cut(text: str) -> None:
 
 @pytest.mark.parametrize("chunk_tokens", [1, 4, 32])
 def test_chunks_tile_and_count_draft_tokens(tiny_draft: str, chunk_tokens: int) -> None:
-    from agentcompress.drafts.tokens import draft_tokenizer
+    from agentcompress.drafts.tokens import get_draft_tokenizer
 
     text = "The cat sat on the mat. 漢字 🙂 \ud800 and <|im_end|> stays text.\n" * 9
     config = CompressConfig(draft=tiny_draft)
@@ -48,7 +48,7 @@ def test_chunks_tile_and_count_draft_tokens(tiny_draft: str, chunk_tokens: int) 
     assert_tiles(segment, text)
     assert segment.kind == "chunks"
     if chunk_tokens == 32:
-        starts = draft_tokenizer(tiny_draft).tokenize(text).starts
+        starts = get_draft_tokenizer(tiny_draft).tokenize(text).starts
         assert [unit.start for unit in segment.units] == starts[::32].tolist()
 
 

@@ -28,7 +28,7 @@ class WindowMemory:
         with self._lock:
             self._entries.put(key, value)
 
-    def window(self, key: str) -> Window | None:
+    def get_window(self, key: str) -> Window | None:
         """The window with that key, or None."""
         with self._lock:
             window = self._entries.windows.get(key)
@@ -36,7 +36,7 @@ class WindowMemory:
                 self._entries.get(id(window.extent))  # used: moves to the end of the line
             return window
 
-    def keep(self, windows: list[Window]) -> None:
+    def keep_windows(self, windows: list[Window]) -> None:
         """Keep windows, as far as their extents are within the budget."""
         with self._lock:
             for window in windows:
@@ -53,12 +53,12 @@ class WindowMemory:
             while self._entries and self._entries.currsize + free > self._entries.maxsize:
                 self._entries.popitem()
 
-    def windows(self) -> list[Window]:
+    def list_windows(self) -> list[Window]:
         """All windows here."""
         with self._lock:
             return list(self._entries.windows.values())
 
-    def sizes(self) -> tuple[int, int]:
+    def get_sizes(self) -> tuple[int, int]:
         """Bytes held, and bytes evicted so far."""
         with self._lock:
             return int(self._entries.currsize), self._entries.evicted_bytes

@@ -25,7 +25,7 @@ class Tokenizer(Protocol):
         """Tokenize plain text."""
         ...
 
-    def template_ids(self, text: str) -> list[int]:
+    def tokenize_template(self, text: str) -> list[int]:
         """Ids of template text."""
         ...
 

@@ -76,14 +76,14 @@ class Bench:
     """One run over a draft's runtime. Everything is measured on caches of its own."""
 
     def __init__(self, draft: str, lengths: Sequence[int] = LENGTHS, budget_bytes: int = 1 << 30) -> None:
-        from agentcompress.drafts.runtime import shared_runtime
+        from agentcompress.drafts.runtime import get_shared_runtime
         from agentcompress.scorers.cached import CachedScores
         from agentcompress.scorers.calibrated import CalibratedScorer
 
         if not lengths or min(checked_count("lengths", length) for length in lengths) < 64:
             raise InvalidInputError("lengths", list(lengths), "token counts >= 64")
         self._lengths = sorted(set(lengths))
-        self._runtime = shared_runtime(draft)
+        self._runtime = get_shared_runtime(draft)
         self._budget = budget_bytes
         self._new_cache = lambda: WindowCache(self._runtime, budget_bytes)
         self._new_scorer = lambda cache: CachedScores(CalibratedScorer(lambda: cache))
@@ -142,7 +142,7 @@ class Bench:
         with _peak_rss() as peak:
             cold = score("user")
             warm, hot = [score(subject) for subject in subjects], [score("user") for _ in range(9)]
-        return _Call([cold], warm, hot, peak[0], cache.kv_bytes_per_token())
+        return _Call([cold], warm, hot, peak[0], cache.measure_kv_bytes_per_token())
 
     def _measure_share(self) -> None:
         """Share of the best matrix product's speed that encoding reaches, in slices between readings of the product."""
@@ -154,7 +154,7 @@ class Bench:
                 windows = [ids[i : i + 512] for i in range(start, min(start + 4096, len(ids)), 512)]
                 seconds = _ms(lambda: self._runtime.encode(windows)) / 1000  # noqa: B023
                 readings.append(ceiling.measure())
-                flops = sum(self._runtime.flops(len(window)) for window in windows)
+                flops = sum(self._runtime.count_flops(len(window)) for window in windows)
                 shares.append(flops / seconds / statistics.mean(readings[-2:]))
         self._report.keys["gemm_share_16k"] = _median(shares)
         self._report.keys["gemm_ceiling_flops"] = _median(readings)

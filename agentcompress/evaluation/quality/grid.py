@@ -68,8 +68,8 @@ class Plan:
             "limit": self.limit,
             "answers": self.answers,
             "oracle": self.oracle,
-            "drafts": {draft: load.pull(draft).revision for draft in sorted(drafts)},
-            "profiles": profile.state(),
+            "drafts": {draft: load.pull_draft(draft).revision for draft in sorted(drafts)},
+            "profiles": profile.digest_own_profiles(),
         }
 
 
@@ -199,7 +199,7 @@ class Grid:
         if "agentcompress.drafts.cached_pass" in sys.modules:
             from agentcompress.drafts import cached_pass
 
-            cached_pass.forget()
+            cached_pass.forget_prompts()
 
     def _answered(
         self, answering: Answering, item: EvalItem, text: str, row: dict[str, Any], took: dict[str, float]

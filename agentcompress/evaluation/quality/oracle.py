@@ -45,17 +45,17 @@ class OracleScorer:
 
         Raises `InvalidInputError` where text and answer do not fit the model's context.
         """
-        from agentcompress.drafts.full_pass import shared_full_pass
-        from agentcompress.drafts.tokens import question_ids
+        from agentcompress.drafts.full_pass import get_shared_full_pass
+        from agentcompress.drafts.tokens import tokenize_question
         from agentcompress.scorers.attention import score_oracle
 
         if len(segment.units) < 2:
             return np.zeros((1, len(segment.units)))
-        reader = shared_full_pass(self.model)
+        reader = get_shared_full_pass(self.model)
         tokens = reader.tokenizer.tokenize(segment.text)
-        before = reader.tokenizer.template_ids(reader.tokenizer.template.sink)
-        ids = [*before, *tokens.ids.tolist(), *question_ids(reader.tokenizer, query)]
-        answer = reader.read(ids, steps=self.answer_tokens, last_rows=1, reduce=_largest_head).lookahead[:, 0]
+        before = reader.tokenizer.tokenize_template(reader.tokenizer.template.sink)
+        ids = [*before, *tokens.ids.tolist(), *tokenize_question(reader.tokenizer, query)]
+        answer = reader.read_prompt(ids, steps=self.answer_tokens, last_rows=1, reduce=_largest_head).lookahead[:, 0]
         found = [score_oracle(layer[None], pool=self.pool) for layer in answer] + [score_oracle(answer, pool=self.pool)]
         unit_of_token = find_units_of_tokens(segment, tokens.ends)
         inside = slice(len(before), len(before) + len(tokens.ids))
