@@ -12,14 +12,14 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agentcompress import plugins
 from agentcompress.segmenters.detect import sample_text, tell_prose_from_lines
 from agentcompress.segmenters.json_within import find_json_within
 from agentcompress.segmenters.languages import LOOKED_AT_CHARS, PARSED_CHARS, detect_language, measure_share
-from agentcompress.text.lines import Rows, find_view
+from agentcompress.text.lines import Rows, View, find_view
 
 if TYPE_CHECKING:
     from agentcompress.config import CompressConfig
@@ -113,33 +113,106 @@ def _load_claims() -> tuple[tuple[str, Callable[[str, str], bool]], ...]:
 
 
 def detect_kind(text: str, hint: str = "", *, fences: bool = True) -> Kind:
-    """Say what cuts a text best. hint: a file's name, or a tool's call: whatever names where the text comes from."""
-    if _is_json(text):
-        return Kind("json")
-    if fences and find_json_within(text):
-        return Kind("mixed")
-    part = sample_text(text)
-    raw = [line[:LOOKED_AT_CHARS] for line in part.splitlines() if line.strip()]
-    if not raw or sum(len(line) for line in part.splitlines() if len(line) > _LONG_LINE) > 0.3 * len(part):
-        return Kind(tell_prose_from_lines(part) if raw else "lines")
-    if _is_table(raw):
-        return Kind("table")
-    view = find_view(Rows(part))
-    part = view.bare if view else part
-    lines = [line[:LOOKED_AT_CHARS] for line in part.splitlines() if line.strip()] if view else raw
-    if _is_diff(lines):
-        return Kind("lines" if view else "diff")
-    marked = fences and len(_FENCE.findall(part)) >= 2
-    prose = tell_prose_from_lines(part) == "prose"
-    report = _is_report(part, lines, prose=prose)
-    sure = not (report or marked or prose)
-    language = detect_language(_take_beginning(text, seen_through=view is not None), lines, hint, sure=sure)
-    if language:
-        return Kind("source", {"language": language})
-    if prose:
-        return Kind("mixed" if marked and not view else "log" if report else "prose")
-    other = "mixed" if marked else "log" if report else _name_shape(part, lines)
-    return Kind(other if not view or other in ("log", "prose") else "lines")  # only code is seen through numbers
+    """Say what cuts a text best: what the first of `_RULES` says that holds.
+
+    hint: a file's name, or a tool's call: whatever names where the text comes from. fences: whether it may be mixed,
+    that is, hold fenced blocks or JSON, to be cut apart.
+    """
+    look = _Look(text, hint, fences=fences)
+    rule = next(rule for rule in _RULES if rule.holds(look))
+    name = rule.numbered if rule.numbered and look.view else rule.kind
+    return Kind(name, {"language": look.language} if name == "source" else {})
+
+
+class _Look:
+    """What is seen of a text; each property is worked out when a rule first asks for it."""
+
+    def __init__(self, text: str, hint: str, *, fences: bool) -> None:
+        self.text, self.hint, self.fences = text, hint, fences
+
+    @cached_property
+    def sample(self) -> str:
+        """Beginning, middle and end of the text, as it is."""
+        return sample_text(self.text)
+
+    @cached_property
+    def raw_lines(self) -> list[str]:
+        """The sample's lines that are not blank, without their far ends."""
+        return _shorten_lines(self.sample)
+
+    @cached_property
+    def view(self) -> View | None:
+        """What stands behind the numbers of lines; None where lines have none."""
+        return find_view(Rows(self.sample))
+
+    @cached_property
+    def part(self) -> str:
+        """The sample without line numbers."""
+        return self.view.bare if self.view else self.sample
+
+    @cached_property
+    def lines(self) -> list[str]:
+        """Lines of `part`, as of `raw_lines`."""
+        return _shorten_lines(self.part) if self.view else self.raw_lines
+
+    @cached_property
+    def is_fenced(self) -> bool:
+        """Whether there are fences, which are to be seen."""
+        return self.fences and len(_FENCE.findall(self.part)) >= 2
+
+    @cached_property
+    def is_prose(self) -> bool:
+        """Whether most of it reads like sentences."""
+        return tell_prose_from_lines(self.part) == "prose"
+
+    @cached_property
+    def is_report(self) -> bool:
+        """Whether it is a log, or what a build or a test run said."""
+        return _is_report(self.part, self.lines, prose=self.is_prose)
+
+    @cached_property
+    def language(self) -> str | None:
+        """The programming language, of code."""
+        sure = not (self.is_report or self.is_fenced or self.is_prose)
+        beginning = _take_beginning(self.text, seen_through=self.view is not None)
+        return detect_language(beginning, self.lines, self.hint, sure=sure)
+
+
+class _Rule(NamedTuple):
+    """A kind, and when a text is of it. numbered: the kind where numbers stand before its lines, if another one."""
+
+    holds: Callable[[_Look], bool]
+    kind: str
+    numbered: str | None = None
+
+
+_RULES = (
+    _Rule(lambda look: _is_json(look.text), "json"),
+    _Rule(lambda look: look.fences and find_json_within(look.text) is not None, "mixed"),
+    _Rule(lambda look: not look.raw_lines, "lines"),
+    _Rule(lambda look: _is_unbroken(look.sample) and tell_prose_from_lines(look.sample) == "prose", "prose"),
+    _Rule(lambda look: _is_unbroken(look.sample), "lines"),
+    _Rule(lambda look: _is_table(look.raw_lines), "table"),
+    _Rule(lambda look: _is_diff(look.lines), "diff", numbered="lines"),
+    _Rule(lambda look: look.language is not None, "source"),
+    _Rule(lambda look: look.is_fenced and not (look.is_prose and look.view), "mixed", numbered="lines"),
+    _Rule(lambda look: look.is_report, "log"),
+    _Rule(lambda look: look.is_prose, "prose"),
+    _Rule(lambda look: _is_outline(look.lines), "outline", numbered="lines"),
+    _Rule(lambda look: _is_listing(look.lines), "matches", numbered="lines"),
+    _Rule(lambda look: _is_repetitive(look.lines), "log"),
+    _Rule(lambda look: True, "lines"),
+)
+"""The first that holds says the kind. Only code, prose and logs are seen through line numbers."""
+
+
+def _shorten_lines(part: str) -> list[str]:
+    return [line[:LOOKED_AT_CHARS] for line in part.splitlines() if line.strip()]
+
+
+def _is_unbroken(part: str) -> bool:
+    """Whether much of a text stands in lines so long that their number and shape say nothing."""
+    return sum(len(line) for line in part.splitlines() if len(line) > _LONG_LINE) > 0.3 * len(part)
 
 
 def _is_report(part: str, lines: list[str], *, prose: bool) -> bool:
@@ -165,6 +238,7 @@ def _take_beginning(text: str, *, seen_through: bool) -> str:
 
 
 def _is_json(text: str) -> bool:
+    """Whether a text is a JSON object or array, or several of them, one a line."""
     if text.lstrip()[:1] not in ("{", "["):
         return False
     try:
@@ -180,15 +254,21 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def _name_shape(part: str, lines: list[str]) -> str:
-    """What lines that are neither code nor a log look like."""
-    if measure_share(_TREE, lines) > 0.7:
-        return "outline"
-    if measure_share(_MATCH, lines) > 0.6 or measure_share(_LS, lines) > 0.5 or measure_share(_PATH, lines) > 0.9:
-        return "matches"
+def _is_outline(lines: list[str]) -> bool:
+    """Branches drawn by indentation, as of accessibility trees."""
+    return measure_share(_TREE, lines) > 0.7
+
+
+def _is_listing(lines: list[str]) -> bool:
+    """What a search found, or what a folder holds."""
+    return measure_share(_MATCH, lines) > 0.6 or measure_share(_LS, lines) > 0.5 or measure_share(_PATH, lines) > 0.9
+
+
+def _is_repetitive(lines: list[str]) -> bool:
+    """Lines that differ in numbers alone, and are no settings."""
     templates = Counter(_DIGITS.sub("0", line) for line in lines)
     alike = sum(often for often in templates.values() if often >= _OFTEN) / len(lines)
-    return "log" if alike > 0.8 and measure_share(_SETTING, lines) < 0.3 else tell_prose_from_lines(part)
+    return alike > 0.8 and measure_share(_SETTING, lines) < 0.3
 
 
 def _is_table(lines: list[str]) -> bool:

@@ -77,30 +77,37 @@ def detect_language(part: str, lines: list[str], hint: str, *, sure: bool) -> st
     part: its beginning; lines: of a sample of it. sure: that it can be nothing else that quotes code, a log or a diff,
     say; else it must be named, and parse.
     """
-    named = list(dict.fromkeys(of for name in _NAME.findall(hint[:_HINT_CHARS]) for of in list_languages_of_file(name)))
-    shebang = _SHEBANG.match(part[:LOOKED_AT_CHARS])
-    if shebang and (language := find_language_of_fence(shebang.group(1))):
-        named.insert(0, language)
-    if _MARKUP.match(part[:LOOKED_AT_CHARS]):
-        named.insert(0, "html")
-    looks = measure_code_share(part) > _CODE_SHARE
-    guessed = _guess_languages(lines) if sure else []
-    candidates = [
-        name
-        for name in dict.fromkeys([*named[:_MOST_NAMED], *guessed])
-        if shebang or _is_evident(name, lines, named=name in named, looks=looks)
-    ]
-    if not sure and not shebang:
-        candidates = [name for name in candidates if name != "bash"]  # which takes nearly any text for its own
+    has_shebang = _SHEBANG.match(part[:LOOKED_AT_CHARS]) is not None
+    named = _list_named_languages(part[:LOOKED_AT_CHARS], hint)
+    candidates = list(dict.fromkeys([*named[:_MOST_NAMED], *(_guess_languages(lines) if sure else ())]))
+    if not has_shebang:
+        looks = measure_code_share(part) > _CODE_SHARE
+        candidates = [
+            name for name in candidates if _is_evident(name, lines, named=name in named, looks=looks, sure=sure)
+        ]
     broken = {name: _measure_broken(part, name) for name in candidates[: _MOST_NAMED + 1]}
-    fitting = [name for name, share in broken.items() if share <= (_MOST_BROKEN if sure else _LEAST_BROKEN)]
-    of_names = [name for name in fitting if name in named]
-    likely = of_names or fitting
+    most_broken = _MOST_BROKEN if sure else _LEAST_BROKEN
+    fitting = [name for name, share in broken.items() if share <= most_broken]
+    likely = [name for name in fitting if name in named] or fitting
     return min(likely, key=lambda name: broken[name] + _LESS_LIKELY * likely.index(name), default=None)
 
 
-def _is_evident(language: str, lines: list[str], *, named: bool, looks: bool) -> bool:
-    """Whether lines look like the language at all. looks: whether they look like code."""
+def _list_named_languages(beginning: str, hint: str) -> list[str]:
+    """Languages that a text's first line or where it comes from names, the surest first."""
+    names = _NAME.findall(hint[:_HINT_CHARS])
+    named = list(dict.fromkeys(language for name in names for language in list_languages_of_file(name)))
+    shebang = _SHEBANG.match(beginning)
+    if shebang and (language := find_language_of_fence(shebang.group(1))):
+        named.insert(0, language)
+    if _MARKUP.match(beginning):
+        named.insert(0, "html")
+    return named
+
+
+def _is_evident(language: str, lines: list[str], *, named: bool, looks: bool, sure: bool) -> bool:
+    """Whether lines look like the language. looks: whether they look like code at all. sure: see `detect_language`."""
+    if language == "bash" and not sure:  # which takes nearly any text for its own
+        return False
     if language in _EVIDENCE:
         return measure_share(_EVIDENCE[language], lines) > _LEAST_EVIDENCE[language] * (0.5 if named else 1)
     feature = _FEATURES[_FEATURES_OF.get(language, language)]
