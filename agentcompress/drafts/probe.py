@@ -7,6 +7,7 @@ S tokens of the sink, P pages of a run, N = PAGE_TOKENS, D head dimension.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import accumulate
 from typing import Protocol
 
@@ -21,19 +22,36 @@ _ROWS_AT_ONCE = 64  # a long query over many windows would not fit in memory as 
 _UNSHIFTED = 20.0  # logits up to here are exponentiated as they are, where the type holds such numbers
 
 
-class Spread(Protocol):
-    """Something that runs pieces of work, several at a time perhaps: `streams.Streams` behind it, or `run_in_turn`."""
+class Started(Protocol):
+    """Work that was begun: a `streams.Batch`, or what has been done already."""
 
-    def __call__(self, work: Callable[[int], None], count: int) -> Callable[[], None]:
-        """Begin `work(0)` .. `work(count - 1)`; the returned function returns when they are done."""
+    def wait(self) -> None:
+        """Return when all of it is done; raises what a piece of it raised."""
         ...
 
 
-def run_in_turn(work: Callable[[int], None], count: int) -> Callable[[], None]:
-    """Do the pieces here and now."""
-    for index in range(count):
-        work(index)
-    return lambda: None
+class Spread(Protocol):
+    """Something that runs pieces of work, several at a time perhaps: `streams.Streams`, or `InTurn`."""
+
+    def start(self, work: Callable[[int], None], count: int) -> Started:
+        """Begin `work(0)` .. `work(count - 1)`."""
+        ...
+
+
+class InTurn:
+    """Does pieces of work where it is told to, one after the other. Nothing is left to wait for."""
+
+    def start(self, work: Callable[[int], None], count: int) -> InTurn:
+        """Do `work(0)` .. `work(count - 1)`."""
+        for index in range(count):
+            work(index)
+        return self
+
+    def wait(self) -> None:
+        """Return at once."""
+
+
+_IN_TURN = InTurn()
 
 
 class Probe:
@@ -53,7 +71,7 @@ class Probe:
         rows: int,
         band: range,
         last_rows: int,
-        spread: Spread = run_in_turn,
+        spread: Spread = _IN_TURN,
     ) -> None:
         self._runs, self._sink, self._band, self._spread = runs, sink, band, spread
         device = runs[0].kv.device
@@ -64,11 +82,11 @@ class Probe:
         self._starts = [0, *accumulate(len(run.counts) for run in runs)]  # first page of every run, and the end
         self._found = torch.empty(0)  # (layers of the band, 2, H, all P, N): mean, last
         self._rest = torch.empty(0)  # (layers of the band, H)
-        self._end_reading: Callable[[], None] = lambda: None
+        self._reading: Started = _IN_TURN  # of the rows before
 
     def collect_attention(self) -> tuple[Tensor, Tensor, Tensor]:
         """Attention on the windows: mean and last, float32 (band, H, tokens); and what went elsewhere, (band, H)."""
-        self._end_reading()
+        self._reading.wait()
         if not len(self._rest):
             raise DraftUnsupportedError("no attention was captured in the band's layers")
         counts = [count for run in self._runs for count in run.counts]
@@ -87,16 +105,16 @@ class Probe:
         for start in range(0, rows, _ROWS_AT_ONCE):
             block = slice(start, min(rows, start + _ROWS_AT_ONCE))
             scaled = group_heads(q[:, :, block] * scaling, k.shape[1])
-            seen_keys, seen_values = (part[:, : sink_tokens + block.stop] for part in near)  # (KV, S + .., D)
-            self._end_reading()
-            part = _Rows(scaled, seen_keys, seen_values, self._runs, layer, block.stop - start, softcap, self._spread)
+            seen = (near[0][:, : sink_tokens + block.stop], near[1][:, : sink_tokens + block.stop])  # (KV, S + .., D)
+            self._reading.wait()
+            part = _Rows(scaled, seen, self._runs, layer, block.stop - start, softcap, self._spread)
             out.append(part.attend())
             if layer in self._band:
-                self._begin_reading(self._band.index(layer), part, self._share[:, block])
+                self._reading = self._begin_reading(self._band.index(layer), part, self._share[:, block])
         return torch.cat(out, 1)[None].to(q.dtype)
 
-    def _begin_reading(self, index: int, part: _Rows, share: Tensor) -> None:
-        """Add rows, each with its share (2, rows), to the means; done while the next layer is computed."""
+    def _begin_reading(self, index: int, part: _Rows, share: Tensor) -> Started:
+        """Begin to add rows, each with its share (2, rows), to the means, while the next layer is computed."""
         groups, rows = part.total.shape[0], share.shape[1]
         heads = part.total.shape[1] // rows  # of a group
         mixing = torch.einsum("mr,hg->mhgr", share, torch.eye(heads, device=share.device))
@@ -104,23 +122,25 @@ class Probe:
         dtype = part.weights[0].dtype
         if dtype is torch.float16:  # which has no numbers small enough
             dtype = torch.float32
-        mixing = mixing.to(dtype)
         self._rest[index] += (part.rest / part.total).view(-1, rows) @ share[0]
-        found, starts = self._found[index].view(2, groups, heads, -1, PAGE_TOKENS), self._starts
+        found = self._found[index].view(2, groups, heads, -1, PAGE_TOKENS)
+        # Not a method: the probe holds what was begun, and a cycle would keep its pages for long.
+        work = partial(_add_to_means, found, self._starts, part.weights, mixing.to(dtype))
+        return self._spread.start(partial(_work_inferring, work), len(self._runs))
 
-        def read(i: int) -> None:
-            pages = starts[i + 1] - starts[i]
-            both = mixing.repeat(pages, 1, 1).bmm(part.weights[i].to(dtype))  # (P KV, 2 G, N)
-            both = both.view(pages, groups, 2, heads, PAGE_TOKENS).permute(2, 1, 3, 0, 4)
-            found[:, :, :, starts[i] : starts[i + 1]] += both
 
-        self._end_reading = self._spread(_switch_to_inference(read), len(self._runs))
+def _add_to_means(found: Tensor, starts: Sequence[int], weights: Sequence[Tensor], mixing: Tensor, i: int) -> None:
+    """Add what rows see of run `i` to the means: found (2, KV, G, P, N), weights (P KV, G R, N) of every run."""
+    pages = starts[i + 1] - starts[i]
+    both = mixing.repeat(pages, 1, 1).bmm(weights[i].to(mixing.dtype))  # (P KV, 2 G, N)
+    both = both.view(pages, found.shape[1], 2, found.shape[2], PAGE_TOKENS).permute(2, 1, 3, 0, 4)
+    found[:, :, :, starts[i] : starts[i + 1]] += both
 
 
 class _Rows:
     """Some rows at one layer, q scaled (KV, G R, D), the same number of every head.
 
-    near_keys, near_values: of sink and probe up to the last of the rows, float32 (KV, S + .., D).
+    near: keys and values of sink and probe up to the last of the rows, float32 (KV, S + .., D) each.
     After `attend`: weights, per run (P KV, G R, N), exponentiated logits; total and rest, float32 (KV, G R, 1), the
     sum of all weights and of those that are not on windows.
     """
@@ -128,15 +148,14 @@ class _Rows:
     def __init__(
         self,
         q: Tensor,
-        near_keys: Tensor,
-        near_values: Tensor,
+        near: KV,
         runs: Sequence[Run],
         layer: int,
         rows: int,
         softcap: float | None,
         spread: Spread,
     ) -> None:
-        self._q, self._near_keys, self._near_values = q, near_keys, near_values
+        self._q, (self._near_keys, self._near_values) = q, near
         self._runs, self._layer, self._rows, self._softcap, self._spread = runs, layer, rows, softcap, spread
         self.weights = [q] * len(runs)
         self.total = self.rest = q
@@ -170,24 +189,25 @@ class _Rows:
         padded: keep padding out of the exponentials too, where it might be the largest.
         """
         sums, weighted = [self._q] * len(self._runs), [self._q] * len(self._runs)
-
-        def weigh(i: int) -> None:
-            groups, run = self._q.shape[0], self._runs[i]
-            logits = self._compute_logits(i, shift)
-            weights = (self._mask_padding(i, logits) if padded else logits).exp_()
-            half = weights.dtype is torch.float16  # whose range a page's sum may leave
-            summed = weights.float().bmm(run.real.float()) if half else weights.bmm(run.real)
-            sums[i] = summed.view(-1, groups, *weights.shape[1:2], 1)
-            weighted[i] = weights.bmm(run.kv[self._layer, 1].flatten(0, 1)).view(-1, *self._q.shape)
-            self.weights[i] = weights
-
-        end = self._spread(_switch_to_inference(weigh), len(self._runs))
+        work = partial(self._weigh_run, shift, padded, sums, weighted)
+        weighing = self._spread.start(partial(_work_inferring, work), len(self._runs))
         near_weights = (near_logits - shift).exp()
         self.rest = near_weights.sum(-1, keepdim=True)
         near = near_weights @ self._near_values
-        end()
+        weighing.wait()
         self.total = self.rest + torch.cat(sums).sum(0, dtype=torch.float32)
         return near + torch.cat(weighted).sum(0, dtype=torch.float32)
+
+    def _weigh_run(self, shift: Tensor, padded: bool, sums: list[Tensor], weighted: list[Tensor], i: int) -> None:
+        """Set weights of run `i`, their sums (P, KV, G R, 1) and the values they weight (P, KV, G R, D)."""
+        groups, run = self._q.shape[0], self._runs[i]
+        logits = self._compute_logits(i, shift)
+        weights = (self._mask_padding(i, logits) if padded else logits).exp_()
+        half = weights.dtype is torch.float16  # whose range a page's sum may leave
+        summed = weights.float().bmm(run.real.float()) if half else weights.bmm(run.real)
+        sums[i] = summed.view(-1, groups, *weights.shape[1:2], 1)
+        weighted[i] = weights.bmm(run.kv[self._layer, 1].flatten(0, 1)).view(-1, *self._q.shape)
+        self.weights[i] = weights
 
     def _compute_logits(self, i: int, shift: Tensor) -> Tensor:
         """Logits on a run less `shift`, (P KV, G R, N): subtracted before rounding, so the high ones stay exact."""
@@ -206,11 +226,7 @@ class _Rows:
         return logits.masked_fill_(self._runs[i].real.transpose(1, 2) == 0, -torch.inf)
 
 
-def _switch_to_inference(work: Callable[[int], None]) -> Callable[[int], None]:
-    """Work for another thread, where inference mode is off until somebody sets it."""
-
-    def inferring(piece: int) -> None:
-        with torch.inference_mode():
-            work(piece)
-
-    return inferring
+def _work_inferring(work: Callable[[int], None], piece: int) -> None:
+    """Do a piece of work in inference mode, which is off in another thread until somebody sets it there."""
+    with torch.inference_mode():
+        work(piece)

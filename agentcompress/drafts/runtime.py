@@ -187,14 +187,7 @@ class DraftRuntime:
     def _run_probe(self, windows: Sequence[Window], ids: Sequence[int]) -> ProbeAttention:
         run_pages = max(1, min(_RUN_PAGES, sum(w.pages for w in windows) // (2 * self._streams.count)))
         runs = pages.find_runs(windows, run_pages)
-        state = Probe(
-            runs,
-            self._sink,
-            len(ids),
-            self.band,
-            LAST_ROWS,
-            lambda work, count: self._streams.start(work, count).wait,
-        )
+        state = Probe(runs, self._sink, len(ids), self.band, LAST_ROWS, self._streams)
         self.decoder.forward(torch.tensor(ids), self.sink_tokens + max(w.tokens for w in windows), state)
         found = ProbeAttention(*(part.cpu() for part in state.collect_attention()))
         if not torch.isfinite(found.mean.sum()):
