@@ -25,19 +25,25 @@ def count_available_cores(cgroup: Path = _CGROUP) -> int:
 class Load:
     """What other processes leave of our cores, looked at no more often than every half second. Not thread-safe.
 
-    busy: seconds of work so far on our cores, by everyone and by this process (`_measure_busy_s`).
+    busy: seconds of work so far on our cores, by everyone and by this process (`_measure_busy_s`). clock: seconds that
+    only go forward.
     """
 
-    def __init__(self, cores: int, busy: Callable[[], tuple[float, float]] | None = None) -> None:
+    def __init__(
+        self,
+        cores: int,
+        busy: Callable[[], tuple[float, float]] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.cores = cores
-        self._busy = busy or _measure_busy_s
-        self._seen = (time.monotonic(), *self._busy())
+        self._busy, self._clock = busy or _measure_busy_s, clock
+        self._seen = (self._clock(), *self._busy())
         self._free = cores
 
     def count_free_cores(self) -> int:
         """Cores, of those that are ours, that nobody else keeps busy: 1 to `cores`."""
         then, all_then, own_then = self._seen
-        now = time.monotonic()
+        now = self._clock()
         if now - then >= _SAMPLE_S:
             busy, own = self._busy()
             others = max(0.0, (busy - all_then) - (own - own_then)) / (now - then)

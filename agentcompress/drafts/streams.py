@@ -27,11 +27,15 @@ _log = logging.getLogger("agentcompress")
 class Streams:
     """Up to `count` threads, started on first use and again after a fork.
 
-    free: how many of them may work now; asked whenever one of them looks for work.
+    free: how many of them may work now; asked whenever one of them looks for work. clock: seconds that only go forward,
+    for how long a batch has waited.
     """
 
-    def __init__(self, count: int, free: Callable[[], int] | None = None) -> None:
+    def __init__(
+        self, count: int, free: Callable[[], int] | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.count = count
+        self.clock = clock
         self._free = free or (lambda: count)
         self._pid = -1
 
@@ -121,7 +125,7 @@ class Batch:
         self._streams, self._work, self._count, self.nested = streams, work, count, nested
         self._deadline = None if nested else deadlines.current()  # what a piece needs inside is part of the piece
         self._claimed = self._done = 0
-        self._since = time.monotonic()
+        self._since = streams.clock()
         self._over = False
         self._told = threading.Condition(streams._lock)  # of this batch alone: callers don't wake each other
         self._listened = False
@@ -130,7 +134,7 @@ class Batch:
     def get_turn(self) -> tuple[bool, float]:
         """The lower, the sooner its next piece is begun."""
         left = self._count - self._claimed
-        return (not self.nested, left - _PIECES_A_SECOND * (time.monotonic() - self._since))
+        return (not self.nested, left - _PIECES_A_SECOND * (self._streams.clock() - self._since))
 
     def claim_piece(self) -> int | None:
         """Take the next piece that nobody has begun; None when there is none. Call with the lock held."""

@@ -140,13 +140,16 @@ def test_a_load_that_can_not_be_told_stops_nobody() -> None:
     assert done == [0, 1, 2]
 
 
-def test_waiting_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    streams = Streams(1)
+def test_waiting_counts() -> None:
+    now = [100.0]
+    streams = Streams(1, clock=lambda: now[0])
     long, short = streams.start(lambda _: None, 0), streams.start(lambda _: None, 0)
     long._count, short._count = 100, 10
     assert short.get_turn() < long.get_turn()
-    long._since -= 10
-    assert long.get_turn() < short.get_turn()
+    now[0] += 10
+    late = streams.start(lambda _: None, 0)
+    late._count = 10
+    assert long.get_turn() < late.get_turn()
 
 
 def test_a_deadline_is_a_positive_time() -> None:
@@ -251,8 +254,7 @@ def test_cores_are_the_least_that_anything_allows(monkeypatch: pytest.MonkeyPatc
 def test_cores_that_others_keep_busy_are_left_to_them(monkeypatch: pytest.MonkeyPatch) -> None:
     now, busy = [100.0], [(50.0, 10.0)]
     monkeypatch.setattr(cores, "_get_affinity", lambda: set(range(4)))
-    monkeypatch.setattr(cores.time, "monotonic", lambda: now[0])
-    load = cores.Load(4, lambda: busy[0])
+    load = cores.Load(4, lambda: busy[0], clock=lambda: now[0])
     for others, own, expected in ((0.0, 3.0, 4), (1.1, 2.0, 3), (3.9, 0.1, 1), (9.0, 0.0, 1), (0.2, 0.2, 4)):
         now[0] += 1
         busy[0] = (busy[0][0] + others + own, busy[0][1] + own)
