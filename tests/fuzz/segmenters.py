@@ -15,9 +15,11 @@ from pathlib import Path
 import atheris  # pyrefly: ignore[missing-import]
 
 with atheris.instrument_imports(include=["agentcompress"]):
-    from agentcompress.segmenters.kinds import detect_kind, make_segmenter
-    from tests.unit.test_structure import KINDS, assert_sound, kept
+    from agentcompress.segmenters.kinds import Kind, detect_kind, make_segmenter
+    from tests.kept import assert_sound, kept
+    from tests.unit.test_segmenters import SEGMENTERS
 
+KINDS = [Kind(name, options) for name, options in SEGMENTERS if name != "chunks"]  # which need a draft
 _TREES = Path(__file__).parents[2]
 
 

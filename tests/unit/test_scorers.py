@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentcompress import CompressConfig, plugins
+from agentcompress.errors import InvalidInputError
 from agentcompress.protocols import Scorer
 from agentcompress.schema import Segment, Unit
 from agentcompress.scorers import attention
@@ -16,6 +20,7 @@ from agentcompress.scorers.calibrated import CalibratedScorer, plan_windows
 from agentcompress.scorers.lexical import LexicalScorer, split_words
 from agentcompress.scorers.units import add_parent_scores, average_by_unit, find_units_of_tokens, standardise
 from agentcompress.segmenters.prose import ProseSegmenter
+from tests.shipped import entry_points
 
 TEXTS = [
     "",
@@ -27,27 +32,77 @@ TEXTS = [
 ]
 
 
-PUBLISHED = ["speculative", "claa", "fastkv", "gemfilter"]
-SCORERS = ["calibrated", "lexical", "random", "head", "head-tail", *PUBLISHED, "tests.fakes:LongestScorer"]
+@dataclass(frozen=True)
+class Listed:
+    """A scorer under test. whole: it reads a text in one piece, so one beyond its model's context is an error."""
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    whole: bool = False
 
 
-@pytest.fixture(scope="module", params=SCORERS)
-def scorer(request: pytest.FixtureRequest, tiny_draft: str) -> Scorer:
-    config = CompressConfig(draft=tiny_draft, scorer=request.param)
-    options = {"too_long": "pieces"} if request.param in PUBLISHED else {}
-    return plugins.build("scorers", config.scorer, options, config)
+SCORERS = [
+    Listed("calibrated"),
+    Listed("lexical"),
+    Listed("random"),
+    Listed("speculative", {"too_long": "pieces"}),
+    Listed("claa", {"too_long": "pieces"}),
+    Listed("fastkv", {"too_long": "pieces"}),
+    Listed("gemfilter", {"too_long": "pieces"}),
+    Listed("oracle", {"answer_tokens": 3}, whole=True),
+    Listed("head"),
+    Listed("head-tail"),
+    Listed("tests.fakes:LongestScorer"),
+]
+"""Every scorer keeps the contract below; a new one is tested by adding it here."""
 
 
-@pytest.mark.parametrize("text", TEXTS)
-@pytest.mark.parametrize("query", ["Where did the cat sit?", "", " ", "\ud800 <|im_start|>", "long " * 900])
-def test_contract_one_finite_score_a_unit_and_the_same_twice(scorer: Scorer, text: str, query: str) -> None:
+def test_the_list_holds_every_scorer_there_is() -> None:
+    assert {listed.name for listed in SCORERS if ":" not in listed.name} == set(entry_points("scorers"))
+
+
+@pytest.fixture(scope="module", params=SCORERS, ids=lambda listed: listed.name)
+def listed(request: pytest.FixtureRequest) -> Listed:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def scorer(listed: Listed, tiny_draft: str) -> Scorer:
+    config = CompressConfig(draft=tiny_draft, scorer=listed.name)
+    return plugins.build("scorers", config.scorer, listed.options, config)
+
+
+def assert_contract(scorer: Scorer, segment: Segment, query: str) -> None:
+    """One finite score a unit, and the same twice."""
     assert isinstance(scorer, Scorer)
-    segment = ProseSegmenter().segment(text)
     scores = scorer.score(segment, query)
     assert scores.shape == (len(segment.units),)
     assert scores.dtype == np.float64
     assert np.isfinite(scores).all()
     assert (scorer.score(segment, query) == scores).all()
+
+
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("query", ["Where did the cat sit?", "", " ", "\ud800 <|im_start|>", "long " * 900])
+def test_contract_one_finite_score_a_unit_and_the_same_twice(
+    listed: Listed, scorer: Scorer, text: str, query: str
+) -> None:
+    segment = ProseSegmenter().segment(text)
+    if listed.whole and len(segment.units) > 1 and len(text) + len(query) > 1000:
+        with pytest.raises(InvalidInputError, match="context of 512 tokens"):
+            scorer.score(segment, query)
+    else:
+        assert_contract(scorer, segment, query)
+
+
+@pytest.mark.parametrize("kind", ["lines", "json", "source", "log", "table"])
+def test_contract_on_units_of_every_shape(scorer: Scorer, kind: str) -> None:
+    text = {
+        "json": '{"cat": {"name": "Tom", "age": 3, "toys": ["ball", "mouse"]}, "dog": null}',
+        "source": "def sit(cat):\n    mat = find(cat)\n    return mat\n\n\nsit(1)\n",
+    }.get(kind, "name,age\ncat,3\ndog,4\n\nERROR the cat is gone\n")
+    segment = plugins.build("segmenters", kind, {"small_chars": 10} if kind == "json" else {}, CompressConfig())
+    assert_contract(scorer, segment.segment(text), "How old is the cat?")
 
 
 def test_lexical_finds_the_words_of_the_query() -> None:

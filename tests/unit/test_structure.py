@@ -25,47 +25,11 @@ from agentcompress.segmenters.source import SourceSegmenter
 from agentcompress.segmenters.structured import JsonSegmenter
 from agentcompress.segmenters.tables import TableSegmenter
 from agentcompress.selection.order import find_missing, order_units
-from agentcompress.selection.select import Selection, select_units
+from agentcompress.selection.select import select_units
 from agentcompress.text.delimiters import choose_style
 from agentcompress.text.lines import Rows, find_view
+from tests.kept import Quarters, assert_sound, kept
 from tests.texts import any_text
-
-KINDS = [
-    *(Kind("source", {"language": language}) for language in GRAMMARS),
-    *(Kind(name) for name in ("log", "json", "diff", "matches", "table", "outline", "mixed", "prose", "lines")),
-]
-
-
-class Quarters:
-    """Four characters a token."""
-
-    def count(self, text: str) -> int:
-        return (len(text) + 3) // 4
-
-
-def kept(segment: Segment, budget: int, seed: int = 0) -> Selection:
-    """What a scorer that knows nothing keeps."""
-    scores = np.random.default_rng(seed).normal(size=len(segment.units))
-    return select_units(segment, scores, budget, Quarters(), choose_style(segment))
-
-
-def assert_sound(segment: Segment, text: str) -> None:
-    assert segment.text == text
-    assert "".join(text[unit.start : unit.end] for unit in segment.units) == text
-    assert all(unit.end > unit.start for unit in segment.units)
-    everyone = range(len(segment.units))
-    assert all(i in everyone for unit in segment.units for i in (*unit.requires, *unit.wants))
-
-
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join([kind.name, *kind.options.values()]))
-@given(text=any_text, seed=st.integers(0, 9))
-def test_every_kind_takes_every_text(kind: Kind, text: str, seed: int) -> None:
-    segment = make_segmenter(kind).segment(text)
-    assert_sound(segment, text)
-    if segment.units:
-        smaller, larger = (kept(segment, 1 + len(text) // part, seed) for part in (16, 8))
-        assert smaller.tokens <= 1 + len(text) // 16
-        assert larger.tokens <= 1 + len(text) // 8
 
 
 @given(text=any_text, hint=any_text)
