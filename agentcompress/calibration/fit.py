@@ -1,4 +1,4 @@
-"""From items to a profile: which heads find the evidence, and how much else should count (design 4.1, step 5).
+"""From items to a profile: which heads find the evidence, and how much else should count.
 
 A fit on half of the items, every other round of families, is judged on the other half; the profile is then fitted on
 all of them.

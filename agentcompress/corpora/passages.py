@@ -42,6 +42,7 @@ def make_passage(tokenizer: Tokenizer, tokens: int, seed: int) -> Segment:
 
 
 def _make_line(rng: random.Random, number: int) -> str:
+    """One line of a made-up log, at `number` seconds past midnight."""
     words = ", ".join(
         f"{rng.choice(_SUBJECTS)} {rng.choice(_VERBS)} {rng.choice(_SUBJECTS)} {rng.choice(_PLACES)}"
         for _ in range(rng.randint(1, 3))

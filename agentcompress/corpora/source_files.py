@@ -60,6 +60,7 @@ def pick_source(rng: random.Random, packages: tuple[str, ...] = PACKAGES) -> Sou
 
 @lru_cache(maxsize=16)
 def _list_files(package: str) -> tuple[Path, ...]:
+    """A package's Python files of a usual size, tests and vendored code left out; () where it is not here."""
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         return ()
@@ -70,6 +71,7 @@ def _list_files(package: str) -> tuple[Path, ...]:
 
 @lru_cache(maxsize=256)
 def _read_source(file: Path, package: str) -> Source | None:
+    """A file with its documented functions; None where it has fewer than two, or is no Python."""
     text = file.read_text(encoding="utf-8", errors="replace")
     try:
         tree = ast.parse(text)
@@ -87,6 +89,7 @@ def _read_source(file: Path, package: str) -> Source | None:
 
 
 def _read_function(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Function | None:
+    """A function of a usual length with a docstring of one; None where it is not."""
     documented = ast.get_docstring(node)
     if not documented or len(node.body) < 2 or node.end_lineno is None:
         return None

@@ -46,13 +46,13 @@ class CachedPass:
         return replace(found, window=found.window[:, :, -last_rows:], lookahead=found.lookahead[:, :, :steps])
 
     def forget(self) -> None:
-        """Drop what is kept."""
+        """Drop all prompts' attention: the next prompt is read anew."""
         with self._lock:
             self._kept.clear()
 
 
 def forget_prompts() -> None:
-    """Drop what is remembered of prompts, for a measurement that must not find it."""
+    """Drop all prompts' attention of the process, for a measurement that must not find it."""
     with _making:
         for reader in _made.values():
             reader.forget()

@@ -30,7 +30,7 @@ _ENCODE_ROWS = 128  # encoded in blocks: a causal mask leaves much of a big squa
 
 
 class State(Protocol):
-    """What happens at a layer's attention."""
+    """Whoever takes a forward pass's attention calls, layer by layer: `Encode`, or `probe.Probe`."""
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scaling: float, softcap: float | None) -> Tensor:
         """q (1, H, R, D), k and v (1, KV, R, D), positions already applied; returns (1, H, R, D)."""
@@ -48,7 +48,7 @@ class Encode:
         self._layers, self._write, self._sink = layers, write, sink
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scaling: float, softcap: float | None) -> Tensor:
-        """Store this layer's keys and values, then attend to sink + window."""
+        """Write this layer's keys and values, then return what the window sees of sink and itself, (1, H, R, D)."""
         if k.shape != v.shape:
             raise DraftUnsupportedError("drafts whose keys and values differ in shape can't be cached")
         self._write(layer, k[0], v[0])
@@ -68,7 +68,7 @@ class Encode:
 
 
 def _attend_causally(q: Tensor, k: Tensor, v: Tensor, scaling: float, softcap: float | None) -> Tensor:
-    """The last row sees every key, the one before all but one, and so on."""
+    """Attention (1, H, R, D) of the last R of the keys: the last row sees all of them, the one before all but one."""
     rows, seen = q.shape[2], k.shape[2]
     mask = _get_causal_mask(seen - rows, q.dtype, q.device)[:rows]
     mask = mask[:, mask.shape[1] - _ENCODE_ROWS + rows - seen : mask.shape[1] - _ENCODE_ROWS + rows]
@@ -89,6 +89,7 @@ def _get_causal_mask(before: int, dtype: torch.dtype, device: torch.device) -> T
 
 @lru_cache(maxsize=8)
 def _build_wide_mask(before: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """As `_get_causal_mask`, with exactly `before` zeros: one mask serves all of about that width."""
     seen = torch.ones(_ENCODE_ROWS, before + _ENCODE_ROWS, dtype=torch.bool, device=device).tril(before)
     return torch.zeros(seen.shape, dtype=dtype, device=device).masked_fill_(~seen, -torch.inf)
 
@@ -98,7 +99,7 @@ _current: ContextVar[State | None] = ContextVar("agentcompress_capture", default
 
 @contextmanager
 def capture_attention(state: State) -> Iterator[None]:
-    """Send the attention of forward passes in this context to `state`."""
+    """Send the attention calls of forward passes that run in this context to `state`."""
     token = _current.set(state)
     try:
         yield
@@ -107,7 +108,7 @@ def capture_attention(state: State) -> Iterator[None]:
 
 
 def register_attention() -> None:
-    """Make `attn_implementation="agentcompress"` known to transformers; calling it again changes nothing."""
+    """Make `attn_implementation="agentcompress"` known to transformers. Calling it again changes nothing."""
     from transformers import AttentionInterface, AttentionMaskInterface
 
     AttentionInterface.register(NAME, _run_attention)
@@ -117,6 +118,7 @@ def register_attention() -> None:
 def _run_attention(
     module: torch.nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Any, **options: Any
 ) -> tuple[Tensor, None]:
+    """The function that transformers calls for attention: hands it to the state in `capture_attention`."""
     state = _current.get()
     if state is None:
         raise DraftUnsupportedError("the draft was run outside of a capture")
@@ -131,14 +133,14 @@ def _run_attention(
 
 
 def _skip_mask(*_: Any, **__: Any) -> None:
-    """Leave masking to `State.attend`, which knows what a row may see."""
+    """Give transformers no mask: `State.attend` knows what a row may see."""
 
 
 def group_heads(q: Tensor, groups: int) -> Tensor:
-    """(1, H, R, D) -> (KV, G R, D): query heads share their group's keys."""
+    """(1, H, R, D) -> (KV, G R, D): the query heads that share a key head, one behind the other."""
     return q.reshape(groups, -1, q.shape[-1])
 
 
 def cap_logits(logits: Tensor, softcap: float | None) -> Tensor:
-    """Logits held softly within +-softcap, as Gemma 2 does."""
+    """Logits of any shape, held softly within +-softcap as Gemma 2 does; as they are where it is None."""
     return logits if softcap is None else torch.tanh(logits / softcap) * softcap

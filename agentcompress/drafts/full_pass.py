@@ -47,7 +47,7 @@ class PromptAttention:
 
     @property
     def nbytes(self) -> int:
-        """Memory it takes."""
+        """Bytes of memory that its tensors take."""
         return self.window.nbytes + self.lookahead.nbytes + self.logits.nbytes
 
 
@@ -116,7 +116,7 @@ class FullPass:
             return state.stack_result(tuple(answer))
 
     def _run_tokens(self, ids: list[int], start: int, state: _Reading) -> int:
-        """Run tokens behind those before; return the most likely next one."""
+        """Run token ids at positions `start`.. behind those that `state` has; return the likeliest next id."""
         device = self._model.device
         positions = torch.arange(start, start + len(ids), device=device)[None]
         with capture.capture_attention(state):
@@ -143,7 +143,7 @@ class _Reading:
         self._prompt = self._kv_heads = 0
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scaling: float, softcap: float | None) -> Tensor:
-        """q (1, H, R, D), k and v (1, KV, R, D); returns (1, H, R, D)."""
+        """Attend as the model does, and write down the rows asked for: q (1, H, R, D), k and v (1, KV, R, D)."""
         before = self._cache[layer]
         if before is not None:
             k, v = torch.cat([before[0], k], 2), torch.cat([before[1], v], 2)
@@ -159,6 +159,7 @@ class _Reading:
         return _attend_in_blocks(q, k, v, self._sliding[layer], scaling, softcap)
 
     def _write_prompt(self, layer: int, q: Tensor, k: Tensor, scaling: float, softcap: float | None) -> None:
+        """Write down a layer's attention and logits of the prompt's last rows, q (1, H, W, D), k (1, KV, T, D)."""
         logits = compute_masked_logits(q, k, k.shape[2] - q.shape[2], self._sliding[layer], scaling, softcap)
         rows = logits.softmax(-1)  # (H, W, T)
         self._windows.append(rows)
@@ -166,7 +167,7 @@ class _Reading:
         self._ahead[layer].append(self._reduce(rows[:, -1:]))
 
     def stack_result(self, answer: tuple[int, ...]) -> PromptAttention:
-        """What was written down, stacked."""
+        """Return what was written down of every layer, on the CPU."""
         ahead = torch.stack([torch.cat(rows, -2) for rows in self._ahead])
         return PromptAttention(
             torch.stack(self._windows).cpu(), ahead.cpu(), torch.stack(self._logits).cpu(), answer, self._kv_heads
@@ -189,6 +190,7 @@ def compute_masked_logits(
 def _attend_in_blocks(
     q: Tensor, k: Tensor, v: Tensor, sliding: int | None, scaling: float, softcap: float | None
 ) -> Tensor:
+    """Causal attention (1, H, R, D) of the last R of the keys, within a sliding window where there is one."""
     rows, first = q.shape[2], k.shape[2] - q.shape[2]
     if softcap is None and (sliding is None or k.shape[2] <= sliding) and (rows == 1 or not first):
         return scaled_dot_product_attention(q, k, v, is_causal=rows > 1, scale=scaling, enable_gqa=True)
@@ -218,7 +220,10 @@ def _build_seen_mask(first: int, rows: int, low: int, keys: int, sliding: int | 
 
 
 def _find_sliding_windows(config: Any) -> list[int | None]:
-    """Every layer's window in tokens, None where it sees everything."""
+    """Every layer's sliding window in tokens, None where a layer sees everything.
+
+    Raises `DraftUnsupportedError` for a model with layers that do not attend in one of these ways.
+    """
     window = getattr(config, "sliding_window", None)
     kinds = getattr(config, "layer_types", None)
     if not kinds:  # one kind for all

@@ -59,6 +59,7 @@ def convert_gguf(file: Path, folder: Path, extra: Mapping[str, str]) -> None:
 
 
 def _write_model(file: Path, staging: Path) -> None:
+    """Read a GGUF and save its model and tokenizer to `staging`; `DraftCorruptError` where it can't be read."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
@@ -82,5 +83,6 @@ def _write_model(file: Path, staging: Path) -> None:
 
 
 def _flush_file(file: Path) -> None:
+    """Return when a file's bytes are on the disk."""
     with file.open("rb") as stream:
         os.fsync(stream.fileno())

@@ -128,6 +128,7 @@ def list_drafts() -> Iterator[tuple[str, DraftFiles | None]]:
 
 
 def _list_converted() -> Iterator[tuple[str, DraftFiles]]:
+    """Every converted GGUF in the cache folder: the name it was asked for by, and its files."""
     for done in sorted((get_cache_folder() / "drafts").glob(f"gguf-*/{_DONE}")):
         if _CONVERTED.fullmatch(done.parent.name):
             source, revision = done.read_text(encoding="utf-8").splitlines()[:2]
@@ -157,6 +158,7 @@ def _make_unavailable_error(name: str, hub_id: str, reason: str) -> DraftUnavail
 
 
 def _convert_draft(key: str, name: str, file: Path) -> DraftFiles:
+    """Convert a GGUF to a folder under `key`, unless another process has done so meanwhile."""
     folder = get_cache_folder() / "drafts" / key
     with gguf.lock_folder(folder):
         kept = _find_converted(key, name)
@@ -168,6 +170,7 @@ def _convert_draft(key: str, name: str, file: Path) -> DraftFiles:
 
 
 def _find_converted(key: str, name: str | None = None) -> DraftFiles | None:
+    """The converted draft under `key`, or None; `DraftCorruptError` where its folder lacks something."""
     folder = get_cache_folder() / "drafts" / key
     done = folder / _DONE
     if not done.is_file():
@@ -176,6 +179,7 @@ def _find_converted(key: str, name: str | None = None) -> DraftFiles | None:
 
 
 def _find_in_hub_cache(name: str, hub_id: str) -> DraftFiles | None:
+    """The draft in the Hugging Face hub's own cache, or None where it is not there, or only half of it."""
     folder = fetch.find_cached_snapshot(hub_id)
     if folder is None or _list_missing(folder):  # half-fetched is as good as not here: fetching mends it
         return None
@@ -183,11 +187,13 @@ def _find_in_hub_cache(name: str, hub_id: str) -> DraftFiles | None:
 
 
 def _fetch_from_hub(name: str, hub_id: str) -> DraftFiles:
+    """Fetch a draft from the hub; `UnreachableError` where that can't be done."""
     folder = fetch.fetch_hub_snapshot(hub_id)
     return _check_files(name, folder, folder.name)
 
 
 def _check_files(name: str, folder: Path, revision: str) -> DraftFiles:
+    """Return the draft in a folder; `DraftCorruptError` says what the folder lacks to be one."""
     missing = _list_missing(folder)
     if missing:
         raise DraftCorruptError(f"draft {name!r}: {folder} holds no {' and no '.join(missing)}")
@@ -207,10 +213,12 @@ def _list_missing(folder: Path) -> list[str]:
 
 
 def _expand_path(name: str) -> Path:
+    """A name as a path, `~` expanded where that is possible."""
     return Path(os.path.expanduser(name))  # noqa: PTH111 - Path.expanduser raises for "~nobody"
 
 
 def _compute_folder_revision(folder: Path) -> str:
+    """A revision that changes with the name, size or time of any weights in a folder."""
     parts = [f"{p.name}:{p.stat().st_size}:{p.stat().st_mtime_ns}" for p in sorted(folder.glob("*.safetensors"))]
     return f"path-{hashlib.sha256('|'.join(parts).encode()).hexdigest()[:16]}"
 

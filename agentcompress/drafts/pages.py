@@ -21,7 +21,7 @@ EXTENT_PAGES = 16
 
 @dataclass(frozen=True)
 class Shape:
-    """What a token's keys and values are made of."""
+    """The shape and type of a draft's keys and values, layer by layer the same."""
 
     layers: int
     kv_heads: int
@@ -31,16 +31,16 @@ class Shape:
 
     @property
     def token_bytes(self) -> int:
-        """Memory of one token's keys and values."""
+        """Bytes of one token's keys and values."""
         return 2 * self.layers * self.kv_heads * self.head_dim * self.dtype.itemsize
 
     @property
     def page_bytes(self) -> int:
-        """Memory of a page."""
+        """Bytes of a page."""
         return PAGE_TOKENS * self.token_bytes
 
     def count_window_bytes(self, tokens: Iterable[int]) -> int:
-        """Memory of windows of so many tokens each, padding included."""
+        """Bytes of windows of so many tokens each, padding included."""
         return self.page_bytes * sum(map(count_pages, tokens))
 
     def get_kv_shape(self, tokens: int) -> tuple[int, int, int, int, int]:
@@ -57,7 +57,7 @@ class Extent:
 
     @property
     def nbytes(self) -> int:
-        """Memory it takes."""
+        """Bytes of memory that its tensor takes."""
         return self.kv.nbytes
 
     def write_window(self, layer: int, page: int, keys: Tensor, values: Tensor) -> None:
@@ -82,7 +82,7 @@ class Window:
 
     @property
     def pages(self) -> int:
-        """Pages it fills."""
+        """Pages that the window fills, the last one in part."""
         return count_pages(self.tokens)
 
     def copy_kv(self) -> Tensor:
@@ -92,7 +92,7 @@ class Window:
 
 
 def count_pages(tokens: int) -> int:
-    """Pages that so many tokens fill."""
+    """How many pages so many tokens of one window fill."""
     return -(-tokens // PAGE_TOKENS)
 
 
@@ -141,6 +141,7 @@ def find_runs(windows: Sequence[Window], most_pages: int) -> list[Run]:
 
 
 def _make_run(extent: Extent, first: int, counts: list[int]) -> Run:
+    """Make the run of the pages of an extent from `first` on, with so many real tokens each."""
     kv = extent.kv[:, :, first : first + len(counts)]
     real = torch.arange(PAGE_TOKENS) < torch.tensor(counts)[:, None]  # (P, page)
     return Run(kv, counts, real.to(kv).repeat_interleave(kv.shape[3], 0)[..., None])

@@ -161,7 +161,7 @@ class _Rows:
         self.total = self.rest = q
 
     def attend(self) -> Tensor:
-        """Return (H, R, D)."""
+        """Compute the rows' attention: returns (H, R, D), and sets weights, total and rest."""
         logits = cap_logits(self._q.float() @ self._near_keys.transpose(1, 2), self._softcap)  # (KV, G R, S + ..)
         own = torch.ones(self._rows, self._rows, dtype=torch.bool, device=logits.device)
         logits.view(-1, self._rows, logits.shape[2])[:, :, -self._rows :].masked_fill_(own.triu(1), -torch.inf)

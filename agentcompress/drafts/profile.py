@@ -32,7 +32,7 @@ class _Frozen(BaseModel):
 
 
 class Weights(_Frozen):
-    """How a unit's score is made up (design 4.1, steps 5 to 7); every part is standardised over the units first.
+    """How a unit's score is made up: a weighted sum of parts, each standardised over the segment's units first.
 
     Attention of the profile's heads, plus `band` times that of all heads, is taken at four levels: `own`; `parent`,
     the unit it stands in; `near` and `wide`, moving averages over about 5 (`near_width` standard deviations) and 60
@@ -94,7 +94,7 @@ class Profile(_Frozen):
     made: Mapping[str, Any] = Field(default_factory=dict)
 
     def get_weights(self, kind: str) -> Weights:
-        """Those for a segment of this kind."""
+        """Return the weights for a segment of this kind ("prose", "source", or any other)."""
         return {"prose": self.prose, "source": self.source}.get(kind, self.lines)
 
 
@@ -114,7 +114,7 @@ def choose_profile(choice: str, fingerprint: str) -> Profile:
 
 
 def make_default_profile(fingerprint: str) -> Profile:
-    """What is used where nothing is known of a draft."""
+    """Make the profile of a draft of which nothing is known: all heads of the band count alike."""
     return Profile(draft="", fingerprint=fingerprint)
 
 
@@ -143,10 +143,12 @@ def digest_own_profiles() -> str:
 
 
 def _get_own_path(fingerprint: str) -> Path:
+    """The file of the user's own profile of a draft, whether it is there or not."""
     return load.get_cache_folder() / "profiles" / f"{fingerprint}.json"
 
 
 def _find_profile(fingerprint: str) -> Profile | None:
+    """The user's own profile of a draft, else the shipped one, else None; a broken one is left aside with a warning."""
     own = _get_own_path(fingerprint)
     if own.is_file():
         try:
@@ -158,6 +160,7 @@ def _find_profile(fingerprint: str) -> Profile | None:
 
 @lru_cache(maxsize=1)
 def _read_shipped_profiles() -> dict[str, Profile]:
+    """The profiles in this package, by fingerprint."""
     folder = resources.files("agentcompress.drafts") / "profiles"
     files = [file for file in folder.iterdir() if file.name.endswith(".json")]
     profiles = [Profile.model_validate_json(file.read_text(encoding="utf-8")) for file in files]

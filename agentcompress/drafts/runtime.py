@@ -1,4 +1,4 @@
-"""Run the draft: encode windows after the sink, probe them with a query, read the band's attention (design 4.1).
+"""Run the draft: encode windows after the sink, probe them with a query, read the attention of the band's layers.
 
 Every window stands at the same positions, so its keys and values depend on its own text alone. Only the layers up
 to the end of the band are loaded, without the language-model head. A window is encoded, and read by a probe, by one
@@ -56,7 +56,7 @@ class ProbeAttention:
 
     @property
     def nbytes(self) -> int:
-        """Memory it takes."""
+        """Bytes of memory that its tensors take."""
         return self.mean.nbytes + self.last.nbytes + self.rest.nbytes
 
 
@@ -95,7 +95,7 @@ class DraftRuntime:
 
     @property
     def threads(self) -> int:
-        """Windows that are computed at a time, at most."""
+        """The most windows that are computed at a time."""
         return self._streams.count
 
     def count_flops(self, tokens: int) -> float:
@@ -152,13 +152,15 @@ class DraftRuntime:
         return found[0], found[1]
 
     def probe_query(self, windows: Sequence[Window], query: Sequence[int]) -> ProbeAttention:
-        """Run the query's probe alone."""
+        """Run the query's probe (token ids) alone: the same bits as `probe` gives for it."""
         found: list[ProbeAttention] = []
         self._streams.run(lambda _: found.append(self._run_probe(windows, query)), 1)
         return found[0]
 
     @torch.inference_mode()
     def _encode_sink(self, ids: Tensor) -> pages.Shape:
+        """Encode the sink's token ids (S,), keep its keys and values, and return their shape."""
+
         def write(layer: int, keys: Tensor, values: Tensor) -> None:
             self._sink.append((keys[None].clone(), values[None].clone()))
 
@@ -174,6 +176,7 @@ class DraftRuntime:
 
     @torch.inference_mode()
     def _encode_window(self, ids: np.ndarray, window: Window) -> None:
+        """Write a window's keys and values to its pages; `ScoringError` where one is not finite."""
         extent, page = window.extent, window.page
         state = capture.Encode(self.band.stop, lambda layer, k, v: extent.write_window(layer, page, k, v), self._sink)
         self.decoder.forward(torch.from_numpy(ids), self.sink_tokens, state)
@@ -185,6 +188,7 @@ class DraftRuntime:
 
     @torch.inference_mode()
     def _run_probe(self, windows: Sequence[Window], ids: Sequence[int]) -> ProbeAttention:
+        """Run one probe over windows and read its attention; `ScoringError` where that is not finite."""
         run_pages = max(1, min(_RUN_PAGES, sum(w.pages for w in windows) // (2 * self._streams.count)))
         runs = pages.find_runs(windows, run_pages)
         state = Probe(runs, self._sink, len(ids), self.band, LAST_ROWS, self._streams)
@@ -219,7 +223,7 @@ def get_shared_runtime(name: str) -> DraftRuntime:
 
 
 def _make_streams(device: torch.device, threads: int | None) -> Streams:
-    """On a CPU a thread a core; an accelerator is fed by one."""
+    """Make the threads that compute: one a core on a CPU, and a single one to feed an accelerator."""
     if device.type != "cpu":
         return Streams(1)
     count = cores.count_available_cores() if threads is None else checked_count("threads", threads)
@@ -282,7 +286,7 @@ def _compute_fingerprint(model: Any, layers: int) -> str:
 
 
 def choose_device() -> str:
-    """CUDA or MPS where there is one, else the CPU."""
+    """Return the name of torch's device: "cuda" or "mps" where there is one, else "cpu"."""
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"

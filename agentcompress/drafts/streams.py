@@ -64,6 +64,7 @@ class Streams:
         self.start(work, count).wait(what)
 
     def _ensure_threads(self) -> None:
+        """Start the threads, unless this process has them: a forked one has none."""
         with _starting:
             if self._pid == os.getpid():
                 return
@@ -82,6 +83,7 @@ class Streams:
             self._pid = os.getpid()
 
     def _serve(self) -> None:
+        """Look for pieces and do them, for as long as the process lives. Runs in every thread."""
         try:
             use_one_thread()
         except Exception as error:  # noqa: BLE001 - slower then, but a thread that ends would leave callers waiting
@@ -111,6 +113,7 @@ class Streams:
         return None
 
     def _count_allowed(self) -> int:
+        """How many threads may work now; all of them where that can't be told."""
         try:
             return self._free()
         except Exception as error:  # noqa: BLE001 - as in `_serve`
@@ -119,7 +122,7 @@ class Streams:
 
 
 class Batch:
-    """Pieces of one call. All state is guarded by the streams' lock."""
+    """Pieces of work of one call. Its state is guarded by the lock of its streams."""
 
     def __init__(self, streams: Streams, work: Callable[[int], None], count: int, nested: bool) -> None:
         self._streams, self._work, self._count, self.nested = streams, work, count, nested
@@ -132,7 +135,7 @@ class Batch:
         self._error: BaseException | None = None
 
     def get_turn(self) -> tuple[bool, float]:
-        """The lower, the sooner its next piece is begun."""
+        """Return its place in line, to be compared: the lower, the sooner its next piece is begun."""
         left = self._count - self._claimed
         return (not self.nested, left - _PIECES_A_SECOND * (self._streams.clock() - self._since))
 
@@ -148,7 +151,7 @@ class Batch:
         return self._claimed - 1
 
     def do_piece(self, index: int) -> None:
-        """Run one claimed piece."""
+        """Run a piece that was claimed; its error is kept for the caller and drops the rest."""
         error = None
         try:
             self._work(index)
@@ -182,6 +185,7 @@ class Batch:
             progress.report(what, self._count, self._count)
 
     def _wait_for_pieces(self, what: str | None) -> None:
+        """Return when all pieces are done, the deadline has passed, or one has failed; do own pieces if nested."""
         while self.nested:
             with self._streams._lock:
                 index = self.claim_piece()
@@ -204,6 +208,7 @@ class Batch:
             progress.report(what or "", reported, self._count)
 
     def _drop_rest(self, error: BaseException) -> None:
+        """Keep the first error, and begin no more pieces. Call with the lock held."""
         if not self._over:
             self._error = self._error or error
         self._count = self._claimed

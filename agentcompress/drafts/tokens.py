@@ -28,7 +28,7 @@ class Tokens:
 
     @property
     def nbytes(self) -> int:
-        """Memory it takes."""
+        """Bytes of memory that its arrays take."""
         return self.ids.nbytes + self.starts.nbytes + self.ends.nbytes
 
 

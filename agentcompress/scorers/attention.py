@@ -12,10 +12,10 @@ EPSILON = 1e-6
 
 
 def compute_log_ratio(a: Tensor, a0: Tensor, epsilon: float = EPSILON) -> Tensor:
-    """How much more a query looks at a token than the null query does, head by head (design 4.1, step 4).
+    """How much more a query looks at a token than the null query does, head by head.
 
     a, a0: float32 (L, H, T), attention of the query's and of the null query's rows, averaged over rows.
-    Returns (L, H, T): a * log((a + epsilon) / (a0 + epsilon)).
+    Returns float32 (L, H, T): a * log((a + epsilon) / (a0 + epsilon)).
     """
     return a.add(epsilon).div_(a0.add(epsilon)).log_().mul_(a)
 
@@ -41,7 +41,7 @@ def compute_joint_factors(sums: Sequence[Tensor], rests: Sequence[Tensor]) -> li
 
 
 def score_speculative(lookahead: Tensor, *, pool: int = 13, pool_first: bool = True) -> Tensor:
-    """Token scores of speculative prefill (arXiv 2502.02789; 2603.02631, Algorithm 1 and A.1).
+    """Token scores of speculative prefill (arXiv 2502.02789; arXiv 2603.02631, Algorithm 1 and appendix A.1).
 
     lookahead (L, H, N, T): post-softmax attention of the last prompt token and of those decoded behind it.
     Returns (T,): the maximum over layers and heads, averaged over the N rows. pool: width of the averaging, odd;

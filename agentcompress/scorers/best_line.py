@@ -31,7 +31,7 @@ def split_lines(segment: Segment) -> tuple[Segment, np.ndarray]:
 
 
 def take_best_lines(scores: np.ndarray, unit_of_row: np.ndarray, units: int) -> np.ndarray:
-    """The score of every unit's best row, float64 (units,)."""
+    """The score of every unit's best line, float64 (units,). scores, unit_of_row: (lines,), as of `split_lines`."""
     best = np.full(units, -np.inf)
     np.maximum.at(best, unit_of_row, scores)
     return best

@@ -24,7 +24,7 @@ class CachedScores:
         self._lock = threading.Lock()
 
     def score(self, segment: Segment, query: str) -> np.ndarray:
-        """Float64 (units,), a copy."""
+        """Return float64 (units,), a copy: from memory where the segment and the query were scored before."""
         key = digest(digest_segment(segment), query)
         with self._lock:
             scores = self._kept.get(key)

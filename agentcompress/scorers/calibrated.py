@@ -1,4 +1,4 @@
-"""The default scorer: calibrated attention over parallel windows (design 4.1)."""
+"""The default scorer: how much more a draft looks at units for a query than for none, calibrated head by head."""
 
 from __future__ import annotations
 
@@ -105,14 +105,14 @@ class CalibratedScorer:
     def read_features(
         self, segment: Segment, query: str, heads: Sequence[tuple[int, int]] | Literal["all"] = ()
     ) -> UnitFeatures:
-        """What the draft makes of the segment's units; heads as in `read_token_signals`."""
+        """Read what the draft makes of the segment's units; heads as in `read_token_signals`."""
         signals, ends = self.read_token_signals(segment, query, heads)
         unit_of_token = find_units_of_tokens(segment, ends)
         means = [average_by_unit(signal, unit_of_token, len(segment.units)) for signal in signals]
         return UnitFeatures(segment, means[0][1], means[0][0], [own for own, _ in means[1:]])
 
     def _get_profile(self, fingerprint: str) -> Profile:
-        """The draft's profile, read once: scores of one scorer must not change."""
+        """The draft's profile, read once: what a scorer says of a text must not change while it lives."""
         from agentcompress.drafts.profile import choose_profile
 
         if self._profile is None or self._profile.fingerprint != fingerprint:

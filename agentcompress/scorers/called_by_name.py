@@ -42,12 +42,13 @@ def _find_likely_names(query: str) -> set[str]:
 
 
 def _score_name(name: str, words: set[str]) -> float:
+    """1 where a dotted name's last part is among the words, 1/2 where one of those before it is, else 0."""
     *outer, inner = name.split(".")
     return 1.0 if inner in words else 0.5 if any(part in words for part in outer) else 0.0
 
 
 def _score_path(name: str, paths: set[str]) -> float:
-    """1 at the path itself and inside of it."""
+    """1 where a query calls a JSON value by its path, or what that value stands in, else 0."""
     keys = name[2:].split(".")
     return float(any(".".join(keys[: i + 1]) in paths for i in range(len(keys))))
 

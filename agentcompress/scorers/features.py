@@ -32,7 +32,7 @@ class UnitFeatures:
 
     @property
     def heads(self) -> int:
-        """How many heads are read apart."""
+        """The number of heads whose attention is known apart."""
         return len(self._heads)
 
     def score(
@@ -63,10 +63,12 @@ class UnitFeatures:
         return standardise(self._band) + standardise(self._average_at("parent", self._band))
 
     def _combine_attention(self, chosen: np.ndarray, band: float, level: str, near_width: float) -> np.ndarray:
+        """Attention of chosen heads (units,), plus `band` times that of all, both standardised at a level."""
         own = standardise(self._average_at(level, chosen, near_width))
         return standardise(own + band * standardise(self._average_at(level, self._band, near_width))) if band else own
 
     def _average_at(self, level: str, own: np.ndarray, near_width: float = 2.0) -> np.ndarray:
+        """Values (units,) at a level: as they are, or averaged over the parent, neighbours or a wide range."""
         if level == "own":
             return own
         if level == "parent":

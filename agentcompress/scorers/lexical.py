@@ -33,12 +33,12 @@ class LexicalScorer:
         self.k1, self.b = checked_weight("k1", k1), checked_weight("b", b, highest=1)
 
     def score(self, segment: Segment, query: str) -> np.ndarray:
-        """Float64 (units,); all zero when no word of the query occurs."""
+        """Return float64 (units,); all zero when no word of the query occurs."""
         own, sizes = self.score_bm25(segment, query)
         return add_parent_scores(own, sizes, segment)
 
     def score_bm25(self, segment: Segment, query: str) -> tuple[np.ndarray, np.ndarray]:
-        """BM25 of every unit and its length in words, (units,) each."""
+        """Return BM25 of every unit, and its length in words, float64 (units,) each."""
         documents = _count_words(segment)
         sizes = np.array([document.total() for document in documents], dtype=np.float64)
         scores = np.zeros(len(documents))
@@ -60,6 +60,7 @@ class LexicalScorer:
     lock=threading.Lock(),
 )
 def _count_words(segment: Segment) -> tuple[Counter[str], ...]:
+    """How often every word stands in each unit."""
     return tuple(Counter(split_words(segment.text[unit.start : unit.end])) for unit in segment.units)
 
 

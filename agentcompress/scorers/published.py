@@ -34,16 +34,16 @@ class Reader(Protocol):
 
     @property
     def layers(self) -> int:
-        """How many there are."""
+        """The number of the model's layers."""
         ...
 
     @property
     def context_tokens(self) -> int:
-        """Most tokens of a prompt and what is decoded behind it."""
+        """The most tokens that a prompt and what is decoded behind it may have."""
         ...
 
     def read_prompt(self, ids: list[int], *, steps: int = 8, last_rows: int = 8) -> PromptAttention:
-        """Prefill, decode, and give back who looked where."""
+        """Prefill token ids, decode up to `steps` rows, and return the attention of the last rows and those."""
         ...
 
 
@@ -77,11 +77,14 @@ class PromptScorer:
         return cls(lambda: get_shared_reader(config.draft), **options)  # pyrefly: ignore[bad-argument-type]
 
     def score_tokens(self, attention: PromptAttention) -> Tensor:
-        """Scores of the prompt's tokens, (T,)."""
+        """Return scores of the prompt's T tokens, float32 (T,)."""
         raise NotImplementedError
 
     def score(self, segment: Segment, query: str) -> np.ndarray:
-        """Float64 (units,): the mean of a unit's tokens. With a blank query the text itself is the prompt."""
+        """Return float64 (units,): the mean of a unit's tokens. With a blank query the text itself is the prompt.
+
+        Raises `TooLongError` for a prompt beyond the model's context, unless it is to be read in pieces.
+        """
         if len(segment.units) < 2:
             return np.zeros(len(segment.units))
         reader = self._reader()
@@ -102,12 +105,17 @@ class PromptScorer:
         return means
 
     def _tokenize_behind(self, reader: Reader, query: str) -> list[int]:
+        """Ids of the question and the template's end.
+
+        Where a text is read in pieces, a question of over half the context loses its middle.
+        """
         asked = reader.tokenizer.tokenize(f"\n\nQuestion: {query}").ids.tolist()
         if self.too_long == "pieces" and len(asked) > reader.context_tokens // 2:  # leaves out the middle
             asked = asked[: reader.context_tokens // 4] + asked[-(reader.context_tokens // 4) :]
         return asked + reader.tokenizer.tokenize_template(reader.tokenizer.template.closing)
 
     def _split_pieces(self, reader: Reader, ids: np.ndarray, around: int) -> list[np.ndarray]:
+        """Cut the text's ids into as few equal pieces as fit; `around`: tokens of what stands around each."""
         room = reader.context_tokens - self.lookahead + 1 - around
         if len(ids) <= room:
             return [ids]
@@ -123,6 +131,7 @@ class PromptScorer:
         return np.array_split(ids, -(-len(ids) // room))
 
     def _score_piece(self, reader: Reader, before: list[int], ids: list[int], behind: list[int]) -> np.ndarray:
+        """Scores float64 (tokens,) of a piece's own tokens, in the prompt it makes."""
         attention = reader.read_prompt([*before, *ids, *behind], steps=self.lookahead, last_rows=self.window)
         scores = self.score_tokens(attention).double().numpy()
         return scores[len(before) : len(before) + len(ids)]
@@ -147,7 +156,7 @@ class SpeculativeScorer(PromptScorer):
         self.pool, self.pool_first = check_width(pool), checked_flag("pool_first", pool_first)
 
     def score_tokens(self, attention: PromptAttention) -> Tensor:
-        """Scores of the prompt's tokens, (T,)."""
+        """Return scores of the prompt's T tokens, float32 (T,)."""
         from agentcompress.scorers.attention import score_speculative
 
         return score_speculative(attention.lookahead, pool=self.pool, pool_first=self.pool_first)
@@ -170,11 +179,11 @@ class LayerScorer(PromptScorer):
 
     @property
     def depth(self) -> int:
-        """How many layers the model has."""
+        """The number of the model's layers, which loads it."""
         return self._reader().layers
 
     def choose_layer(self, layers: int) -> int:
-        """The layer that is read, from 0, in a model of so many."""
+        """Return the layer that is read, from 0, in a model of so many; `InvalidInputError` where it has none such."""
         layer = round(15 / 32 * layers) if self._layer is None else self._layer
         if isinstance(layer, bool) or not isinstance(layer, int) or not 0 <= layer < layers:
             raise InvalidInputError("layer", layer, f"a whole number in 0 to {layers - 1}")
@@ -194,7 +203,7 @@ class ClaaScorer(LayerScorer):
         self.layers, self.z_score = checked_count("layers", layers), checked_flag("z_score", z_score)
 
     def score_tokens(self, attention: PromptAttention) -> Tensor:
-        """Scores of the prompt's tokens, (T,)."""
+        """Return scores of the prompt's T tokens, float32 (T,)."""
         from agentcompress.scorers.attention import score_claa
 
         groups = attention.kv_heads if self.z_score else 0
@@ -203,23 +212,23 @@ class ClaaScorer(LayerScorer):
 
 
 class FastKVScorer(LayerScorer):
-    """FastKV: W = `window` = 8, one layer, pool 7."""
+    """FastKV's ranking (CLAA's equation 2): W = `window` = 8 rows of one layer, averaged over 7 tokens (`pool`)."""
 
     def score_tokens(self, attention: PromptAttention) -> Tensor:
-        """Scores of the prompt's tokens, (T,)."""
+        """Return scores of the prompt's T tokens, float32 (T,)."""
         from agentcompress.scorers.attention import score_fastkv
 
         return score_fastkv(attention.window, layer=self.choose_layer(len(attention.window)), pool=self.pool)
 
 
 class GemFilterScorer(LayerScorer):
-    """GemFilter: the last token, one layer, before softmax, pool 5."""
+    """GemFilter's ranking (CLAA's equation 1): the last token's products at one layer, averaged over 5 (`pool`)."""
 
     def __init__(self, reader: Callable[[], Reader], *, pool: int = 5, **options: int | str | None) -> None:
         super().__init__(reader, pool=pool, **options)  # pyrefly: ignore[bad-argument-type]
 
     def score_tokens(self, attention: PromptAttention) -> Tensor:
-        """Scores of the prompt's tokens, (T,)."""
+        """Return scores of the prompt's T tokens, float32 (T,)."""
         from agentcompress.scorers.attention import score_gemfilter
 
         return score_gemfilter(attention.logits, layer=self.choose_layer(len(attention.logits)), pool=self.pool)

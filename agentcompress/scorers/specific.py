@@ -33,6 +33,7 @@ def score_specific_strings(segment: Segment, sizes: np.ndarray) -> np.ndarray:
 
 @cached(LRUCache(_KEPT_UNITS, getsizeof=len), key=digest_segment, lock=threading.Lock())
 def _count_specific_strings(segment: Segment) -> np.ndarray:
+    """The specific strings of every unit, each counted as 1 / (units that hold it), float64 (units,)."""
     strings = [find_specific_strings(segment.text[unit.start : unit.end]) for unit in segment.units]
     standing = Counter(string for held in strings for string in held)
     # fsum, for the order of a set differs from process to process

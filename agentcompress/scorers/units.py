@@ -14,7 +14,7 @@ _LEAST_SIZE = 0.1
 
 
 def digest_segment(segment: Segment) -> str:
-    """A short key of everything a scorer may look at in a segment."""
+    """Return a short key that is the same for segments in which a scorer sees the same."""
     units = np.fromiter(
         (
             number
@@ -46,7 +46,7 @@ def average_by_unit(token_scores: np.ndarray, unit_of_token: np.ndarray, units: 
 
 
 def add_parent_scores(own: np.ndarray, sizes: np.ndarray, segment: Segment) -> np.ndarray:
-    """Standardised own score plus the standardised mean of the parent, weighted by size (design 4.1, step 6)."""
+    """Standardised own score plus the standardised mean of its parent's units, weighted by size; float64 (units,)."""
     return standardise(own) + standardise(average_by_parent(own, sizes, segment))
 
 

@@ -50,7 +50,7 @@ def measure_code_share(text: str) -> float:
 
 
 def sample_text(text: str) -> str:
-    """Up to 24,000 characters of a text: beginning, middle and end."""
+    """Return up to 24,000 characters of a text, in thirds from its beginning, middle and end."""
     if len(text) <= _SAMPLE_CHARS:
         return text
     size = _SAMPLE_CHARS // 3
@@ -59,12 +59,14 @@ def sample_text(text: str) -> str:
 
 
 def _is_code(line: str) -> bool:
+    """Whether a line can only be code."""
     if _CODE_LINE.search(line):
         return True
     return _CODE_END.search(line) is not None and not _reads_like_prose(line.strip())
 
 
 def _reads_like_prose(line: str) -> bool:
+    """Whether a line without its indentation is long enough and has letters enough to be of a sentence."""
     if _OTHER_LINE.match(line):
         return False
     if len(_CJK.findall(line)) > len(line) // 3:

@@ -30,13 +30,14 @@ class Grammar:
     clauses: frozenset[str] = frozenset()
 
     def parse(self, source: bytes) -> Any:
-        """Return tree-sitter's tree."""
+        """Return tree-sitter's tree of a source in this language."""
         from tree_sitter_language_pack import get_parser
 
         return get_parser(self.name).parse(source)  # pyrefly: ignore[bad-argument-type]
 
 
 def _make_grammar(name: str, comment: tuple[str, str], containers: str, lists: str = "", clauses: str = "") -> Grammar:
+    """Make a grammar from the node types of each sort, separated by blanks."""
     return Grammar(name, comment, *(frozenset(types.split()) for types in (containers, lists, clauses)))
 
 
@@ -189,7 +190,7 @@ def list_languages_of_file(name: str) -> tuple[str, ...]:
 
 
 def get_extension(language: str) -> str:
-    """An extension of the language's files."""
+    """Return an extension of the language's files, without the dot."""
     return next(extension for extension, of in _BY_EXTENSION.items() if of == language)
 
 

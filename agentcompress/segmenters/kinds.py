@@ -67,14 +67,14 @@ _LONG_LINE = 2000
 
 @dataclass(frozen=True)
 class Kind:
-    """A segmenter's name and its options."""
+    """The name of a built-in segmenter, and the options it is made with."""
 
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
 def make_segmenter(kind: Kind) -> Segmenter:
-    """Make the segmenter."""
+    """Make the segmenter of a kind, with its options."""
     return _load_class(kind.name)(**kind.options)
 
 
@@ -132,7 +132,7 @@ class _Look:
 
     @cached_property
     def sample(self) -> str:
-        """Beginning, middle and end of the text, as it is."""
+        """Beginning, middle and end of the text, line numbers included."""
         return sample_text(self.text)
 
     @cached_property
@@ -157,12 +157,12 @@ class _Look:
 
     @cached_property
     def is_fenced(self) -> bool:
-        """Whether there are fences, which are to be seen."""
+        """Whether it holds a fenced block, where those are to be cut apart."""
         return self.fences and len(_FENCE.findall(self.part)) >= 2
 
     @cached_property
     def is_prose(self) -> bool:
-        """Whether most of it reads like sentences."""
+        """Whether most of its characters stand in lines that read like sentences."""
         return tell_prose_from_lines(self.part) == "prose"
 
     @cached_property
@@ -172,7 +172,7 @@ class _Look:
 
     @cached_property
     def language(self) -> str | None:
-        """The programming language, of code."""
+        """The programming language it is written in; None where it is no code."""
         sure = not (self.is_report or self.is_fenced or self.is_prose)
         beginning = _take_beginning(self.text, seen_through=self.view is not None)
         return detect_language(beginning, self.lines, self.hint, sure=sure)
@@ -216,7 +216,10 @@ def _is_unbroken(part: str) -> bool:
 
 
 def _is_report(part: str, lines: list[str], *, prose: bool) -> bool:
-    """Time stamps, what test runners and builds say; prose and code quote a traceback or an error, too."""
+    """Whether lines have time stamps, or say what test runners and builds do.
+
+    prose: whether they read like prose, which quotes a traceback or an error, too, and must say more of it.
+    """
     said = len(_REPORT.findall(part)) / len(lines)
     complaints, progress = measure_share(_COMPLAINT, lines), measure_share(_PROGRESS, lines)
     if prose:
@@ -225,7 +228,7 @@ def _is_report(part: str, lines: list[str], *, prose: bool) -> bool:
 
 
 def _is_diff(lines: list[str]) -> bool:
-    """Hunks, and hardly a line that can't be in a diff."""
+    """Whether there are hunks, and hardly a line that can't be in a diff."""
     hunks = sum(1 for line in lines if _HUNK.match(line))
     return hunks > 0 and sum(1 for line in lines if _DIFF_LINE.match(line)) > 0.8 * len(lines)
 
@@ -255,24 +258,24 @@ def _is_json(text: str) -> bool:
 
 
 def _is_outline(lines: list[str]) -> bool:
-    """Branches drawn by indentation, as of accessibility trees."""
+    """Whether most lines are branches of a tree that is drawn by indentation."""
     return measure_share(_TREE, lines) > 0.7
 
 
 def _is_listing(lines: list[str]) -> bool:
-    """What a search found, or what a folder holds."""
+    """Whether most lines are a search's matches, or entries of a folder."""
     return measure_share(_MATCH, lines) > 0.6 or measure_share(_LS, lines) > 0.5 or measure_share(_PATH, lines) > 0.9
 
 
 def _is_repetitive(lines: list[str]) -> bool:
-    """Lines that differ in numbers alone, and are no settings."""
+    """Whether most lines differ in numbers alone, as a machine's do, and are no settings."""
     templates = Counter(_DIGITS.sub("0", line) for line in lines)
     alike = sum(often for often in templates.values() if often >= _OFTEN) / len(lines)
     return alike > 0.8 and measure_share(_SETTING, lines) < 0.3
 
 
 def _is_table(lines: list[str]) -> bool:
-    """Nearly all lines have as many separators as the first, two at least; the first is no line of a log."""
+    """Whether nearly all lines have as many separators as most, two at least, and the first is no line of a log."""
     if len(lines) < 4 or _STAMP.match(lines[0]):
         return False
     for separator in (",", "\t", ";", "|"):

@@ -143,5 +143,5 @@ def _measure_broken(part: str, language: str) -> float:
 
 
 def measure_share(pattern: re.Pattern[str], lines: list[str]) -> float:
-    """The share of lines that begin like this."""
+    """Return the share of lines that begin as the pattern says, 0 to 1. lines: one at least."""
     return sum(1 for line in lines if pattern.match(line)) / len(lines)

@@ -23,7 +23,7 @@ _LEAST_LISTED = 0.8
 
 
 def find_reason_to_keep_whole(text: str) -> str | None:
-    """Why a tool's result is better left whole, or None."""
+    """Return why a tool's result is better left whole (`RAW_SHORT`, `RAW_LISTING`), or None where it is not."""
     if len(text) > _LISTED_CHARS:
         return None
     lines = [line for line in text.splitlines() if line.strip()]

@@ -171,6 +171,7 @@ class LogSegmenter:
         return Segment(text, "log", tuple(units), style, self.floor_share)
 
     def _rate_lines(self, bare: Sequence[str]) -> list[int]:
+        """Every line's floor; the last lines that are not blank say how it ended."""
         floors = [_rate_line(line) for line in bare]
         spoken = [row for row, line in enumerate(bare) if line.strip()]
         for row in spoken[-self.last_lines :]:
@@ -180,7 +181,7 @@ class LogSegmenter:
 
 @dataclass(frozen=True)
 class LogStyle:
-    """As lines; where all that was left out is like the line before it, it says so."""
+    """The style of lines, which says so where all that was left out is like the line before it."""
 
     lines: LineStyle
     line_starts: Sequence[int]
@@ -195,22 +196,24 @@ class LogStyle:
         return re.sub(r"lines? omitted\]", "more like this omitted]", said, count=1)
 
     def longest(self, text: str) -> str:
-        """A little longer than that of lines."""
+        """The longest delimiter of lines, with the longer words."""
         return self.lines.longest(text).replace("lines omitted", "more like this omitted")
 
 
 def _shorten_line(line: str) -> str:
-    """What is looked at of a line: both ends of a long one, and its length."""
+    """Both ends of a long line with its length between, which is all that is looked at; a short one as it is."""
     if len(line) <= 2 * _SEEN_CHARS:
         return line
     return f"{line[:_SEEN_CHARS]}<{len(line)}>{line[-_SEEN_CHARS:]}"
 
 
 def _make_templates(bare: Sequence[str]) -> list[str]:
+    """Lines with their numbers and ids replaced by 0: those that are alike then are of one template."""
     return [_VARYING.sub("0", line) for line in bare]
 
 
 def _rate_line(line: str) -> int:
+    """The floor of a line for its own sake: `ENDS`, `ERROR`, `WARNING`, or 0."""
     small = f" {line.lower()} "
     if not any(sign in small for sign in _SIGNS):
         return 0

@@ -62,5 +62,6 @@ class MatchSegmenter:
 
 
 def _find_folder(line: str) -> str:
+    """The folder of the path at a line's end; "" where it has none."""
     found = _FOLDER.match(line.strip().split(" ")[-1])
     return found.group(1) if found else ""

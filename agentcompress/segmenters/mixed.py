@@ -26,7 +26,7 @@ class _Block(NamedTuple):
 
 
 def find_fenced_blocks(text: str) -> list[_Block]:
-    """Fenced blocks that are closed, in order."""
+    """Return the fenced blocks of a text that are closed, in order."""
     blocks = []
     opened: re.Match[str] | None = None
     for match in _FENCE.finditer(text if text.endswith("\n") else text + "\n"):
@@ -63,7 +63,7 @@ class MixedSegmenter:
 
 
 class _Parts:
-    """Puts segments of stretches together to one of the whole."""
+    """Puts the segments of a text's stretches together to one segment of the whole."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -75,7 +75,7 @@ class _Parts:
         self._divisible = True
 
     def add_part(self, start: int, end: int, kind: Kind, opens: int | None = None) -> None:
-        """Cut a stretch; all of its units require the unit that opens it."""
+        """Cut the stretch [start, end) by its kind. opens: the unit that all of its units require, if any."""
         if end <= start:
             return
         segment = make_segmenter(kind).segment(self._text[start:end])
@@ -99,16 +99,16 @@ class _Parts:
         self._divisible &= segment.divisible
 
     def add_line(self, start: int, end: int, opens: int | None = None) -> int:
-        """Add a fence's line; return its unit."""
+        """Add a fence's line as a unit and return its index. opens: the unit that it requires, if any."""
         self._units.append(Unit(start, end, self._parents, () if opens is None else (opens,)))
         return len(self._units) - 1
 
     def require_closing(self, opens: int, closes: int) -> None:
-        """Let the opening line require the closing one."""
+        """Let the unit of the opening line require that of the closing line."""
         self._units[opens] = replace(self._units[opens], requires=(closes,))
 
     def make_segment(self) -> Segment:
-        """All of it."""
+        """Return the segment of the whole text, of all that was added."""
         style = PartsStyle(make_line_style(self._text), self._parts)
         return Segment(
             self._text,
@@ -122,6 +122,7 @@ class _Parts:
 
 
 def _detect_block_kind(block: _Block, text: str) -> Kind:
+    """The kind of a fenced block: its fence's word is a hint, which its text must agree with."""
     word = block.word.split(" ")[0].split("{")[0].lower()
     language = find_language_of_fence(word)
     hint = f"x.{get_extension(language)}" if language else ""

@@ -14,7 +14,7 @@ _ATTACHED_COMMENT_ROWS = 3
 
 @dataclass
 class Group:
-    """Nodes that share rows."""
+    """Neighbouring nodes that share rows, so that they stay or go together: rows `first` to `last`, both included."""
 
     first: int
     last: int
@@ -23,12 +23,12 @@ class Group:
 
 
 def find_loose_runs(groups: Sequence[Group]) -> list[list[Group]]:
-    """Runs of loose groups with no other between them."""
+    """Return runs of neighbouring groups that may go, with none between them that must stay."""
     return [list(run) for loose, run in itertools.groupby(groups, key=lambda group: group.loose) if loose]
 
 
 def iterate_children(node: Any) -> Iterator[Any]:
-    """A node's children, and for those that only hold others in a row, theirs."""
+    """Yield a node's children, and in place of those that only hold others in a row, their children."""
     for child in node.children:
         if child.type in TRANSPARENT:
             yield from iterate_children(child)
@@ -43,12 +43,12 @@ def find_last_row(node: Any) -> int:
 
 
 def is_beside(node: Any) -> bool:
-    """Whether a node only accompanies another one."""
+    """Whether a node only accompanies another one: a comment, an attribute, a decorator."""
     return COMMENT.search(node.type) is not None or ATTACHED.search(node.type) is not None
 
 
 def is_blank(node: Any) -> bool:
-    """White space between the tags of markup."""
+    """Whether a node is nothing but white space between the tags of markup."""
     return node.type in ("jsx_text", "text") and not node.text.strip()
 
 
@@ -105,7 +105,7 @@ def find_definition(node: Any) -> Any | None:
 
 
 def read_name(defined: Any | None) -> str:
-    """What a definition defines."""
+    """Return the name that a definition defines; "" where there is no definition, or it has no name."""
     name = None if defined is None else defined.child_by_field_name("name")
     return "" if name is None else name.text.decode("utf-8", "replace")
 
@@ -139,4 +139,5 @@ def _join_groups(groups: list[Group]) -> Iterator[Group]:
 
 
 def _accompanies(group: Group) -> bool:
+    """Whether all of a group only accompanies what stands below it."""
     return bool(group.nodes) and all(not node.is_named or is_beside(node) for node in group.nodes)

@@ -73,7 +73,7 @@ def _measure_depths(rows: Rows) -> list[int]:
 
 
 def _measure_branches(depths: list[int]) -> list[int]:
-    """How many lines every line's branch has, itself included."""
+    """The lines of the branch that begins at every line, that line included."""
     sizes = [1] * len(depths)
     above: list[int] = []
     for row, depth in enumerate(depths):

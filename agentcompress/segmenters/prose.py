@@ -79,6 +79,7 @@ class ProseSegmenter:
 
 
 def _set_priors(text: str, units: list[Unit]) -> list[Unit]:
+    """Units with a prior for those that hold what is spelt like no word, where those are rare."""
     odd = {i for i, unit in enumerate(units) if _NO_WORD.search(text, unit.start, unit.end)}
     if len(odd) > _RARE * len(units):
         return units
@@ -86,12 +87,14 @@ def _set_priors(text: str, units: list[Unit]) -> list[Unit]:
 
 
 def _find_paragraphs(text: str) -> list[tuple[int, int]]:
+    """Character ranges of paragraphs, which tile the text."""
     starts = [0, *(match.end() for match in _PARAGRAPH_START.finditer(text))]
     ends = [*starts[1:], len(text)]
     return [(a, b) for a, b in zip(starts, ends, strict=True) if b > a]
 
 
 def _find_sentence_cuts(text: str, start: int, end: int, limit_chars: int) -> list[int]:
+    """Places inside of a paragraph where a sentence begins, or a long one is cut."""
     cuts: list[int] = []
     last = start
     closes_at = start + len(text[start:end].rstrip())
@@ -105,6 +108,7 @@ def _find_sentence_cuts(text: str, start: int, end: int, limit_chars: int) -> li
 
 
 def _ends_here(text: str, sentence_start: int, match: re.Match[str]) -> bool:
+    """Whether a sentence ends at a match of `_SENTENCE_END`: not behind an abbreviation, nor in a wrapped line."""
     mark = match.group()
     following = text[match.end()]
     if mark == "\n":

@@ -61,7 +61,7 @@ class SourceSegmenter:
 
 
 def _cut_pieces(bare: str, count: int, grammar: Grammar) -> list[Piece]:
-    """Pieces of a source text of so many rows."""
+    """Cut a source text (its `count` rows without a viewer's numbers) into pieces of whole rows."""
     opened = _open_blocks(bare) if grammar.name == "python" else []
     source = ("".join(opened) + bare).encode("utf-8", "replace")
     tree: Any = grammar.parse(source)
@@ -85,7 +85,7 @@ def _open_blocks(bare: str) -> list[str]:
 
 
 def _shift_pieces(pieces: list[Piece], by: int) -> list[Piece]:
-    """Take lines that were put before the text away again."""
+    """Move pieces up by as many rows as were put before the text, and drop those that stood in them alone."""
     for piece in pieces:
         piece.first, piece.last = max(0, piece.first - by), piece.last - by
     kept = [piece for piece in pieces if piece.last >= 0]
@@ -111,10 +111,12 @@ def _split_off_foreign(pieces: list[Piece], foreign: frozenset[int]) -> list[Pie
 
 
 def _collect_frames(pieces: Sequence[Piece]) -> set[Frame]:
+    """All frames that pieces are part of, or stand in."""
     return {frame for piece in pieces for frame in (piece.own, piece.inside) if frame is not None}
 
 
 def _renumber_frames(pieces: Sequence[Piece], by: int) -> None:
+    """Add to the indexes of pieces in all frames, when pieces were put before."""
     for frame in _collect_frames(pieces):
         frame.pieces = [i + by for i in frame.pieces]
 
@@ -127,6 +129,7 @@ class _Units:
         self._texts = [rows.get_text(piece.first, piece.last) for piece in pieces]
 
     def build_units(self) -> tuple[Unit, ...]:
+        """Make a unit of every piece, in order."""
         wants = self._find_wanted()
         parents = self._number_parents()
         anchors = self._find_anchors()
@@ -199,6 +202,7 @@ class _Units:
         return wants
 
     def _find_definitions(self) -> dict[str, list[int]]:
+        """Names of three letters and more, and the pieces that define each; without those many define."""
         defined: defaultdict[str, list[int]] = defaultdict(list)
         for i, piece in enumerate(self._pieces):
             for name in self._find_names(piece, self._texts[i]):
@@ -206,6 +210,7 @@ class _Units:
         return {name: at for name, at in defined.items() if len(at) <= _MOST_DEFINITIONS}
 
     def _find_names(self, piece: Piece, text: str) -> Iterable[str]:
+        """The names that a piece defines or brings in."""
         if piece.name:
             return [piece.name] if len(piece.name) > 2 else []
         if piece.imports:

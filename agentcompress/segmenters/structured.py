@@ -71,7 +71,7 @@ class JsonSegmenter:
 
 
 class _Cutter:
-    """Makes units in the order of the text."""
+    """Makes units of a tree of values, in the order of the text, and notes where something may be left out."""
 
     def __init__(self, text: str, limits: JsonSegmenter) -> None:
         self.units: list[Unit] = []
@@ -96,6 +96,7 @@ class _Cutter:
             self._add_unit(value.start, value.stop, parent or 0, () if frame is None else (frame,), path, int(says))
 
     def _cut_container(self, value: _Value, frame: int | None, parent: int | None, depth: int, path: str) -> None:
+        """Units of an object or array: its opening, its members, its closing."""
         around = () if frame is None else (frame,)
         opens = len(self.units)
         own_parent = parent
@@ -113,7 +114,7 @@ class _Cutter:
         self._require_closing(opens, closes)
 
     def _cut_string(self, value: _Value, frame: int | None, parent: int, path: str) -> None:
-        """A long string: its beginning, pieces of its middle, its end."""
+        """Units of a long string: its beginning, pieces of its middle, its end."""
         around = () if frame is None else (frame,)
         cuts = find_string_cuts(self._text, value.value + 1, value.end - 1, self._limits.small_chars)
         if len(cuts) < 2:
@@ -129,16 +130,19 @@ class _Cutter:
         self._require_closing(opens, closes)
 
     def _require_closing(self, opens: int, closes: int) -> None:
+        """Let the unit that opens require the one that closes."""
         unit = self.units[opens]
         self.units[opens] = replace(unit, requires=(closes, *unit.requires))
 
     def _add_unit(
         self, start: int, end: int, parent: int, requires: tuple[int, ...], name: str, floor: int = 0
     ) -> None:
+        """Add a unit, unless it would be empty."""
         if end > start:
             self.units.append(Unit(start, end, parent, requires, floor=floor, name=name))
 
     def _add_region(self, value: _Value, kind: str) -> None:
+        """Note that a member may be left out from its start on."""
         self.regions.setdefault(value.start, []).append(_Region(value.stop, value.end, kind, value.key or ""))
 
 
@@ -182,6 +186,7 @@ class JsonStyle:
         return f'"{self.mark} {min(len(text), 9999)} elements omitted{keys}]": null,\n      '
 
     def _find_gone(self, gap: Span) -> Iterator[_Region]:
+        """The outermost regions that a gap leaves out, one behind the other, as far as they fit."""
         at = gap.start
         while at < gap.end:
             fitting = [region for region in self.regions.get(at, ()) if region.stop <= gap.end]
@@ -223,6 +228,7 @@ def _parse_documents(text: str) -> list[_Value]:
 
 
 def _can_parse(text: str) -> bool:
+    """Whether a text is JSON, not too deep for Python's parser."""
     try:
         json.loads(text)
     except (ValueError, RecursionError):
@@ -268,7 +274,7 @@ def _parse_tree(text: str, start: int, stop: int) -> _Value:
 
 
 def _set_stops(root: _Value) -> None:
-    """Every member reaches to the next one; the last one to its own end."""
+    """Let every member reach to where the next one begins; the last one to its own end."""
     waiting = [root]
     while waiting:
         value = waiting.pop()

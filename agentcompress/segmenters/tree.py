@@ -89,6 +89,8 @@ def cut_tree(root: Any, rows: Sequence[bytes], grammar: Grammar) -> list[Piece]:
 
 
 class _Walk:
+    """Walks down a tree and notes its pieces in order."""
+
     def __init__(self, rows: Sequence[bytes], grammar: Grammar) -> None:
         self.pieces: list[Piece] = []
         self._rows, self._grammar = rows, grammar
@@ -104,6 +106,7 @@ class _Walk:
         self._add_fixed(at, last, frame, parent)
 
     def _cut_loose(self, run: list[Group], frame: Frame, parent: int, depth: int, *, documented: bool = False) -> None:
+        """Pieces of a run of groups that may go; of a documented function's, the first may be its docstring."""
         for number, group in enumerate(run):
             last = run[number + 1].first - 1 if number + 1 < len(run) else group.last
             real = [node for node in group.nodes if node.is_named and not is_beside(node)]
@@ -209,6 +212,7 @@ class _Walk:
         return [part for run in runs for part in find_loose_runs(run)]
 
     def _group_children(self, node: Any, first: int, last: int, *, broken: bool) -> list[Group]:
+        """A container's children, those that share rows together; of broken code also the rows between them."""
         groups: list[Group] = []
         for child in iterate_children(node):
             a, b = child.start_point.row, find_last_row(child)
@@ -228,6 +232,7 @@ class _Walk:
         return groups
 
     def _group_uncovered(self, first: int, last: int) -> Iterator[Group]:
+        """Rows of broken code that no node stands in, each a group of its own; blank ones left out."""
         for row in range(first, last + 1):
             if self._rows[row].strip():
                 yield Group(row, row, [], True)
@@ -243,7 +248,7 @@ class _Walk:
         return bool(named) and separators and not fixed and not before.strip() and tail.strip() in (b"", b";", b",")
 
     def _add_fixed(self, first: int, last: int, frame: Frame, parent: int) -> None:
-        """Rows of a frame; blank ones go to the piece before."""
+        """Add rows of a frame as a piece of it; blank ones go to the piece before."""
         if last < first:
             return
         if self.pieces and not any(row.strip() for row in self._rows[first : last + 1]):
@@ -270,5 +275,6 @@ class _Walk:
                 piece.name = piece.name or read_name(defined)
 
     def _make_parent(self) -> int:
+        """The number of a new parent."""
         self._parents += 1
         return self._parents

@@ -62,7 +62,7 @@ class _Order:
         self._enough = 0.0  # of what was taken, for the next floor
 
     def merge_floors(self, ranked: list[int]) -> list[int]:
-        """All units; `ranked` are all, best score first."""
+        """Every unit's index, the first to be kept first. ranked: all of them, the best score first."""
         order: list[int] = []
         for i in ranked:
             order.extend(self._take_affordable())
@@ -98,15 +98,17 @@ class _Order:
                 self._enough = 0.0
 
     def _price_missing(self, unit: int) -> tuple[list[int], float]:
+        """What a unit requires that is not kept yet, itself included, and its tokens."""
         units = find_missing(self._segment, unit, self._kept)
         return units, float(self._costs[units].sum())
 
     def _compute_needed(self, cost: float) -> float:
-        """How much must have been taken before floors may take so much more."""
+        """The tokens that must have been taken before floors may take `cost` more."""
         wanted = (self._of_floors + cost) / self._segment.floor_share
         return 0.0 if wanted <= self._ahead else wanted - cost
 
     def _take_units(self, unit: int, units: list[int]) -> None:
+        """List a unit, and note it and what it requires (`units`) as kept."""
         self._listed.add(unit)
         self._kept.update(units)
         self._total += float(self._costs[units].sum())

@@ -1,6 +1,6 @@
 """Scores + budget -> kept units. Exact after rendering, and nested: a larger budget keeps a superset.
 
-Units are taken in the order `ordering` gives; what is kept is always a *prefix* of that order, plus what the prefix
+Units are taken in the order `order` gives; what is kept is always a *prefix* of that order, plus what the prefix
 requires (headings, signatures) and gaps that would cost no more than their delimiter. Which prefix: start from the
 longest whose estimated cost fits, then count the rendered text, and step down until it fits, or up while it does.
 Each step compares with the budget alone, so a larger budget never ends at a shorter prefix.
@@ -30,7 +30,7 @@ _COUNTED_UNITS = 64
 
 @dataclass(frozen=True)
 class Selection:
-    """What is kept: the rendered text and its tokens, counted whole."""
+    """What is kept: the rendered text with its spans, and the target tokens of that whole text."""
 
     rendered: Rendered
     tokens: int
@@ -93,7 +93,7 @@ def _filter_affordable(segment: Segment, order: list[int], costs: np.ndarray, bu
 
 
 def _estimate_costs(segment: Segment, counter: TokenCounter) -> np.ndarray:
-    """Estimated tokens of every unit, float64 (units,)."""
+    """Estimated target tokens of every unit, float64 (units,)."""
     text, units = segment.text, segment.units
     costs = np.array([counter.count(text[unit.start : unit.end]) for unit in units], dtype=np.float64)
     for i in range(0, len(units), _COUNTED_UNITS):
@@ -129,7 +129,7 @@ class _Pool:
         return self.take_prefix(n) if n else None
 
     def take_prefix(self, n: int) -> Selection:
-        """Render and count the prefix of length n."""
+        """Render the first n units of the order, with what they require, and count its tokens."""
         if n not in self._taken:
             if n < self._gaps_at:
                 self._gaps, self._gaps_at = self._make_gaps(), 0
@@ -169,7 +169,7 @@ class _Gaps:
 
     @property
     def cost(self) -> float:
-        """Estimated tokens of what is kept, delimiters included."""
+        """Estimated tokens of what is kept, a delimiter for every gap included."""
         return self.kept_cost + len(self._starts) * self._delimiter_tokens
 
     def keep_unit(self, unit: int) -> None:
@@ -179,11 +179,12 @@ class _Gaps:
             self._keep_one(i)
 
     def list_kept(self) -> list[int]:
-        """Indexes of all kept units, ascending."""
+        """Return the indexes of all kept units, ascending."""
         bounds = zip([0, *self._ends], [*self._starts, len(self._segment.units)], strict=True)
         return [i for start, end in bounds for i in range(start, end)]
 
     def _keep_one(self, i: int) -> None:
+        """Split the gap a unit stands in; what is left of it and not worth a delimiter is kept too."""
         at = bisect_right(self._starts, i) - 1
         if at < 0 or i >= self._ends[at]:
             return
@@ -194,6 +195,7 @@ class _Gaps:
         self._ends[at : at + 1] = [b for _, b in left]
 
     def _sum_cost(self, start: int, end: int) -> float:
+        """Estimated tokens of units `start` up to `end`."""
         return float(self._cost_before[end] - self._cost_before[start])
 
 
@@ -216,7 +218,7 @@ def _cut_beginning(segment: Segment, unit: int, budget: int, counter: TokenCount
 
 
 def _keep_nothing(segment: Segment, budget: int, counter: TokenCounter, style: DelimiterStyle) -> Selection:
-    """The delimiter alone, or no text at all."""
+    """Select no unit: the delimiter alone where it fits the budget, else an empty text."""
     alone = render_spans(segment.text, [], style)
     tokens = counter.count(alone.text)
     return Selection(alone, tokens) if tokens <= budget else Selection(Rendered("", ()), 0)

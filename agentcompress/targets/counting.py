@@ -1,4 +1,4 @@
-"""What is known of a target by its LiteLLM name: which tokenizer counts its tokens. Works offline.
+"""Which tokenizer counts a target's tokens, by the target's LiteLLM name. Works offline.
 
 Reads LiteLLM's bundled tables without importing LiteLLM, which takes seconds and may ask the network.
 """
@@ -67,7 +67,7 @@ class CachedCounts:
         self._lock = threading.Lock()
 
     def count(self, text: str) -> int:
-        """Tokens of `text`."""
+        """Return the tokens of `text`, from memory where it was counted before."""
         key = hash(text), len(text)  # a hash that two texts share would cost a wrong number in a receipt
         with self._lock:
             known = self._known.get(key)
@@ -120,6 +120,7 @@ def get_token_counter(target: str) -> TokenCounter:
 
 
 def _find_tiktoken_name(target: str) -> str | None:
+    """The name of tiktoken's encoding for a target, or None where tiktoken has none."""
     import tiktoken
 
     _, slash, model = target.rpartition("/")
@@ -132,6 +133,7 @@ def _find_tiktoken_name(target: str) -> str | None:
 
 
 def _make_tiktoken_counter(name: str, *, exact: bool) -> TokenizerCounter:
+    """Make a counter with an encoding of tiktoken's, or with the default one where its table can't be had."""
     import tiktoken
 
     try:
@@ -161,6 +163,7 @@ def _use_bundled_files(name: str) -> Iterator[None]:
 
 @cache
 def _get_claude_counter() -> TokenizerCounter:
+    """The counter with LiteLLM's copy of Anthropic's older tokenizer."""
     from tokenizers import Tokenizer
 
     from agentcompress.drafts.tokens import replace_surrogates
@@ -183,10 +186,12 @@ def is_mapped(target: str) -> bool:
 
 @cache
 def _list_mapped_providers() -> frozenset[object]:
+    """The names of all providers in LiteLLM's bundled map."""
     return frozenset(entry.get("litellm_provider") for entry in read_cost_map().values())
 
 
 def _is_known(target: str) -> bool:
+    """Whether LiteLLM could route a target: its map holds it, or it knows the provider. May import LiteLLM."""
     if is_mapped(target):
         return True
     provider, slash, model = target.partition("/")
@@ -200,12 +205,13 @@ def _is_known(target: str) -> bool:
 
 @cache
 def read_cost_map() -> dict[str, dict[str, object]]:
-    """LiteLLM's bundled map of models."""
+    """Return LiteLLM's bundled map, from names of models to their facts; empty without LiteLLM."""
     file = _find_litellm_folder() / "model_prices_and_context_window_backup.json"
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
 
 @cache
 def _find_litellm_folder() -> Path:
+    """The folder of the installed LiteLLM, found without importing it."""
     spec = importlib.util.find_spec("litellm")
     return Path(spec.submodule_search_locations[0]) if spec and spec.submodule_search_locations else Path()

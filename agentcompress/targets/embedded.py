@@ -27,7 +27,7 @@ _loading = threading.Lock()
 
 
 class EmbeddedLLM(CustomLLM):
-    """Runs a Hugging Face causal LM for LiteLLM."""
+    """The provider `embedded` of LiteLLM: a Hugging Face causal LM in this process."""
 
     # pyrefly: ignore[bad-override]
     def completion(
@@ -142,6 +142,7 @@ class _CausalLM:
 
 
 def _get_model(name: str) -> _CausalLM:
+    """The process's one model of that name; the last one is kept."""
     with _loading:
         return _load_model(name)
 

@@ -37,12 +37,12 @@ class TargetFacts:
 
     @property
     def read_multiple(self) -> float | None:
-        """What a cached token costs, in prices of one that is not."""
+        """The price of a token read from the prompt cache over that of an input token; None: not known."""
         return self._divide_by_input(self.cache_read_price)
 
     @property
     def write_multiple(self) -> float | None:
-        """What a token costs that is written to the cache, likewise; 1 where that has no price of its own."""
+        """The price of a token written to the prompt cache over that of an input token; 1 where it has no own price."""
         return self._divide_by_input(self.cache_write_price or self.input_price)
 
     def count_fitting_tokens(self) -> int | None:
@@ -84,7 +84,7 @@ def target_facts(name: str, overrides: Mapping[str, Any] | None = None) -> Targe
 
 
 def find_entry(name: str) -> Mapping[str, Any]:
-    """The map's entry of a name, or of what is behind its provider."""
+    """Return the map's entry of a name, or of what stands behind its provider; empty where neither is there."""
     known = read_cost_map()
     while name not in known and "/" in name:
         name = name.partition("/")[2]
@@ -92,6 +92,7 @@ def find_entry(name: str) -> Mapping[str, Any]:
 
 
 def _read_first_number(entry: Mapping[str, Any], names: tuple[str, ...]) -> Any:
+    """The first of the names that an entry has a positive number for; tokens as int, prices as float."""
     for name in names:
         value = entry.get(name)
         if isinstance(value, int | float) and value > 0:
@@ -100,6 +101,7 @@ def _read_first_number(entry: Mapping[str, Any], names: tuple[str, ...]) -> Any:
 
 
 def _check_overrides(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the overrides as they are, or raise `InvalidInputError` for a field or value that can't be."""
     allowed = [field.name for field in fields(TargetFacts) if field.name != "name"]
     for name, value in overrides.items():
         if name not in allowed:

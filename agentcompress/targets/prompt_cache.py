@@ -53,11 +53,11 @@ class Billed:
 
     @property
     def tokens(self) -> int:
-        """All of them."""
+        """All tokens of the request, however they are billed."""
         return self.input_tokens + self.read_tokens + self.write_tokens
 
     def compute_dollars(self, facts: TargetFacts) -> float | None:
-        """What they cost; None where no price is known."""
+        """Return US dollars that the request costs at a target's prices; None where it has no known price."""
         if facts.input_price is None:
             return None
         read, write = facts.cache_read_price, facts.cache_write_price

@@ -26,9 +26,10 @@ def clip_text(text: str, tokens: int, counter: TokenCounter) -> str:
 
 
 def _cut_to_line_end(head: str) -> str:
-    """Without the line that is broken off, if another is left."""
+    """Drop the line that a beginning of a text breaks off in, if another is left."""
     return head[: head.rfind("\n")] if "\n" in head.strip() else head
 
 
 def _cut_from_line_start(tail: str) -> str:
+    """Drop the line that an end of a text begins inside of, if another is left."""
     return tail[tail.find("\n") + 1 :] if "\n" in tail.strip() else tail

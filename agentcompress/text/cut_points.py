@@ -26,12 +26,13 @@ def find_cut_points(text: str, start: int, end: int, limit_chars: int) -> list[i
 
 
 def cut_stretch(text: str, start: int, end: int, longest_chars: int, limit_chars: int) -> Iterator[tuple[int, int]]:
-    """The stretch itself, or where it is longer than `longest_chars`, its pieces, cut as by `find_cut_points`."""
+    """Yield (start, end) of the stretch; where it is longer than `longest_chars`, of its pieces (`find_cut_points`)."""
     cuts = find_cut_points(text, start, end, limit_chars) if end - start > longest_chars else []
     return itertools.pairwise([start, *cuts, end])
 
 
 def _find_best_cut(text: str, earliest: int, latest: int) -> int:
+    """The last place in (earliest, latest] that hurts least to cut at."""
     for pattern in (_CLAUSE_END, _SPACE):
         ends = [match.end() for match in pattern.finditer(text, earliest, latest)]
         if ends:
@@ -43,6 +44,7 @@ def _find_best_cut(text: str, earliest: int, latest: int) -> int:
 
 
 def _is_inside_character(text: str, cut: int) -> bool:
+    """Whether a cut would part what is drawn as one character, or a carriage return from its line feed."""
     after, before = text[cut], text[cut - 1]
     return (
         after in _JOINERS or before == "\u200d" or unicodedata.combining(after) != 0 or (before, after) == ("\r", "\n")

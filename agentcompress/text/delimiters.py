@@ -34,7 +34,7 @@ class InlineStyle:
         return f"{before}{self.mark}{_find_line_break(text, gap) or ' '}"
 
     def longest(self, text: str) -> str:
-        """A line feed always costs most."""
+        """The mark with a line break behind it: a line break costs more tokens than a blank."""
         return f" {self.mark}\r\n" if "\r\n" in text else f" {self.mark}\n"
 
 
@@ -59,7 +59,7 @@ class LineStyle:
         return f"{_find_indent(text, gap)}{self._say_omitted(lines + (not ends_line), 'line')}{breaks}"
 
     def longest(self, text: str) -> str:
-        """The largest count, as if the whole text were left out."""
+        """The delimiter of a gap that leaves out as many lines as the text has characters: none is longer."""
         return f"{' ' * _MOST_INDENT}{self._say_omitted(max(10, len(text)), 'line')}\n"
 
     def _say_omitted(self, number: int, noun: str) -> str:
@@ -91,7 +91,7 @@ class CommentStyle:
         return f"{_find_indent(text, gap)}{self._say_omitted(lines, which)}{breaks}"
 
     def longest(self, text: str) -> str:
-        """All lines, by their largest numbers."""
+        """The delimiter of a gap over all lines, with their largest numbers: none is longer."""
         highest = max(10, len(self.line_starts))
         return f"{' ' * _MOST_INDENT}{self._say_omitted(highest, f'{highest}-{highest}')}\n"
 
@@ -126,7 +126,7 @@ class PartsStyle:
     parts: Sequence[Part]
 
     def gap(self, text: str, gap: Span) -> str:
-        """What the part's style says."""
+        """The delimiter of the style that the gap's part has; of the outer one, across parts."""
         at = bisect_right(self.parts, gap.start, key=lambda part: part.start) - 1
         if at < 0 or gap.end > self.parts[at].end:
             return self.outer.gap(text, gap)
@@ -136,7 +136,7 @@ class PartsStyle:
         return said if said.endswith("\n") or not ends_line else f"{said}{_find_line_break(text, gap)}"
 
     def longest(self, text: str) -> str:
-        """The longest of all."""
+        """The longest delimiter of any of the styles."""
         said = [self.outer.longest(text), *(part.style.longest(part.text) for part in self.parts)]
         return max(said, key=len)
 
@@ -148,13 +148,13 @@ class FixedStyle:
     words: str
 
     def gap(self, text: str, gap: Span) -> str:
-        """On a line of its own where the gap ends lines, else between blanks."""
+        """The words, on a line of their own where the gap ends lines, else between blanks."""
         if gap.start == 0 or gap.end == len(text):
             return ""
         return f"\n{self.words}\n" if "\n" in text[gap.start : gap.end] else f" {self.words} "
 
     def longest(self, text: str) -> str:
-        """Line feeds cost most."""
+        """The words on a line of their own: line breaks cost more tokens than blanks."""
         return f"\n{self.words}\n"
 
 
@@ -171,12 +171,12 @@ def choose_style(segment: Segment, words: str | None = None) -> DelimiterStyle:
 
 
 def make_line_style(text: str) -> LineStyle:
-    """The style of lines, with a mark that the text does not contain."""
+    """Make the style of whole lines, with a mark that the text does not contain."""
     return LineStyle(choose_unused_mark(text, ("[...", "[…"), "[... #{}:")[1:])
 
 
 def make_inline_style(text: str) -> InlineStyle:
-    """The style of prose, with a mark that the text does not contain."""
+    """Make the style of prose, with a mark that the text does not contain."""
     return InlineStyle(choose_unused_mark(text, ("[...]", "[…]"), "[... #{}]"))
 
 
@@ -198,6 +198,7 @@ def find_whole_rows(text: str, gap: Span, line_starts: Sequence[int]) -> tuple[i
 
 
 def _find_line_break(text: str, gap: Span) -> str:
+    """The last line break in a gap as it is written, "\\n" or "\\r\\n"; "" where it has none."""
     last = text.rfind("\n", gap.start, gap.end)
     if last < 0:
         return ""

@@ -27,11 +27,11 @@ class Rows:
         return self.text[self.starts[row] : self._ends[row]]
 
     def get_span(self, first: int, last: int) -> tuple[int, int]:
-        """Characters of rows `first` to `last`, both included."""
+        """Return the character range [start, end) of rows `first` to `last`, both included."""
         return self.starts[first], self._ends[last]
 
     def get_text(self, first: int, last: int) -> str:
-        """Text of rows `first` to `last`, both included."""
+        """Return the text of rows `first` to `last`, both included."""
         return self.text[self.starts[first] : self._ends[last]]
 
 

@@ -36,7 +36,7 @@ def render_spans(text: str, spans: list[Span], style: DelimiterStyle | None) -> 
 
 
 def merge_units(segment: Segment, kept: Iterable[int]) -> list[Span]:
-    """Ranges of runs of neighbouring units."""
+    """Return the character ranges of runs of neighbouring units. kept: indexes, ascending."""
     spans: list[Span] = []
     for i in kept:
         unit = segment.units[i]

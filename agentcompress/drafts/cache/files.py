@@ -44,7 +44,11 @@ class WindowFiles:
         self._warned = False
 
     def load(self, tokens: Mapping[str, int], shape: Shape) -> dict[str, Window]:
-        """Read the windows that are here, given the tokens of each by key."""
+        """Return the windows that are on disk, by key.
+
+        tokens: of each window that is wanted, by its key. A file that does not hold what it should is deleted, with a
+        warning.
+        """
         read: dict[str, Tensor] = {}
         for key, count in tokens.items():
             kv = self._read_file(self.folder / f"{key}{_SUFFIX}", shape, count)
@@ -69,6 +73,7 @@ class WindowFiles:
         self._writer.submit(lambda: None).result()
 
     def _store_window(self, window: Window) -> None:
+        """Write one window, in the writer's thread; whatever goes wrong is warned about, once."""
         try:
             self._write_file(self.folder / f"{window.key}{_SUFFIX}", window.copy_kv().cpu())
             if self._written % _RESCAN == 0 or self._bytes > self.max_bytes:
@@ -105,6 +110,7 @@ class WindowFiles:
         self._bytes += len(data)
 
     def _read_file(self, file: Path, shape: Shape, tokens: int) -> Tensor | None:
+        """Keys and values (L, 2, KV, T, D) of a file; None where there is none, or it is damaged and was deleted."""
         from safetensors import safe_open
 
         try:
@@ -153,7 +159,7 @@ class WindowFiles:
 
 
 def _read_disk_clock(folder: Path) -> float:
-    """The file system's idea of now, which may be another machine's."""
+    """What time the file system says it is, in seconds since the epoch: it may be another machine's."""
     with tempfile.TemporaryFile(dir=folder) as file:
         return os.fstat(file.fileno()).st_mtime
 

@@ -1,4 +1,4 @@
-"""Remembers what a draft has encoded: a wrapper around `drafts.runtime.DraftRuntime`, with the same interface.
+"""Keeps what a draft has encoded: a wrapper around `drafts.runtime.DraftRuntime`, with the same interface.
 
 Keys and values of a window depend on nothing but its own tokens and the draft, so they are kept by content: the same
 document hits in another order, conversation or call. Also kept: what the query-free probe found on the same windows,
@@ -103,7 +103,7 @@ class WindowCache:
         return asked, known
 
     def get_stats(self) -> CacheStats:
-        """What was found, computed, kept and given up so far."""
+        """Return how many windows were found, computed, kept and given up since the cache was made."""
         with self._lock:
             stats = self._stats
         held, evicted = self._kept.get_sizes()
@@ -116,7 +116,7 @@ class WindowCache:
         return held / max(1, sum(window.tokens for window in windows))
 
     def clear(self) -> None:
-        """Forget everything in memory; files stay."""
+        """Drop all windows, probes and tokens from memory; files stay."""
         self._kept.clear()
 
     def _claim_windows(self, keys: list[str], found: dict[str, Window]) -> tuple[list[str], dict[str, Future[Window]]]:
@@ -136,7 +136,7 @@ class WindowCache:
         return mine, others
 
     def _encode(self, ids_of: dict[str, np.ndarray]) -> dict[str, Window]:
-        """Read or compute windows that this call has claimed."""
+        """Read from disk, or compute, windows that this call has claimed; returns those that were done by key."""
         started = time.perf_counter()
         done: dict[str, Window] = {}
         read = 0
@@ -172,13 +172,14 @@ class WindowCache:
                 future.cancel()
 
     def _add_counts(self, **more: float) -> None:
+        """Add to the counts, each by its name in `CacheStats`."""
         with self._lock:
             changed = {name: getattr(self._stats, name) + value for name, value in more.items()}
             self._stats = replace(self._stats, **changed)
 
 
 class _CachingTokenizer:
-    """A tokenizer that knows the texts it saw last."""
+    """A tokenizer that keeps the tokens of the texts it saw last, in the cache's memory."""
 
     def __init__(self, tokenizer: Tokenizer, kept: WindowMemory) -> None:
         self._tokenizer, self._kept = tokenizer, kept  # not the cache: a cycle would keep its memory for long
