@@ -12,10 +12,10 @@ from pathlib import Path
 from agentcompress.errors import EvaluationError
 
 PACKAGES = ("accelerate", "click", "filelock", "huggingface_hub", "jinja2", "numpy", "pydantic", "rich", "tiktoken")
-"""What drafts are calibrated on."""
+"""Packages whose files drafts are calibrated on."""
 
 HELD_OUT_PACKAGES = ("litellm", "transformers")
-"""What is evaluated on, and never calibrated on."""
+"""Packages whose files drafts are evaluated on, and never calibrated on."""
 
 _FILE_CHARS = range(4_000, 50_000)
 _FUNCTION_LINES = range(5, 60)

@@ -24,7 +24,7 @@ from agentcompress.errors import DraftUnsupportedError
 
 NAME = "agentcompress"
 KV = tuple[Tensor, Tensor]
-"""Keys and values."""
+"""Keys and values of one layer, (1, KV, T, D) each."""
 
 _ENCODE_ROWS = 128  # encoded in blocks: a causal mask leaves much of a big square unused
 

@@ -82,7 +82,7 @@ class Probe:
         self._starts = [0, *accumulate(len(run.counts) for run in runs)]  # first page of every run, and the end
         self._found = torch.empty(0)  # (layers of the band, 2, H, all P, N): mean, last
         self._rest = torch.empty(0)  # (layers of the band, H)
-        self._reading: Started = _IN_TURN  # of the rows before
+        self._reading: Started = _IN_TURN  # who looked where, being added up for the rows before
 
     def collect_attention(self) -> tuple[Tensor, Tensor, Tensor]:
         """Attention on the windows: mean and last, float32 (band, H, tokens); and what went elsewhere, (band, H)."""
@@ -116,7 +116,7 @@ class Probe:
     def _begin_reading(self, index: int, part: _Rows, share: Tensor) -> Started:
         """Begin to add rows, each with its share (2, rows), to the means, while the next layer is computed."""
         groups, rows = part.total.shape[0], share.shape[1]
-        heads = part.total.shape[1] // rows  # of a group
+        heads = part.total.shape[1] // rows  # query heads that share a key head
         mixing = torch.einsum("mr,hg->mhgr", share, torch.eye(heads, device=share.device))
         mixing = mixing.reshape(2 * heads, heads * rows) / part.total.transpose(1, 2)  # (KV, 2 G, G R)
         dtype = part.weights[0].dtype

@@ -57,7 +57,7 @@ class Weights(_Frozen):
 
 
 PROSE = Weights(band=1.5, parent=1.5, near=1.0, brevity=0.25)
-"""For sentences in paragraphs."""
+"""The weights of a draft without a profile of its own, for prose: sentences in paragraphs."""
 
 LINES = Weights(
     band=0.0,
@@ -68,10 +68,10 @@ LINES = Weights(
     specific_near=0.75,
     brevity=0.25,
 )
-"""For lines, and everything else an agent reads."""
+"""Those for lines, and for everything else that an agent reads."""
 
 SOURCE = LINES.model_copy(update={"near": 1.5, "near_width": 6.0, "specific": 0.8, "specific_near": 1.25})
-"""For code, where what answers a query is mostly a function."""
+"""Those for code, where what answers a query is mostly a function: neighbours count more."""
 
 
 class Head(_Frozen):

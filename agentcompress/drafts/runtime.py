@@ -36,7 +36,7 @@ BAND = (0.30, 0.75)
 """The layers whose attention is read, as fractions of the depth: floor(.3 L) up to, not including, floor(.75 L)."""
 
 LAST_ROWS = 6
-"""How many of the probe's last rows are averaged apart."""
+"""How many of the probe's last rows are averaged apart from the mean over all of them."""
 
 _RUN_PAGES = 32
 _log = logging.getLogger("agentcompress")
@@ -128,12 +128,12 @@ class DraftRuntime:
         placed = pages.place_windows(keys, [len(ids) for ids in windows], self.shape, extent_pages)
         order = sorted(range(len(windows)), key=lambda i: -len(windows[i]))  # long ones first: threads end together
 
-        def work(piece: int) -> None:
+        def encode_one(piece: int) -> None:
             i = order[piece]
             self._encode_window(windows[i], placed[i])
             done(placed[i])
 
-        self._streams.run(work, len(windows), "encode")
+        self._streams.run(encode_one, len(windows), "encode")
         return placed
 
     def probe(
@@ -145,10 +145,10 @@ class DraftRuntime:
         """
         found: dict[int, ProbeAttention] = {}
 
-        def work(i: int) -> None:
+        def probe_one(i: int) -> None:
             found[i] = self._run_probe(windows, (query, null)[i])
 
-        self._streams.run(work, 2)
+        self._streams.run(probe_one, 2)
         return found[0], found[1]
 
     def probe_query(self, windows: Sequence[Window], query: Sequence[int]) -> ProbeAttention:
@@ -161,10 +161,10 @@ class DraftRuntime:
     def _encode_sink(self, ids: Tensor) -> pages.Shape:
         """Encode the sink's token ids (S,), keep its keys and values, and return their shape."""
 
-        def write(layer: int, keys: Tensor, values: Tensor) -> None:
+        def keep_layer(layer: int, keys: Tensor, values: Tensor) -> None:
             self._sink.append((keys[None].clone(), values[None].clone()))
 
-        self.decoder.forward(ids, 0, capture.Encode(self.band.stop, write))
+        self.decoder.forward(ids, 0, capture.Encode(self.band.stop, keep_layer))
         shapes = {part.shape for kv in self._sink for part in kv}
         if len(self._sink) != self.band.stop or len(shapes) != 1:
             raise DraftUnsupportedError(

@@ -11,7 +11,7 @@ import numpy as np
 from agentcompress.schema import Segment, Unit
 
 _WHOLE = frozenset({"prose", "chunks"})
-"""Kinds whose units are read as they are."""
+"""Kinds of segments whose units are scored as they are, not line by line."""
 
 
 def split_lines(segment: Segment) -> tuple[Segment, np.ndarray]:

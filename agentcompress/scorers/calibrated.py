@@ -75,7 +75,7 @@ class CalibratedScorer:
         """Make one on the config's draft, which is loaded when the first text is scored; it remembers its scores."""
         from agentcompress.drafts.cache.windows import get_shared_cache
 
-        def runtime() -> Runtime:
+        def get_runtime() -> Runtime:
             return get_shared_cache(
                 config.draft,
                 config.segment_cache_bytes,
@@ -83,7 +83,7 @@ class CalibratedScorer:
                 config.segment_cache_folder_bytes,
             )
 
-        return CachedScores(cls(runtime, **options))  # pyrefly: ignore[bad-argument-type]
+        return CachedScores(cls(get_runtime, **options))  # pyrefly: ignore[bad-argument-type]
 
     def score(self, segment: Segment, query: str) -> np.ndarray:
         """Float64 (units,). A blank query scores by the draft's prior: what any reader looks at."""

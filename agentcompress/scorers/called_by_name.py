@@ -14,7 +14,7 @@ _REACHED = re.compile(r"[^\W\d]\w*(?:(?:\.|::|#)[^\W\d]\w*)+|[^\W\d]\w*(?=\()|(?
 _PATH = re.compile(r"[^\s.\[\]/\"',()?]+(?:(?:\.|/|\[)[\"']?[^\s.\[\]/\"',()?]+[\"']?\]?)+")
 _KEYS = re.compile(r"[^\s.\[\]/\"',()?]+")
 _DISTINCT_CHARS = 6
-_MOST_KEYS = 24  # of a path
+_MOST_KEYS = 24  # that are looked at of one path
 
 
 def score_called(segment: Segment, query: str) -> np.ndarray:

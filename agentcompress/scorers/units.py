@@ -69,10 +69,10 @@ def blur_scores(own: np.ndarray, sizes: np.ndarray, width: float) -> np.ndarray:
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / width) ** 2)
     weights = np.maximum(sizes, _LEAST_SIZE)
 
-    def averaged(values: np.ndarray) -> np.ndarray:
+    def smooth(values: np.ndarray) -> np.ndarray:
         return np.convolve(values, kernel)[reach : reach + len(own)]
 
-    return averaged(own * weights) / averaged(weights)
+    return smooth(own * weights) / smooth(weights)
 
 
 def standardise(values: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ import re
 
 _SAMPLE_CHARS = 24_000
 _CODE_SHARE = 0.08
-"""Prose has next to no lines that can only be code; source files full of documentation have this many."""
+"""A text with a larger share of lines that can only be code is no prose; code full of documentation has this many."""
 
 _WORDS = re.compile(r"[^\W\d_]{2,}")
 _CODE_LINE = re.compile(
@@ -23,7 +23,7 @@ _CODE_LINE = re.compile(
     re.VERBOSE,
 )
 _CODE_END = re.compile(r"(?:[{;]|\w\([^()]*\))\s*$")
-"""Ends of statements and calls; prose ends list items so, and must not read like prose to count."""
+"""Ends of statements and calls. Items of a list end so too: a line that reads like prose does not count."""
 
 _OTHER_LINE = re.compile(r"^\s*(?:[\[{<|+>$#@]|\d{2,4}[-:/]\d{2}|[A-Z]{4,}\b|\S+:\d+)")
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")

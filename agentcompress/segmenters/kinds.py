@@ -57,7 +57,7 @@ _TREE = re.compile(
 )
 _LS = re.compile(r"[-dlbcps][rwxsStT-]{9}[.+@]?\s+\d+\s")
 LISTED = (_PATH, _LS)
-"""What lines of a folder's listing look like."""
+"""Patterns of lines in a folder's listing: paths, and what `ls -l` says."""
 
 _SETTING = re.compile(r"\s*[\w.\"'-]+\s*[=:]|\s*[\[{}\]]")
 _DIGITS = re.compile(r"\d+")

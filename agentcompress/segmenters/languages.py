@@ -49,26 +49,26 @@ _EVIDENCE = {
     "sql": _FEATURES["sql"],
     "bash": _FEATURES["bash"],
 }
-"""What lines of languages look like that would take any text for their own."""
+"""What lines must look like of languages whose grammars take nearly any text for their own."""
 
 _LEAST_EVIDENCE = {"html": 0.4, "yaml": 0.8, "toml": 0.8, "css": 0.4, "sql": 0.2, "bash": 0.05}
 _NAMED_KEY = re.compile(r"\s*(?:- )?(?!\d)[\w.\"'/-]+:(?:\s|$)")
 _FEATURES_OF = {"tsx": "typescript"}
 _FEW = 0.05
-"""The share of lines that only the language a text is said to be in has, from which it is believed."""
+"""A text is believed to be in the language it is said to be in when this share of its lines look like that one."""
 
 _TAGGED = re.compile(r"\s*<[/!?a-zA-Z]")
 _HINT_CHARS = 4000
 _MOST_NAMED = 4
-LOOKED_AT_CHARS = 300  # of a line
+LOOKED_AT_CHARS = 300  # at the beginning of a line: what stands behind is not looked at
 _CODE_SHARE = 0.08
 _LESS_LIKELY = 0.1
-"""How much less broken the code must be in a language that its lines look less like."""
+"""How much smaller the broken share must be in each language that comes later by the looks of the lines."""
 
 _MOST_BROKEN, _LEAST_BROKEN = 0.3, 0.02
-"""The share of code that may not parse; of what may as well be a log, which quotes code."""
+"""The largest share of a text that may fail to parse as code; and where it may as well be a log that quotes code."""
 
-PARSED_CHARS = 60_000
+PARSED_CHARS = 60_000  # of a text, from its beginning: what is parsed to tell its language
 
 
 def detect_language(part: str, lines: list[str], hint: str, *, sure: bool) -> str | None:

@@ -15,7 +15,7 @@ RAW_LISTING = "a listing"
 
 _SHORT_LINES = 20
 _LINE_CHARS = 120
-"""What a line may hold; a longer one counts as several."""
+"""Characters that count as one line; a longer line counts as several."""
 
 _LISTED_LINES, _LISTED_CHARS = 120, 8_000
 _TREE = re.compile(r"\s*(?:[│├└]|[|`](?:--|   ))|\s*\S+/$")

@@ -21,7 +21,7 @@ _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@
 _VARYING = re.compile(r"0x[0-9a-fA-F]+|\b[0-9a-fA-F]{8,}\b(?:-[0-9a-fA-F]{4,})*|\d+")
 
 ENDS, ERROR, WARNING = 3, 2, 1
-"""Floors: how it ended and what failed; what went wrong; what may have."""
+"""Floors of lines: those that say how it ended or what failed; errors; warnings."""
 
 _ENDS = re.compile(
     r"""
@@ -93,10 +93,10 @@ _SIGNS = (
     ),
     *("✕", "✗", "✖", "×", "●", " err ", "e   ", ">  "),
 )
-"""What lines hold, in small letters, that the patterns above may match."""
+"""Every line that one of the patterns above matches holds one of these, in small letters: a quick test first."""
 
 _NAMES_FAILURE = re.compile(r"(?:FAILED|ERROR) \S+(?= - )")
-"""What a summary can't do without; the message behind it has been said before."""
+"""The part of a summary's line that names what failed; the message behind it has been said before."""
 
 _TRACE_START = re.compile(
     r"^\s*(?:[|+]\s*)*Traceback \(most recent call last\)|^(?:Exception in thread|panic:|goroutine \d)"
@@ -111,7 +111,7 @@ _TRACE_BODY = re.compile(
 _MOST_TRACE_ROWS, _MOST_TRACE_CHARS, _LEAST_TRACE_CHARS = 30, 1800, 600
 _SEEN_CHARS = 400
 _TAIL_TRACE_ROWS = 12
-_REPEATED = -1.0  # its prior
+_REPEATED = -1.0  # the prior of a line whose template stood before
 _FIRST_OF_TEMPLATE = 2
 
 

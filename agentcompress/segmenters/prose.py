@@ -46,7 +46,7 @@ _LOOK_BACK_CHARS = 16
 _WRAPPED_LINE_CHARS = 60
 _NO_WORD = re.compile(r"(?<![\w/.=?&%-])(?=(?:\w*?[^\W\d_]\d){2})\w{8,}")  # digits among its letters, twice
 _NO_WORD_PRIOR = 8.0  # nothing else in such a text can be as specific
-_RARE = 0.01  # of the sentences
+_RARE = 0.01  # the largest share of the sentences that may have that prior
 _HEADING = re.compile(r"#{1,6}[^\S\n]+\S.{0,200}|[^\n]{1,120}\n(?:={3,}|-{3,})[^\S\n]*")
 
 

@@ -26,7 +26,7 @@ _ASSIGNED = re.compile(
 )
 _ANCHOR, _ALIAS = re.compile(r"(?:^|[\s\[{,])&([\w-]+)"), re.compile(r"(?:^|[\s\[{,])\*([\w-]+)")
 _FLOOR_FROM = 0.2
-"""Of so little of a file nothing is worth more than what the query is about."""
+"""The share of a file that scores fill before floors come: in so little, what the query is about is worth most."""
 
 _MOST_WANTED = 4
 _MOST_DEFINITIONS = 3  # of one name; more say nothing about which is meant

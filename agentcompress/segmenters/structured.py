@@ -23,7 +23,7 @@ _SPACE = re.compile(r"\s*")
 _DEEPEST = 100
 _NAMED_KEYS, _NAMED_CHARS = 4, 40
 _MOST_OUTLINED = 40
-"""Keys of the outermost object that are worth having for their own sake; more of them are data."""
+"""An outermost object of so many keys or fewer is outlined: its keys are floors. With more of them it is data."""
 
 
 @dataclass(eq=False)

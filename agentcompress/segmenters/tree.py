@@ -37,12 +37,12 @@ from agentcompress.segmenters.nodes import (
 )
 
 _LEAST_ROWS = {"definition": 3, "statement": 6, "list": 8, "text": 6}
-"""What has fewer rows is one piece."""
+"""A statement, list or text of fewer rows than this is not looked into: it is one piece."""
 
-_COMMENT_ROWS = 4  # of a piece
+_COMMENT_ROWS = 4  # at most, in one piece of comments
 _DEEPEST = 48
 _FIXED = ("_tag", "_label", "jsx_opening_element", "jsx_closing_element")
-"""Ends of the types of nodes without which their container is none."""
+"""How the types of nodes end that a container can't be without: tags and labels."""
 
 
 @dataclass(eq=False)
@@ -116,7 +116,7 @@ class _Walk:
             elif not real:
                 self._cut_comments(group, last, frame, parent, depth)
             else:
-                piece = self._add(group.first, last, parent, frame, floor=int(doc))
+                piece = self._add_piece(group.first, last, parent, frame, floor=int(doc))
                 self._name_piece(piece, real)
 
     def _cut_comments(self, group: Group, last: int, frame: Frame, parent: int, depth: int) -> None:
@@ -126,7 +126,7 @@ class _Walk:
         for node in [*long, None]:
             end = last if node is None else node.start_point.row - 1
             for a in range(at, end + 1, _COMMENT_ROWS):
-                self._add(a, min(end, a + _COMMENT_ROWS - 1), parent, frame)
+                self._add_piece(a, min(end, a + _COMMENT_ROWS - 1), parent, frame)
             at = max(at, end + 1)
             if node is not None and find_last_row(node) >= at:
                 self._cut_statement(node, at, find_last_row(node), frame, parent, depth, doc=False)
@@ -139,7 +139,7 @@ class _Walk:
         defined = find_definition(node)
         inner = self._find_inner(node, defined is not None)
         if not inner:
-            piece = self._add(first, last, parent, frame, floor=int(doc))
+            piece = self._add_piece(first, last, parent, frame, floor=int(doc))
             self._name_piece(piece, [node])
             return
         own = Frame(frame, read_name(defined))
@@ -255,9 +255,9 @@ class _Walk:
             self.pieces[-1].last = last
             return
         frame.pieces.append(len(self.pieces))
-        self._add(first, last, parent, frame.outer, frame)
+        self._add_piece(first, last, parent, frame.outer, frame)
 
-    def _add(
+    def _add_piece(
         self, first: int, last: int, parent: int, inside: Frame | None, own: Frame | None = None, floor: int = 0
     ) -> Piece:
         piece = Piece(first, last, parent, inside, own, floor)

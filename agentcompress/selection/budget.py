@@ -16,10 +16,10 @@ from agentcompress.schema import Segment
 from agentcompress.selection.select import check_scores, compute_budget_tokens
 
 LEAST = 0.2
-"""Never less than this."""
+"""The lowest rate that "auto" gives."""
 
 EXPECTED = 0.6
-"""About what it comes to, where nothing is scored yet."""
+"""What "auto" comes to about, for estimates before anything is scored."""
 
 _MASS = 0.9
 _SHARPNESS, _PROSE_SHARPNESS = 0.5, 1.5  # a question about prose is explicit, what comes next in a tool's result is not

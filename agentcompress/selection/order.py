@@ -13,10 +13,10 @@ import numpy as np
 from agentcompress.schema import Segment
 
 _AHEAD = 0.05
-"""The share of the text whose floors come before anything else."""
+"""The share of the text that floors may take before anything else is taken."""
 
 _LARGEST = 0.1
-"""The share of the text above which a floor is none."""
+"""A floor that costs a larger share of the text than this waits for its rank like any other unit."""
 
 _MOST_WAITING = 8  # of what kept units want; who waits longer is forgotten
 
@@ -59,7 +59,7 @@ class _Order:
         self._kept: set[int] = set()
         self._listed: set[int] = set()
         self._total = self._of_floors = 0.0
-        self._enough = 0.0  # of what was taken, for the next floor
+        self._enough = 0.0  # tokens that must have been taken before the next floor may come
 
     def merge_floors(self, ranked: list[int]) -> list[int]:
         """Every unit's index, the first to be kept first. ranked: all of them, the best score first."""

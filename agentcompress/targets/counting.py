@@ -172,10 +172,10 @@ def _get_claude_counter() -> TokenizerCounter:
     tokenizer = Tokenizer.from_file(str(file))
     tokenizer.encode_special_tokens = True
 
-    def count(text: str) -> int:
+    def count_tokens(text: str) -> int:
         return len(tokenizer.encode(replace_surrogates(text), add_special_tokens=False).ids)
 
-    return TokenizerCounter("anthropic", count, exact=False)
+    return TokenizerCounter("anthropic", count_tokens, exact=False)
 
 
 def is_mapped(target: str) -> bool:

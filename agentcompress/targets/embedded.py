@@ -119,7 +119,7 @@ class _CausalLM:
             )
         first: list[float] = []
 
-        def seen(ids: Any, scores: Any) -> Any:
+        def note_first_token(ids: Any, scores: Any) -> Any:
             first.append(time.perf_counter())
             return scores
 
@@ -130,7 +130,7 @@ class _CausalLM:
                 max_new_tokens=max_tokens,
                 do_sample=False,
                 repetition_penalty=1.0,  # greedy, whatever the model's own settings say
-                logits_processor=[seen],
+                logits_processor=[note_first_token],
                 pad_token_id=self._tokenizer.pad_token_id,
                 **({"stop_strings": stop, "tokenizer": self._tokenizer} if stop else {}),
             )

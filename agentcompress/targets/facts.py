@@ -10,19 +10,23 @@ from agentcompress.errors import InvalidInputError, UnknownNameError
 from agentcompress.targets.counting import get_token_counter, read_cost_map
 
 MARGIN = 0.02
-"""Of a window that is left free, where tokens are counted exactly."""
+"""The share of a window that a request leaves free where tokens are counted exactly."""
 
 INEXACT_MARGIN = 0.1
-"""And where the target's own tokenizer is not public."""
+"""The share of a window that a request leaves free where the target's own tokenizer is not public."""
 
 
 @dataclass(frozen=True, slots=True)
 class TargetFacts:
-    """One target. Prices are US dollars a token; None: not known.
+    """What is known of one target. Prices are US dollars a token; a field that is not known is None.
 
-    window_tokens: the most that a request may hold. answer_tokens: the most that an answer may.
-    cache_read_price, cache_write_price: of tokens found in the prompt cache, and written to it (None: no own price).
-    cache_write_1h_price: where it is to last an hour. cache_min_tokens: a shorter prefix is not cached.
+    window_tokens: the most that a request may hold. answer_tokens: the most that an answer may. input_price,
+    output_price: of tokens sent and answered. cache_read_price, cache_write_price: of tokens found in the prompt cache,
+    and written to it (None: no own price). cache_write_1h_price: of those that are to last an hour.
+    cache_min_tokens: a shorter prefix is not cached.
+
+    Nothing here reads output_price and cache_write_1h_price: they are for callers of `target_facts`, whose settings may
+    name them too.
     """
 
     name: str

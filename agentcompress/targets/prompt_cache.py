@@ -106,7 +106,7 @@ class PromptCache:
         self.rules = find_cache_rules(self.facts)
         self._seen: dict[str, float] = {}
 
-    def request(self, prefixes: Sequence[tuple[str, int]], at_s: float) -> Billed:
+    def bill(self, prefixes: Sequence[tuple[str, int]], at_s: float) -> Billed:
         """Bill a request: a hash of every beginning of it, and its tokens up to there. at_s: seconds, ascending."""
         tokens = prefixes[-1][1] if prefixes else 0
         if self.rules is None or not prefixes:

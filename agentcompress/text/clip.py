@@ -5,10 +5,10 @@ from __future__ import annotations
 from agentcompress.protocols import TokenCounter
 
 CLIP = "[...]"
-"""What stands for the middle of a text that nothing but its length was known of."""
+"""The mark in place of the middle of a text, where nothing but its length was known."""
 
 _MOST_CHARS = 8
-"""Of a token, on average over a text: a bound on what is tried."""
+"""A token has no more characters than this, on average over a text: no longer ends are tried."""
 
 
 def clip_text(text: str, tokens: int, counter: TokenCounter) -> str:

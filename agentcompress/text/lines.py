@@ -6,7 +6,9 @@ import itertools
 import re
 from dataclasses import dataclass
 
-_LINE = re.compile(r"[^\n]*\n|[^\n]+")
+LINE = re.compile(r"[^\n]*\n|[^\n]+")
+"""One line of a text, its line feed included; all of them tile the text."""
+
 _NUMBERED = re.compile(r"[ \t]{0,10}(\d{1,7})(?:\t|: ?|[ \t]?[|│→][ \t]?)")
 _LEAST_NUMBERED = 3
 _NUMBERED_SHARE = 0.8
@@ -17,7 +19,7 @@ class Rows:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.starts: list[int] = [match.start() for match in _LINE.finditer(text)]
+        self.starts: list[int] = [match.start() for match in LINE.finditer(text)]
         self._ends = [*self.starts[1:], len(text)] if self.starts else []
 
     def __len__(self) -> int:

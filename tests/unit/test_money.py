@@ -27,7 +27,7 @@ def requests(sizes: list[int]) -> list[list[tuple[str, int]]]:
 
 def run(target: str | TargetFacts, sizes: list[int] = TURNS, gap_s: float = 60.0) -> tuple[list[Billed], float]:
     cache = PromptCache(target)
-    found = [cache.request(request, i * gap_s) for i, request in enumerate(requests(sizes))]
+    found = [cache.bill(request, i * gap_s) for i, request in enumerate(requests(sizes))]
     return found, sum(each.compute_dollars(cache.facts) or 0.0 for each in found)
 
 
@@ -103,9 +103,9 @@ def test_what_is_written_again_costs_what_it_costs_to_write() -> None:
     """A tool that clears the second message in turn 4 saves 2,000 tokens, and has all behind it written again."""
     cache = PromptCache("claude-sonnet-4-6")
     for i, request in enumerate(requests(TURNS)[:3]):
-        cache.request(request, 60.0 * i)
+        cache.bill(request, 60.0 * i)
     edited = [("message 0", 6000), ("edited", 7000), ("edited 2", 7800), ("edited 3", 13800)]
-    found = cache.request(edited, 180.0)
+    found = cache.bill(edited, 180.0)
     assert (found.read_tokens, found.write_tokens) == (6000, 7800)  # turn 1 ended with message 0
     kept, lost = 6000 * 3.75e-6 + 9800 * 0.3e-6, found.compute_dollars(cache.facts) or 0.0
     assert lost > kept  # fewer tokens, more money
@@ -136,7 +136,7 @@ def test_rules_of_targets() -> None:
     assert rules("gemini/gemini-2.5-pro") == CacheRules(2048, 1, 300.0)
     assert rules("no-such-model") is None
     assert find_cache_rules(TargetFacts("x", input_price=1.0, cache_read_price=1.0)) is None
-    assert PromptCache("no-such-model").request([("a", 9)], 0.0) == Billed(input_tokens=9)
+    assert PromptCache("no-such-model").bill([("a", 9)], 0.0) == Billed(input_tokens=9)
     assert Billed(9).compute_dollars(TargetFacts("x")) is None
     assert Billed(read_tokens=2, write_tokens=3).compute_dollars(TargetFacts("x", input_price=1.0)) == 5.0
 
@@ -171,7 +171,7 @@ def test_cutting_pays_also_where_a_request_becomes_too_short_to_be_cached() -> N
             prefixes = [
                 (str(sent[:i]), sum(count(str(m["content"])) for m in sent[:i])) for i in range(2, len(sent) + 1, 2)
             ]
-            dollars[n] += cache.request(prefixes, 30.0 * turn).compute_dollars(cache.facts) or 0.0
+            dollars[n] += cache.bill(prefixes, 30.0 * turn).compute_dollars(cache.facts) or 0.0
         call = {"id": f"c{turn}", "type": "function", "function": {"name": "read", "arguments": "{}"}}
         messages = [
             *messages,

@@ -70,8 +70,8 @@ def test_money_is_what_a_provider_bills() -> None:
             tokens = [sum(count(text_of(m)) for m in sent[:end]) for end in ends]
             prefixes = [(str(sent[:end]), n) for end, n in zip(ends, tokens, strict=True)]
             if turns == 1:
-                cache.request(prefixes[:1], -1.0)  # the request that the first call answered
-            assert said == pytest.approx(cache.request(prefixes, float(turns)).compute_dollars(cache.facts))
+                cache.bill(prefixes[:1], -1.0)  # the request that the first call answered
+            assert said == pytest.approx(cache.bill(prefixes, float(turns)).compute_dollars(cache.facts))
         assert money.saved == pytest.approx(money.before - money.after - money.draft)
         saved += money.saved
     assert saved > 0

@@ -79,7 +79,7 @@ class WindowCache:
         while len(found) < len(ids_of):
             mine, others = self._claim_windows([key for key in ids_of if key not in found], found)
             if mine:
-                found.update(self._encode({key: ids_of[key] for key in mine}))
+                found.update(self._encode_claimed({key: ids_of[key] for key in mine}))
             for key, pending in others.items():
                 window = _await_window(pending)
                 if window is not None:  # else whoever was at it gave up, and it is anyone's again
@@ -135,7 +135,7 @@ class WindowCache:
         self._add_counts(hits=len(keys) - len(mine) - len(others))
         return mine, others
 
-    def _encode(self, ids_of: dict[str, np.ndarray]) -> dict[str, Window]:
+    def _encode_claimed(self, ids_of: dict[str, np.ndarray]) -> dict[str, Window]:
         """Read from disk, or compute, windows that this call has claimed; returns those that were done by key."""
         started = time.perf_counter()
         done: dict[str, Window] = {}

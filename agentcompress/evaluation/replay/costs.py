@@ -138,7 +138,7 @@ class Costs:
             sent_at[end] = "\n".join(_said(message) for message in sent)
             for cost, cache in zip(report.costs, caches, strict=True):
                 prefixes = _prefixes(texts, self._counters[cost.target])
-                billed = cache.request(prefixes, step * self._gap_s)
+                billed = cache.bill(prefixes, step * self._gap_s)
                 cost.add(billed, billed.compute_dollars(cache.facts))
             self._count_results(report, messages, sent, len(previous))
             previous = texts
