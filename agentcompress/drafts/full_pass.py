@@ -12,10 +12,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
-from cachetools import LRUCache
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
@@ -234,14 +234,15 @@ def _find_sliding_windows(config: Any) -> list[int | None]:
     return [window if kind == "sliding_attention" else None for kind in kinds]
 
 
-_passes: LRUCache[str, FullPass] = LRUCache(1)
-_guard = threading.Lock()
+_loading = threading.Lock()
 
 
 def get_shared_full_pass(name: str) -> FullPass:
     """Return the process's one whole copy of a model, fetching and loading it on first use; the last one is kept."""
-    with _guard:
-        found = _passes.get(name)
-        if found is None:
-            found = _passes[name] = FullPass(load.pull_draft(name))
-        return found
+    with _loading:
+        return _load_full_pass(name)
+
+
+@lru_cache(maxsize=1)
+def _load_full_pass(name: str) -> FullPass:
+    return FullPass(load.pull_draft(name))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 import numpy as np
-from cachetools import LRUCache
+from cachetools import LRUCache, cachedmethod
 
 from agentcompress.common.digests import digest
 from agentcompress.protocols import Scorer
@@ -25,12 +25,12 @@ class CachedScores:
 
     def score(self, segment: Segment, query: str) -> np.ndarray:
         """Return float64 (units,), a copy: from memory where the segment and the query were scored before."""
-        key = digest(digest_segment(segment), query)
-        with self._lock:
-            scores = self._kept.get(key)
-        if scores is None:
-            scores = self.scorer.score(segment, query)
-            with self._lock:
-                if scores.nbytes + _ENTRY_BYTES <= self._kept.maxsize:
-                    self._kept[key] = scores
-        return scores.copy()
+        return self._score_once(segment, query).copy()
+
+    @cachedmethod(
+        lambda self: self._kept,
+        key=lambda self, segment, query: digest(digest_segment(segment), query),
+        lock=lambda self: self._lock,
+    )
+    def _score_once(self, segment: Segment, query: str) -> np.ndarray:
+        return self.scorer.score(segment, query)
