@@ -156,14 +156,10 @@ class LogSegmenter:
             prior = _REPEATED if known > 0 and bare[row] and floor < ENDS else 0.0
             if floor < ENDS and known >= _FIRST_OF_TEMPLATE:
                 floor = 0
-            start, end = rows.get_span(row, last)
-            named = _NAMES_FAILURE.match(text, start, end)
-            for a, b, own in (
-                ((start, named.end(), floor), (named.end(), end, ERROR)) if named else ((start, end, floor),)
-            ):
+            for start, end, own in _split_summary(text, *rows.get_span(row, last), floor):
                 units.extend(
-                    Unit(c, d, block, floor=own if c == a else 0, prior=prior)
-                    for c, d in cut_stretch(text, a, b, self.max_line_chars, self.piece_chars)
+                    Unit(a, b, block, floor=own if a == start else 0, prior=prior)
+                    for a, b in cut_stretch(text, start, end, self.max_line_chars, self.piece_chars)
                 )
             lines = lines + 1 if last == row else self.block_lines
             row = last + 1
@@ -205,6 +201,12 @@ def _shorten_line(line: str) -> str:
     if len(line) <= 2 * _SEEN_CHARS:
         return line
     return f"{line[:_SEEN_CHARS]}<{len(line)}>{line[-_SEEN_CHARS:]}"
+
+
+def _split_summary(text: str, start: int, end: int, floor: int) -> list[tuple[int, int, int]]:
+    """A line with its floor; of a summary's line the part that names what failed, and the message behind it."""
+    named = _NAMES_FAILURE.match(text, start, end)
+    return [(start, named.end(), floor), (named.end(), end, ERROR)] if named else [(start, end, floor)]
 
 
 def _make_templates(bare: Sequence[str]) -> list[str]:

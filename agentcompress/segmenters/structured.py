@@ -17,6 +17,7 @@ from agentcompress.schema import Segment, Span, Unit
 from agentcompress.segmenters.json_strings import find_string_cuts
 from agentcompress.segmenters.lines import LineSegmenter
 from agentcompress.text.delimiters import choose_unused_mark
+from agentcompress.text.lines import Rows
 
 _TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{},:]|[^\s\[\]{},:"]+', re.DOTALL)
 _SPACE = re.compile(r"\s*")
@@ -84,8 +85,7 @@ class _Cutter:
         """Units of a member from its start to its stop. frame: the unit that opens what it stands in."""
         size = value.stop - value.start
         if parent is None and (size <= self._limits.record_chars or value.kind not in ("object", "array")):
-            self._parents += 1
-            parent = self._parents
+            parent = self._make_parent()
         self._add_region(value, "line" if frame is None else "key" if value.key is not None else "element")
         if value.kind == "string" and value.end - value.value > self._limits.string_chars:
             self._cut_string(value, frame, parent or 0, path)
@@ -99,10 +99,7 @@ class _Cutter:
         """Units of an object or array: its opening, its members, its closing."""
         around = () if frame is None else (frame,)
         opens = len(self.units)
-        own_parent = parent
-        if own_parent is None:
-            self._parents += 1
-            own_parent = self._parents
+        own_parent = self._make_parent() if parent is None else parent
         if not depth:
             self._outlined = value.kind == "object" and len(value.held) <= _MOST_OUTLINED
         outline = int(not depth or (depth == 1 and self._outlined))
@@ -128,6 +125,11 @@ class _Cutter:
         closes = len(self.units)
         self._add_unit(cuts[-1], value.stop, parent, (opens,), path)
         self._require_closing(opens, closes)
+
+    def _make_parent(self) -> int:
+        """The number of a new parent."""
+        self._parents += 1
+        return self._parents
 
     def _require_closing(self, opens: int, closes: int) -> None:
         """Let the unit that opens require the one that closes."""
@@ -211,18 +213,13 @@ def _parse_documents(text: str) -> list[_Value]:
     if _can_parse(text):
         root = _parse_tree(text, 0, len(text))
         return [root] if root.held or root.kind == "string" else []
-    starts = [0, *(match.end() for match in re.finditer(r"\n", text))]
-    lines = [(a, b) for a, b in zip(starts, [*starts[1:], len(text)], strict=True) if b > a]
-    if len([1 for a, b in lines if text[a:b].strip()]) < 2 or not all(
-        _can_parse(text[a:b]) for a, b in lines if text[a:b].strip()
-    ):
+    rows = Rows(text)
+    filled = [row for row in range(len(rows)) if rows[row].strip()]
+    if len(filled) < 2 or not all(_can_parse(rows[row]) for row in filled):
         return []
-    roots: list[_Value] = []
-    for a, b in lines:
-        if text[a:b].strip():
-            roots.append(_parse_tree(text, a, b))
-        elif roots:
-            roots[-1].stop = b
+    roots = [_parse_tree(text, *rows.get_span(row, row)) for row in filled]
+    for root, row, following in zip(roots, filled, [*filled[1:], len(rows)], strict=True):
+        root.stop = rows.get_span(row, following - 1)[1]  # blank lines behind it are its own
     roots[0].start = 0
     return roots
 

@@ -170,7 +170,6 @@ class _Walk:
             first, last = inner.start_point.row, find_last_row(inner)
             if first == last:
                 continue
-            runs: list[list[Group]] = []
             if inner.type.startswith("if") and (others := list(find_branches(inner, self._rows))):
                 found += [[group] for group in others]
                 waiting.append(inner.child_by_field_name("consequence"))
@@ -179,17 +178,22 @@ class _Walk:
             if inner.type in self._grammar.clauses and can_go(inner) and self._is_whole(clause):
                 found.append([clause])
                 continue
-            if inner.type in self._grammar.containers or inner.type == "ERROR":
-                runs = self._find_runs(inner, first, last)
-            elif inner.type in self._grammar.lists:
-                runs = self._find_runs(inner, first, last) if last - first + 1 >= _LEAST_ROWS["list"] else []
-            elif last - first + 1 >= _LEAST_ROWS["text"] and self._is_plain_text(inner):
-                runs = [[Group(row, row, [], True) for row in range(first + 1, last)]]
-            if runs:
-                found.extend(runs)
-            else:
+            runs = self._find_own_runs(inner, first, last)
+            found.extend(runs)
+            if not runs:
                 waiting.extend(reversed(inner.children))
         return sorted(found, key=lambda run: run[0].first)
+
+    def _find_own_runs(self, node: Any, first: int, last: int) -> list[list[Group]]:
+        """Runs of rows that may go directly inside of a node, if it is a container, a long list or a long text."""
+        size = last - first + 1
+        if node.type in self._grammar.containers or node.type == "ERROR":
+            return self._find_runs(node, first, last)
+        if node.type in self._grammar.lists:
+            return self._find_runs(node, first, last) if size >= _LEAST_ROWS["list"] else []
+        if size >= _LEAST_ROWS["text"] and self._is_plain_text(node):
+            return [[Group(row, row, [], True) for row in range(first + 1, last)]]
+        return []
 
     def _is_plain_text(self, node: Any) -> bool:
         """Whether any inner line may go; not in a comment whose end the delimiter's would be."""
