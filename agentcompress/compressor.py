@@ -79,11 +79,11 @@ class Compressor:
         """Keep the parts of `text` that matter for `query`, within a budget of the target's tokens.
 
         The budget is `target_tokens` (>= 1), or `ceil(keep_rate * tokens of text)` with keep_rate in (0, 1] or "auto"
-        (`rates.py`), by default the config's; it holds for the returned text, delimiters included (unless the config's
-        selection is "share"). hint: what is known of where the text comes from (a file's name, a tool's call), which
-        helps to tell what kind of text it is; by default the query. recall_name: what delimiters are to call this text,
-        as `recall.py` does. Raises `InvalidInputError` (and its kind) for bad
-        values, `DraftError` and `ScoringError` when the text can't be scored.
+        (`selection/budget.py`), by default the config's; it holds for the returned text, delimiters included (unless
+        the config's selection is "share"). hint: what is known of where the text comes from (a file's name, a tool's
+        call), which helps to tell what kind of text it is; by default the query. recall_name: what delimiters are to
+        call this text, as `recall.py` does. Raises `InvalidInputError` (and its kind) for bad values, `DraftError` and
+        `ScoringError` when the text can't be scored.
         """
         clock = Clock()
         checked_text("text", text)

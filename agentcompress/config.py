@@ -44,7 +44,7 @@ class CompressConfig(BaseModel):
 
     keep_rate: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | Literal["auto"] = "auto"
     """Fraction of a block's tokens that is kept, where a call says nothing else: (0, 1], or "auto": by how the scores
-    are spread, the kind and the length (`rates.py`)."""
+    are spread, the kind and the length (`selection/budget.py`)."""
 
     min_tokens: Annotated[int, Field(ge=1)] = 512
     """Blocks of a conversation with fewer target tokens are left alone."""
