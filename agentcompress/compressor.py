@@ -34,7 +34,7 @@ from agentcompress.results import CompressedMessages, CompressedRequest, Compres
 from agentcompress.schema import Segment, Span
 from agentcompress.segmenters import kinds
 from agentcompress.segmenters.check import segment_checked
-from agentcompress.segmenters.listings import find_reason_to_keep_whole
+from agentcompress.segmenters.listings import explain_left_whole
 from agentcompress.selection.budget import compute_auto_rate, resolve_budget
 from agentcompress.selection.select import compute_budget_tokens, select_share, select_units
 from agentcompress.targets.counting import CachedCounts, choose_countable_target, get_token_counter
@@ -262,9 +262,7 @@ class Compressor:
             return own_texts.SEEN
         if is_recalled(block.text):
             return RAW_RECALLED
-        return (
-            find_reason_to_keep_whole(block.text) if block.kind == "tool" and self.config.segmenter == "auto" else None
-        )
+        return explain_left_whole(block.text) if block.kind == "tool" and self.config.segmenter == "auto" else None
 
     def segment(self, text: str, hint: str = "") -> Segment:
         """Cut a text into units as this config says; `SegmentationError` when they don't tile it.

@@ -22,7 +22,7 @@ _TREE = re.compile(r"\s*(?:[│├└]|[|`](?:--|   ))|\s*\S+/$")
 _LEAST_LISTED = 0.8
 
 
-def find_reason_to_keep_whole(text: str) -> str | None:
+def explain_left_whole(text: str) -> str | None:
     """Return why a tool's result is better left whole (`RAW_SHORT`, `RAW_LISTING`), or None where it is not."""
     if len(text) > _LISTED_CHARS:
         return None

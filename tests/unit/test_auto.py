@@ -10,7 +10,7 @@ import pytest
 from agentcompress import CompressConfig, Compressor, plugins
 from agentcompress.segmenters import kinds
 from agentcompress.segmenters.lines import LineSegmenter
-from agentcompress.segmenters.listings import RAW_LISTING, RAW_SHORT, find_reason_to_keep_whole
+from agentcompress.segmenters.listings import RAW_LISTING, RAW_SHORT, explain_left_whole
 from examples import ini_segmenter
 from tests.fakes import BrokenSegmenter, conversation
 from tests.unit.test_structure import CLASSES
@@ -129,7 +129,7 @@ def test_the_call_that_a_result_answers_is_the_hint(monkeypatch: pytest.MonkeyPa
     ],
 )
 def test_what_loses_everything_when_it_loses_anything_is_left_whole(text: str, reason: str | None) -> None:
-    assert find_reason_to_keep_whole(text) == reason
+    assert explain_left_whole(text) == reason
     (block,) = compressor().compress(conversation(text)).receipt.blocks
     assert block.reason == reason
     (block,) = compressor(segmenter="lines").compress(conversation(text)).receipt.blocks

@@ -26,7 +26,7 @@ from agentcompress.errors import InvalidInputError, TooLongError
 from agentcompress.evaluation.quality import metrics
 from agentcompress.evaluation.quality.tasks import EvalItem, Task
 from agentcompress.evaluation.quality.variants import FULL, Variant
-from agentcompress.segmenters.listings import find_reason_to_keep_whole
+from agentcompress.segmenters.listings import explain_left_whole
 from agentcompress.targets.counting import get_token_counter
 
 _WARM_UP = "The first sentence stands here. The second one stands behind it.\n" * 4
@@ -184,7 +184,7 @@ class Grid:
             self._make_cold(variant)
         started = time.perf_counter()
         compressor = self._compressors[variant.name, variant.draft]
-        whole = item.tool_result and variant.config.segmenter == "auto" and find_reason_to_keep_whole(item.text)
+        whole = item.tool_result and variant.config.segmenter == "auto" and explain_left_whole(item.text)
         result = compressor.compress_text(item.text, query=item.query, keep_rate=1.0 if whole else cell.keep_rate)
         took["compress_ms"] = (time.perf_counter() - started) * 1000
         row |= {"tokens_before": result.tokens_before, "tokens_after": result.tokens_after}
