@@ -33,11 +33,11 @@ from agentcompress.receipt import Receipt
 from agentcompress.results import CompressedMessages, CompressedRequest, CompressedText
 from agentcompress.schema import DelimiterStyle, Segment, Span
 from agentcompress.segmenters import kinds
-from agentcompress.segmenters.tiling import tiled
+from agentcompress.segmenters.check import segment_checked
 from agentcompress.selection.budget import Budget, keep_within
-from agentcompress.targets.counting import RememberedCounts, countable_target, token_counter
-from agentcompress.text.delimiters import style_for
-from agentcompress.text.recall_style import add_recall_ids
+from agentcompress.targets.counting import CachedCounts, choose_countable_target, get_token_counter
+from agentcompress.text.delimiters import choose_style
+from agentcompress.text.recall_style import make_recall_style
 
 _log = logging.getLogger("agentcompress")
 
@@ -89,7 +89,7 @@ class Compressor:
         hint = checked_text("query", query) if hint is None else checked_text("hint", hint)
         target = checked_text("target", target if target is not None else self.config.target)
         with clock.stage("count"):
-            counter = token_counter(target)
+            counter = get_token_counter(target)
             budget = Budget.from_call(counter.count(text), self.config, keep_rate, target_tokens)
         if budget.holds_all:
             return self._keep_all(text, budget.text_tokens, target, clock)
@@ -115,13 +115,13 @@ class Compressor:
         With "auto" a segmenter that fails is replaced by lines. hint: as in `compress_text`.
         """
         if self.config.segmenter != "auto":
-            return tiled(self._load_segmenter(self.config.segmenter), self.config.segmenter, text)
+            return segment_checked(self._load_segmenter(self.config.segmenter), self.config.segmenter, text)
         try:
-            segmenter = kinds.segmenter_for(text, hint, self.config)
-            return tiled(segmenter, type(segmenter).__name__, text)
+            segmenter = kinds.choose_segmenter(text, hint, self.config)
+            return segment_checked(segmenter, type(segmenter).__name__, text)
         except Exception as error:  # noqa: BLE001 - a wrong guess must cost nothing but quality
             _log.warning("%s: %s; cut at lines instead", type(error).__name__, error)
-            return tiled(self._load_segmenter("lines"), "lines", text)
+            return segment_checked(self._load_segmenter("lines"), "lines", text)
 
     def score(self, segment: Segment, query: str) -> np.ndarray:
         """Score every unit, float64 (units,), higher = keep. Raises `DraftError` and `ScoringError`."""
@@ -194,7 +194,7 @@ class Compressor:
         """Read the conversation of a parsed request, for its model unless the options name another target."""
         named = {**options, "format": request.wire.name}
         if named.get("target") is None:
-            named["target"] = countable_target(request.fields.get("model"), self.config.target)
+            named["target"] = choose_countable_target(request.fields.get("model"), self.config.target)
         return self.read_conversation(request.messages, named, request.continues, request.beside)
 
     def compress_conversation(self, call: Conversation) -> CompressedMessages:
@@ -254,7 +254,7 @@ class Compressor:
     def count_for(self, target: str) -> TokenCounter:
         """The counter of a target's tokens, which knows the texts that it has counted."""
         if target not in self._counters:
-            self._counters[target] = RememberedCounts(token_counter(target))
+            self._counters[target] = CachedCounts(get_token_counter(target))
         return self._counters[target]
 
     def _load_segmenter(self, name: str) -> Segmenter:
@@ -263,8 +263,8 @@ class Compressor:
         return self._segmenters[name]
 
     def _choose_style(self, segment: Segment, recall_name: str | None) -> DelimiterStyle:
-        style = style_for(segment, self.config.delimiter)
-        return add_recall_ids(style, recall_name, segment.text) if recall_name else style
+        style = choose_style(segment, self.config.delimiter)
+        return make_recall_style(style, recall_name, segment.text) if recall_name else style
 
     def _keep_all(self, text: str, tokens: int, target: str, clock: Clock) -> CompressedText:
         whole = (Span(0, len(text)),) if text else ()

@@ -21,10 +21,10 @@ from agentcompress.errors import InvalidInputError
 from agentcompress.protocols import TokenCounter
 from agentcompress.schema import DelimiterStyle, Segment, Span, Unit
 from agentcompress.selection.budget import Budget, keep_within
-from agentcompress.selection.select import checked_scores
-from agentcompress.targets.counting import token_counter
-from agentcompress.text.delimiters import style_for
-from agentcompress.text.rendering import render_spans, trimmed
+from agentcompress.selection.select import check_scores
+from agentcompress.targets.counting import get_token_counter
+from agentcompress.text.delimiters import choose_style
+from agentcompress.text.rendering import render_spans, trim_spans
 
 _TRIES = 8
 """How often a budget is lowered because texts apart take more than in one piece."""
@@ -66,7 +66,7 @@ def compress_documents(
     texts = [checked_text(f"texts[{i}]", text) for i, text in enumerate(texts)]
     checked_text("query", query)
     config = compressor.config
-    counter = token_counter(config.target if target is None else checked_text("target", target))
+    counter = get_token_counter(config.target if target is None else checked_text("target", target))
     before = [counter.count(text) for text in texts]
     budget = Budget.from_call(sum(before), config, keep_rate, target_tokens)
     said = [*hints, *[""] * len(texts)]
@@ -76,7 +76,7 @@ def compress_documents(
     if not segments:
         return whole
     joined = _join_segments(segments)
-    scores = checked_scores(joined, compressor.score(joined, query))
+    scores = check_scores(joined, compressor.score(joined, query))
     budget = replace(budget.for_scores(joined, scores), by_units=False)  # shares of units are of one text
     best = _find_best_scores(segments, scores)
     if budget.holds_all:
@@ -147,7 +147,7 @@ def _keep_documents(
     delimiter: str | None,
 ) -> list[CompressedDocument]:
     joined = replace(joined, kind="documents")  # white space before a gap is a matter of the text that it stands in
-    styles = [style_for(segment, delimiter) for segment in segments]
+    styles = [choose_style(segment, delimiter) for segment in segments]
     style = _Apart(segments, styles, _find_offsets(segments))
     most, allowed, documents = budget.tokens or 0, budget, []
     for _ in range(_TRIES):
@@ -166,7 +166,7 @@ def _render_documents(
     documents = []
     for (start, end), segment, style in zip(itertools.pairwise(_find_offsets(segments)), segments, styles, strict=True):
         within = [Span(max(a, start) - start, min(b, end) - start) for a, b in spans if a < end and b > start]
-        rendered = render_spans(segment.text, trimmed(segment, within), style)
+        rendered = render_spans(segment.text, trim_spans(segment, within), style)
         text = rendered.text if within else ""
         documents.append(CompressedDocument(0, text, rendered.spans, 0.0, 0, counter.count(text) if text else 0))
     return documents

@@ -28,7 +28,7 @@ from agentcompress.messages.conversation import Conversation
 from agentcompress.protocols import TokenCounter
 from agentcompress.receipt import DRIFT, BlockReceipt, Money, Receipt, billed_more
 from agentcompress.targets.facts import TargetFacts, target_facts
-from agentcompress.targets.prompt_cache import CacheRules, billed, cache_rules
+from agentcompress.targets.prompt_cache import CacheRules, bill_request, find_cache_rules
 
 _log = logging.getLogger("agentcompress")
 
@@ -109,11 +109,12 @@ class Accounts:
         cut = sum(block.tokens_before - block.tokens_after for block in receipt.blocks if block.message < unchanged)
         before, after = receipt.tokens_before + call.beside_tokens, receipt.tokens_after + call.beside_tokens
         marked = rules is not None and rules.marked and _is_marked(call)
+        kept_cached = max(0, upto(unchanged) - cut)
         return Money(
             list_before=before * facts.input_price,
             list_after=after * facts.input_price,
-            before=billed(rules, before, upto(cached), marked=marked).dollars(facts) or 0.0,
-            after=billed(rules, after, max(0, upto(unchanged) - cut), marked=marked).dollars(facts) or 0.0,
+            before=bill_request(rules, before, upto(cached), marked=marked).compute_dollars(facts) or 0.0,
+            after=bill_request(rules, after, kept_cached, marked=marked).compute_dollars(facts) or 0.0,
             draft=receipt.ms / _HOUR_MS * self._config.machine_price,
             warm=cached > 0,
         )
@@ -135,7 +136,7 @@ class Accounts:
 @lru_cache(maxsize=256)
 def _find_prices(target: str) -> tuple[TargetFacts, CacheRules | None]:
     facts = target_facts(target)
-    return facts, cache_rules(facts)
+    return facts, find_cache_rules(facts)
 
 
 def _is_marked(call: Conversation) -> bool:

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from agentcompress.calibration import words
 from agentcompress.calibration.functions import add_code
 from agentcompress.calibration.items import Item, Writer
-from agentcompress.corpora.source_files import Function, Source, pick
+from agentcompress.corpora.source_files import Function, Source, pick_source
 
 
 def open_what_failed(rng: random.Random) -> Item:
     """Make a test run with a failure; the next call opens the project's own file that the traceback ends in."""
-    source, writer = pick(rng), Writer()
+    source, writer = pick_source(rng), Writer()
     function = rng.choice(source.functions)
     name, message = rng.choice(words.ERRORS)
     stem = source.path.rsplit("/", 1)[-1].removesuffix(".py")
@@ -112,7 +112,7 @@ def click_element(rng: random.Random) -> Item:
 
 def edit_function(rng: random.Random) -> Item:
     """Make a file as a viewer shows it; the next call replaces lines in the function that the task is about."""
-    source, writer = pick(rng), Writer()
+    source, writer = pick_source(rng), Writer()
     function = rng.choice(source.functions)
     writer.add(f"Here's the result of running `cat -n` on /repo/src/{source.path}:\n")
     add_code(writer, source, function, numbered=True)
@@ -132,7 +132,7 @@ def edit_function(rng: random.Random) -> Item:
 
 def open_listed(rng: random.Random) -> Item:
     """Make a list of a project's files; the next call opens the one that the task is about."""
-    sources = {source.path: source for source in (pick(rng) for _ in range(120))}
+    sources = {source.path: source for source in (pick_source(rng) for _ in range(120))}
     gold = rng.choice(list(sources.values()))
     names = sorted(
         {*sources, *(f"{p.rsplit('/', 1)[0]}/{t.replace(' ', '_')}.json" for t in words.THINGS for p in [gold.path])}
@@ -178,10 +178,10 @@ def open_match(rng: random.Random) -> Item:
 
 def _search_word(rng: random.Random) -> tuple[Function, list[tuple[str, int, str, bool]]]:
     while True:
-        gold = pick(rng)
+        gold = pick_source(rng)
         function = rng.choice(gold.functions)
         word = function.name.strip("_").split("_")[0]
-        sources: dict[str, Source] = {source.path: source for source in (gold, *(pick(rng) for _ in range(60)))}
+        sources: dict[str, Source] = {source.path: source for source in (gold, *(pick_source(rng) for _ in range(60)))}
         found = [
             (source.path, number, line, source is gold and f"def {function.name}(" in line)
             for source in sources.values()

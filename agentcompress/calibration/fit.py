@@ -26,7 +26,7 @@ from agentcompress.errors import InvalidInputError
 from agentcompress.scorers.calibrated import CalibratedScorer
 from agentcompress.scorers.features import UnitFeatures
 from agentcompress.scorers.lexical import LexicalScorer
-from agentcompress.segmenters.detect import detect
+from agentcompress.segmenters.detect import tell_prose_from_lines
 
 _T = TypeVar("_T")
 
@@ -189,9 +189,11 @@ def _name_heads(weights: np.ndarray, band: range) -> Iterator[Head]:
 
 def _read_item(runtime: Runtime, item: Item) -> Reading:
     """Read an item as a text of its kind is read when it is compressed."""
-    segment = Compressor(CompressConfig(scorer="lexical", segmenter=detect(item.text))).segment(item.text)
-    features = CalibratedScorer(lambda: runtime).features(segment, item.query, "all")
-    words, _ = LexicalScorer().bm25(segment, item.query)
+    segment = Compressor(CompressConfig(scorer="lexical", segmenter=tell_prose_from_lines(item.text))).segment(
+        item.text
+    )
+    features = CalibratedScorer(lambda: runtime).read_features(segment, item.query, "all")
+    words, _ = LexicalScorer().score_bm25(segment, item.query)
     starts = [unit.start for unit in segment.units]
     evidence = tuple(
         (int(np.searchsorted(starts, span.start, "right")) - 1, int(np.searchsorted(starts, span.end - 1, "right")) - 1)

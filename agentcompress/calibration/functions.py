@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from agentcompress.calibration.items import Item, Writer
-from agentcompress.corpora.source_files import Function, Source, pick
+from agentcompress.corpora.source_files import Function, Source, pick_source
 
 _LEAST_CHARS = 16_000
 _ASKS = (
@@ -19,7 +19,7 @@ def find_described(rng: random.Random) -> Item:
     """Make an item: some files, one after the other, and the description of one of their functions."""
     sources = {}
     while sum(len(line) for source in sources.values() for line in source.lines) < _LEAST_CHARS:
-        source = pick(rng)
+        source = pick_source(rng)
         sources[source.path] = source
     gold = rng.choice(list(sources.values()))
     function = rng.choice(gold.functions)

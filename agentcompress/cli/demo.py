@@ -17,7 +17,7 @@ from agentcompress.compressor import Compressor
 from agentcompress.config import CompressConfig
 from agentcompress.errors import AgentCompressError
 from agentcompress.results import CompressedMessages
-from agentcompress.targets.counting import token_counter
+from agentcompress.targets.counting import get_token_counter
 
 TASK = "Our settings test fails. Run it, read the sources that the traceback names, and then answer my question."
 QUESTION = (
@@ -83,7 +83,7 @@ class DemoResult(NamedTuple):
 def compress_and_ask(*, target: str, keep_rate: float, draft: str) -> DemoResult:
     """Do everything that takes time: make the context, compress it, and have the target answer."""
     keep_rate = checked_keep_rate(keep_rate)
-    counter = token_counter(target)
+    counter = get_token_counter(target)
     context = build_context()
     compressor = Compressor(CompressConfig(draft=draft, keep_rate=keep_rate, min_tokens=256, ledger="memory"))
     started = time.perf_counter()
@@ -127,7 +127,7 @@ def _ask_target(target: str, messages: list[dict[str, Any]]) -> str:
 
     from agentcompress.targets import embedded
 
-    embedded.register()
+    embedded.register_embedded()
     try:
         reply: Any = litellm.completion(model=target, messages=messages, max_tokens=64, stop=["\n\n"])
     except Exception as error:

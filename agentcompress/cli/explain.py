@@ -59,7 +59,7 @@ def _build_page(compressor: Compressor, file: Path, query: str | None) -> Page:
     """Tell a text from messages, a request's body and trajectories, and explain what it is."""
     from agentcompress.explain.explain import explain_messages, explain_text
     from agentcompress.messages.bodies import parse
-    from agentcompress.targets.counting import countable_target
+    from agentcompress.targets.counting import choose_countable_target
 
     text = file.read_text(encoding="utf-8", errors="replace")
     if query is not None:
@@ -67,7 +67,7 @@ def _build_page(compressor: Compressor, file: Path, query: str | None) -> Page:
     parsed = _parse_json(text)
     if isinstance(parsed, Mapping) and ("messages" in parsed or "input" in parsed):
         body = parse(parsed)
-        target = countable_target(parsed.get("model"), compressor.config.target)
+        target = choose_countable_target(parsed.get("model"), compressor.config.target)
         return explain_messages(compressor, body.messages, title=file.name, target=target, format=body.wire.name)
     if isinstance(parsed, list) and parsed and all(isinstance(message, Mapping) for message in parsed):
         return explain_messages(compressor, parsed, title=file.name)

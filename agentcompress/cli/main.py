@@ -133,7 +133,7 @@ def list_drafts() -> None:
     """List the built-in drafts and what was converted from GGUF, and where they are."""
     from agentcompress.drafts import load
 
-    for name, files in load.known():
+    for name, files in load.list_drafts():
         click.echo(f"{name}\t{files.folder if files else 'not on this machine'}")
 
 
@@ -144,7 +144,7 @@ def pull_draft(name: str) -> None:
     from agentcompress.drafts import load
 
     with show_progress():
-        files = load.pull(name)
+        files = load.pull_draft(name)
     click.echo(files.folder)
 
 
@@ -155,7 +155,7 @@ def print_draft_path(name: str) -> None:
     from agentcompress.drafts import load
     from agentcompress.errors import DraftUnavailableError
 
-    files = load.find(name)
+    files = load.find_draft(name)
     if files is None:
         raise DraftUnavailableError(f"draft {name!r} is not on this machine: `agentcompress draft pull {name}`")
     click.echo(files.folder)
@@ -167,7 +167,7 @@ def remove_draft(name: str) -> None:
     """Delete the converted weights of NAME. The Hugging Face cache and your own folders are left alone."""
     from agentcompress.drafts import load
 
-    removed = load.remove(name)
+    removed = load.remove_draft(name)
     click.echo(f"removed {removed}" if removed else f"nothing of {name} to remove", err=removed is None)
 
 

@@ -139,13 +139,13 @@ def calibrate(draft: str, items: int, seed: int, output: Path | None) -> None:
     """
     from agentcompress.calibration.fit import calibrate as make_profile
     from agentcompress.drafts import profile
-    from agentcompress.drafts.runtime import shared_runtime
+    from agentcompress.drafts.runtime import get_shared_runtime
 
     if output:
         check_folder(output, "--output")
     with show_progress():
-        found = make_profile(shared_runtime(draft), draft, items=items, seed=seed)
-    file = profile.write(found, output)
+        found = make_profile(get_shared_runtime(draft), draft, items=items, seed=seed)
+    file = profile.write_profile(found, output)
     click.echo(f"{len(found.heads)} heads, {found.made['held_out_items']} items held out")
     click.echo(f"{'reach':12s} {'without':>8s} {'with':>8s}")
     for family, without in found.made["reach_without_profile"].items():

@@ -27,7 +27,7 @@ from agentcompress.ledger.cuts import Cut, Cuts
 from agentcompress.messages.conversation import Conversation
 from agentcompress.messages.sizes import request_tokens
 from agentcompress.schema import Decision
-from agentcompress.selection.budget import EXPECTED, budget_tokens
+from agentcompress.selection.budget import EXPECTED, compute_budget_tokens
 from agentcompress.text.clip import CLIP
 
 ROOM = 0.75
@@ -181,7 +181,7 @@ class HardFit:
         """Tokens that a block takes as it was decided, or about what it will take when it is."""
         if decision is None:
             whole = self._ladder.find_raw_reason(block) is not None
-            return block.tokens if whole else budget_tokens(self._expected_rate, block.tokens)
+            return block.tokens if whole else compute_budget_tokens(self._expected_rate, block.tokens)
         return block.tokens if decision.text is None else self._call.counter.count(decision.text)
 
     def _expect_tokens(self, known: Sequence[Decision | None], cut: Cut | None) -> int:

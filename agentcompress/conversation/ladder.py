@@ -25,8 +25,8 @@ from agentcompress.errors import DeadlineError, DraftError, ScoringError, said
 from agentcompress.messages.conversation import Conversation
 from agentcompress.results import CompressedText
 from agentcompress.schema import Decision
-from agentcompress.segmenters.listings import left_whole
-from agentcompress.text.clip import clipped
+from agentcompress.segmenters.listings import explain_left_whole
+from agentcompress.text.clip import clip_text
 
 _log = logging.getLogger("agentcompress")
 
@@ -112,7 +112,7 @@ class Ladder:
         found, _ = self._climb(block, tokens)
         if found.text is not None and 0 < count(found.text) <= tokens:
             return found
-        text = clipped(block.text, tokens, self._call.counter)
+        text = clip_text(block.text, tokens, self._call.counter)
         return Decision(text, found.reason, block.tokens, count(text), CLIPPED)
 
     def find_raw_reason(self, block: Block) -> str | None:
@@ -123,7 +123,7 @@ class Ladder:
             return SEEN
         if is_recalled(block.text):
             return RAW_RECALLED
-        if block.kind == "tool" and self._whole_listings and (why := left_whole(block.text)) is not None:
+        if block.kind == "tool" and self._whole_listings and (why := explain_left_whole(block.text)) is not None:
             return why
         return SEEN if self._ledger.was_sent_elsewhere(block.text) else None
 

@@ -120,7 +120,7 @@ def answer_recall(originals: Originals, id: str, page: int | str = 1) -> str:  #
         unit = "characters" if by_char else "lines"
         return f"{name} has {unit} {lowest} to {highest}; {first}-{last} is outside of it."
     last = min(last, highest)
-    chosen = text[first:last] if by_char else rows.between(first - 1, last - 1)
+    chosen = text[first:last] if by_char else rows.get_text(first - 1, last - 1)
     return _render_page(f"{name}{found[2]}{first}-{last}", chosen, page)
 
 

@@ -1,1 +1,1 @@
-"""Texts that are at hand everywhere: source files of the installed packages, and passages made of them."""
+"""Texts that are at hand everywhere: `source_files` of the installed packages, and `passages` made from a seed."""

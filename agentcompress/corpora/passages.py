@@ -30,10 +30,10 @@ _PLACES = [
 _SERVICES = ["billing", "search", "gateway", "ledger", "mailer", "catalog", "auth", "scheduler"]
 
 
-def passage(tokenizer: Tokenizer, tokens: int, seed: int) -> Segment:
+def make_passage(tokenizer: Tokenizer, tokens: int, seed: int) -> Segment:
     """A segment of lines with as many draft tokens as asked for, give or take one line."""
     rng = random.Random(seed)
-    lines = [_line(rng, i) for i in range(16 + tokens // 12)]  # a line is longer than 12 tokens
+    lines = [_make_line(rng, i) for i in range(16 + tokens // 12)]  # a line is longer than 12 tokens
     ends = tokenizer.tokenize("".join(lines)).ends
     length = int(ends[min(tokens, len(ends)) - 1])
     places = list(accumulate(map(len, lines)))
@@ -41,7 +41,8 @@ def passage(tokenizer: Tokenizer, tokens: int, seed: int) -> Segment:
     return LineSegmenter().segment("".join(lines[:kept]))
 
 
-def _line(rng: random.Random, number: int) -> str:
+def _make_line(rng: random.Random, number: int) -> str:
+    """One line of a made-up log, at `number` seconds past midnight."""
     words = ", ".join(
         f"{rng.choice(_SUBJECTS)} {rng.choice(_VERBS)} {rng.choice(_SUBJECTS)} {rng.choice(_PLACES)}"
         for _ in range(rng.randint(1, 3))

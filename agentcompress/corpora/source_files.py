@@ -12,10 +12,10 @@ from pathlib import Path
 from agentcompress.errors import EvaluationError
 
 PACKAGES = ("accelerate", "click", "filelock", "huggingface_hub", "jinja2", "numpy", "pydantic", "rich", "tiktoken")
-"""What drafts are calibrated on."""
+"""Packages whose files drafts are calibrated on."""
 
 HELD_OUT_PACKAGES = ("litellm", "transformers")
-"""What is evaluated on, and never calibrated on."""
+"""Packages whose files drafts are evaluated on, and never calibrated on."""
 
 _FILE_CHARS = range(4_000, 50_000)
 _FUNCTION_LINES = range(5, 60)
@@ -44,22 +44,23 @@ class Source:
     functions: tuple[Function, ...]
 
 
-def pick(rng: random.Random, packages: tuple[str, ...] = PACKAGES) -> Source:
+def pick_source(rng: random.Random, packages: tuple[str, ...] = PACKAGES) -> Source:
     """One file, drawn by its package first: large packages are not read more often.
 
     Raises `EvaluationError` where none of the packages has its source on this machine.
     """
-    there = [package for package in packages if _files(package)]
+    there = [package for package in packages if _list_files(package)]
     for _ in range(_MOST_TRIES if there else 0):
         package = rng.choice(there)
-        found = _read(rng.choice(_files(package)), package)
+        found = _read_source(rng.choice(_list_files(package)), package)
         if found:
             return found
     raise EvaluationError(f"no Python files with documented functions in the packages {', '.join(packages)}")
 
 
 @lru_cache(maxsize=16)
-def _files(package: str) -> tuple[Path, ...]:
+def _list_files(package: str) -> tuple[Path, ...]:
+    """A package's Python files of a usual size, tests and vendored code left out; () where it is not here."""
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         return ()
@@ -69,7 +70,8 @@ def _files(package: str) -> tuple[Path, ...]:
 
 
 @lru_cache(maxsize=256)
-def _read(file: Path, package: str) -> Source | None:
+def _read_source(file: Path, package: str) -> Source | None:
+    """A file with its documented functions; None where it has fewer than two, or is no Python."""
     text = file.read_text(encoding="utf-8", errors="replace")
     try:
         tree = ast.parse(text)
@@ -78,7 +80,7 @@ def _read(file: Path, package: str) -> Source | None:
     functions = [
         found
         for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and (found := _function(node))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and (found := _read_function(node))
     ]
     parts = file.parts[len(file.parts) - file.parts[::-1].index(package) - 1 :]
     if len(functions) < 2:
@@ -86,7 +88,8 @@ def _read(file: Path, package: str) -> Source | None:
     return Source("/".join(parts), tuple(text.splitlines()), tuple(functions))
 
 
-def _function(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Function | None:
+def _read_function(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Function | None:
+    """A function of a usual length with a docstring of one; None where it is not."""
     documented = ast.get_docstring(node)
     if not documented or len(node.body) < 2 or node.end_lineno is None:
         return None

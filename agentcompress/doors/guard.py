@@ -19,7 +19,7 @@ from agentcompress.doors.choice import share_compressor
 from agentcompress.doors.requests import RequestCompressor
 from agentcompress.errors import InvalidInputError
 from agentcompress.receipt import Receipt
-from agentcompress.targets.counting import checked_target
+from agentcompress.targets.counting import check_target
 
 _T = TypeVar("_T")
 
@@ -41,7 +41,7 @@ class Guarded:
         if on_receipt is not None and not callable(on_receipt):
             raise InvalidInputError("on_receipt", on_receipt, "a function of a receipt, or None")
         if options.get("target") is not None:
-            checked_target(options["target"])
+            check_target(options["target"])
         named = {name: value for name, value in options.items() if value is not None or name == "on_error"}
         self.settings = CallSettings.from_options({"on_error": "warn", **named})
         self.on_receipt = on_receipt

@@ -86,7 +86,7 @@ class _Prepared:
         if str(kwargs.get("model", "")).startswith(EMBEDDED):
             from agentcompress.targets import embedded
 
-            embedded.register()
+            embedded.register_embedded()
         self._requests, settings = choose(choice)
         self._receipt: Receipt | None = None
         self.kwargs = dict(kwargs)

@@ -72,7 +72,7 @@ class RequestCompressor:
         target = str(body.get("model") or "")
         try:
             facts = self._targets.get(target) or self._targets.get(target.partition("/")[2])
-            window = target_facts(target, facts).fitting_tokens()
+            window = target_facts(target, facts).count_fitting_tokens()
         except InvalidInputError:
             return None
         answer = next((body[name] for name in _ANSWER if isinstance(body.get(name), int)), 0)

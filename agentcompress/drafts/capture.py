@@ -1,7 +1,7 @@
 """Our attention, registered with transformers: it reads cached windows and writes down who looked where.
 
-A forward pass runs under `capturing(state)`, an `Encode` or a `probe.Probe`, and every layer's attention call goes to
-it. Registered with both of transformers' interfaces: without the mask one, a pass over a cache would be
+A forward pass runs under `capture_attention(state)`, an `Encode` or a `probe.Probe`, and every layer's attention call
+goes to it. Registered with both of transformers' interfaces: without the mask one, a pass over a cache would be
 given a mask that assumes consecutive positions (and sliding layers would not see far windows).
 
 Knows tensors; knows nothing of text, units or files. Shapes: L layers, H query heads, KV key heads, G = H / KV, D head
@@ -24,13 +24,13 @@ from agentcompress.errors import DraftUnsupportedError
 
 NAME = "agentcompress"
 KV = tuple[Tensor, Tensor]
-"""Keys and values."""
+"""Keys and values of one layer, (1, KV, T, D) each."""
 
 _ENCODE_ROWS = 128  # encoded in blocks: a causal mask leaves much of a big square unused
 
 
 class State(Protocol):
-    """What happens at a layer's attention."""
+    """Whoever takes a forward pass's attention calls, layer by layer: `Encode`, or `probe.Probe`."""
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scaling: float, softcap: float | None) -> Tensor:
         """q (1, H, R, D), k and v (1, KV, R, D), positions already applied; returns (1, H, R, D)."""
@@ -48,7 +48,7 @@ class Encode:
         self._layers, self._write, self._sink = layers, write, sink
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scaling: float, softcap: float | None) -> Tensor:
-        """Store this layer's keys and values, then attend to sink + window."""
+        """Write this layer's keys and values, then return what the window sees of sink and itself, (1, H, R, D)."""
         if k.shape != v.shape:
             raise DraftUnsupportedError("drafts whose keys and values differ in shape can't be cached")
         self._write(layer, k[0], v[0])
@@ -61,32 +61,35 @@ class Encode:
         for start in range(0, q.shape[2], _ENCODE_ROWS):
             block = q[:, :, start : start + _ENCODE_ROWS]
             seen = before + start + block.shape[2]
-            out[:, :, start : start + _ENCODE_ROWS] = _causal(block, k[:, :, :seen], v[:, :, :seen], scaling, softcap)
+            out[:, :, start : start + _ENCODE_ROWS] = _attend_causally(
+                block, k[:, :, :seen], v[:, :, :seen], scaling, softcap
+            )
         return out
 
 
-def _causal(q: Tensor, k: Tensor, v: Tensor, scaling: float, softcap: float | None) -> Tensor:
-    """The last row sees every key, the one before all but one, and so on."""
+def _attend_causally(q: Tensor, k: Tensor, v: Tensor, scaling: float, softcap: float | None) -> Tensor:
+    """Attention (1, H, R, D) of the last R of the keys: the last row sees all of them, the one before all but one."""
     rows, seen = q.shape[2], k.shape[2]
-    mask = _causal_mask(seen - rows, q.dtype, q.device)[:rows]
+    mask = _get_causal_mask(seen - rows, q.dtype, q.device)[:rows]
     mask = mask[:, mask.shape[1] - _ENCODE_ROWS + rows - seen : mask.shape[1] - _ENCODE_ROWS + rows]
     if q.device.type == "mps":  # which has no grouped queries in every version of torch
         k, v = (part.repeat_interleave(q.shape[1] // part.shape[1], 1) for part in (k, v))
     if softcap is None:
         return scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scaling, enable_gqa=True)
     groups = k.shape[1]
-    logits = capped(grouped(q, groups).float() * scaling @ k[0].float().transpose(1, 2), softcap)
+    logits = cap_logits(group_heads(q, groups).float() * scaling @ k[0].float().transpose(1, 2), softcap)
     weights = (logits.view(q.shape[1], rows, seen) + mask).softmax(-1)
     return (weights.view(groups, -1, seen) @ v[0].float()).view(1, q.shape[1], rows, -1).to(q.dtype)
 
 
-def _causal_mask(before: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+def _get_causal_mask(before: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """(block, at least `before` zeros and then a lower triangle of -inf above the diagonal)."""
-    return _wide_mask(max(1024, 1 << before.bit_length()), dtype, device)
+    return _build_wide_mask(max(1024, 1 << before.bit_length()), dtype, device)
 
 
 @lru_cache(maxsize=8)
-def _wide_mask(before: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+def _build_wide_mask(before: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """As `_get_causal_mask`, with exactly `before` zeros: one mask serves all of about that width."""
     seen = torch.ones(_ENCODE_ROWS, before + _ENCODE_ROWS, dtype=torch.bool, device=device).tril(before)
     return torch.zeros(seen.shape, dtype=dtype, device=device).masked_fill_(~seen, -torch.inf)
 
@@ -95,8 +98,8 @@ _current: ContextVar[State | None] = ContextVar("agentcompress_capture", default
 
 
 @contextmanager
-def capturing(state: State) -> Iterator[None]:
-    """Send the attention of forward passes in this context to `state`."""
+def capture_attention(state: State) -> Iterator[None]:
+    """Send the attention calls of forward passes that run in this context to `state`."""
     token = _current.set(state)
     try:
         yield
@@ -104,17 +107,18 @@ def capturing(state: State) -> Iterator[None]:
         _current.reset(token)
 
 
-def register() -> None:
-    """Make `attn_implementation="agentcompress"` known to transformers; calling it again changes nothing."""
+def register_attention() -> None:
+    """Make `attn_implementation="agentcompress"` known to transformers. Calling it again changes nothing."""
     from transformers import AttentionInterface, AttentionMaskInterface
 
-    AttentionInterface.register(NAME, _attention)
-    AttentionMaskInterface.register(NAME, _no_mask)
+    AttentionInterface.register(NAME, _run_attention)
+    AttentionMaskInterface.register(NAME, _skip_mask)
 
 
-def _attention(
+def _run_attention(
     module: torch.nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Any, **options: Any
 ) -> tuple[Tensor, None]:
+    """The function that transformers calls for attention: hands it to the state in `capture_attention`."""
     state = _current.get()
     if state is None:
         raise DraftUnsupportedError("the draft was run outside of a capture")
@@ -128,15 +132,15 @@ def _attention(
     return out.transpose(1, 2).contiguous(), None  # (B, R, H, D)
 
 
-def _no_mask(*_: Any, **__: Any) -> None:
-    """Leave masking to `State.attend`, which knows what a row may see."""
+def _skip_mask(*_: Any, **__: Any) -> None:
+    """Give transformers no mask: `State.attend` knows what a row may see."""
 
 
-def grouped(q: Tensor, groups: int) -> Tensor:
-    """(1, H, R, D) -> (KV, G R, D): query heads share their group's keys."""
+def group_heads(q: Tensor, groups: int) -> Tensor:
+    """(1, H, R, D) -> (KV, G R, D): the query heads that share a key head, one behind the other."""
     return q.reshape(groups, -1, q.shape[-1])
 
 
-def capped(logits: Tensor, softcap: float | None) -> Tensor:
-    """Logits held softly within +-softcap, as Gemma 2 does."""
+def cap_logits(logits: Tensor, softcap: float | None) -> Tensor:
+    """Logits of any shape, held softly within +-softcap as Gemma 2 does; as they are where it is None."""
     return logits if softcap is None else torch.tanh(logits / softcap) * softcap

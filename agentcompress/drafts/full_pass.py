@@ -12,16 +12,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
-from cachetools import LRUCache
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
 from agentcompress.drafts import capture, load
-from agentcompress.drafts.quiet import without_bars
-from agentcompress.drafts.runtime import best_dtype, default_device
+from agentcompress.drafts.quiet import silence_progress_bars
+from agentcompress.drafts.runtime import choose_device, choose_dtype
 from agentcompress.drafts.tokens import DraftTokenizer
 from agentcompress.errors import DraftCorruptError, DraftUnsupportedError, TooLongError
 
@@ -47,41 +47,41 @@ class PromptAttention:
 
     @property
     def nbytes(self) -> int:
-        """Memory it takes."""
+        """Bytes of memory that its tensors take."""
         return self.window.nbytes + self.lookahead.nbytes + self.logits.nbytes
 
 
 class FullPass:
     """A whole model in memory, read prompt by prompt; one call at a time.
 
-    dtype: of weights and activations, by default `best_dtype()`.
+    dtype: of weights and activations, by default `choose_dtype()`.
     """
 
     def __init__(self, files: load.DraftFiles, dtype: torch.dtype | None = None) -> None:
         from safetensors import SafetensorError
         from transformers import AutoModelForCausalLM
 
-        capture.register()
+        capture.register_attention()
         self.files = files
         self.tokenizer = DraftTokenizer(files)
         try:
-            with without_bars():
+            with silence_progress_bars():
                 model: Any = AutoModelForCausalLM.from_pretrained(
-                    str(files.folder), dtype=dtype or best_dtype(), attn_implementation=capture.NAME
+                    str(files.folder), dtype=dtype or choose_dtype(), attn_implementation=capture.NAME
                 )
         except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
             raise DraftCorruptError(f"draft {files.name!r} in {files.folder} can't be loaded: {error}") from error
-        self._model = model.eval().to(default_device())
+        self._model = model.eval().to(choose_device())
         config = model.config.get_text_config(decoder=True)
         self.layers: int = config.num_hidden_layers
         self.context_tokens: int = getattr(config, "max_position_embeddings", None) or _NO_LIMIT
-        self.sliding = _sliding(config)
+        self.sliding = _find_sliding_windows(config)
         ends = model.generation_config.eos_token_id
         self._ends = set(ends if isinstance(ends, list) else [ends])
         self._lock = threading.Lock()
 
     @torch.inference_mode()
-    def read(
+    def read_prompt(
         self,
         ids: Sequence[int],
         *,
@@ -103,23 +103,23 @@ class FullPass:
             )
         with self._lock:
             state = _Reading(self.layers, self.sliding, last_rows, reduce)
-            following = self._forward(list(ids), 0, state)
+            following = self._run_tokens(list(ids), 0, state)
             answer: list[int] = []
             for step in range(1, steps):
                 if following in self._ends:
                     break
                 answer.append(following)
-                following = self._forward([following], len(ids) + step - 1, state)
+                following = self._run_tokens([following], len(ids) + step - 1, state)
             else:
                 if following not in self._ends:
                     answer.append(following)
-            return state.result(tuple(answer))
+            return state.stack_result(tuple(answer))
 
-    def _forward(self, ids: list[int], start: int, state: _Reading) -> int:
-        """Run tokens behind those before; return the most likely next one."""
+    def _run_tokens(self, ids: list[int], start: int, state: _Reading) -> int:
+        """Run token ids at positions `start`.. behind those that `state` has; return the likeliest next id."""
         device = self._model.device
         positions = torch.arange(start, start + len(ids), device=device)[None]
-        with capture.capturing(state):
+        with capture.capture_attention(state):
             out = self._model(
                 input_ids=torch.tensor([ids], device=device),
                 position_ids=positions,
@@ -143,7 +143,7 @@ class _Reading:
         self._prompt = self._kv_heads = 0
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scaling: float, softcap: float | None) -> Tensor:
-        """q (1, H, R, D), k and v (1, KV, R, D); returns (1, H, R, D)."""
+        """Attend as the model does, and write down the rows asked for: q (1, H, R, D), k and v (1, KV, R, D)."""
         before = self._cache[layer]
         if before is not None:
             k, v = torch.cat([before[0], k], 2), torch.cat([before[1], v], 2)
@@ -154,26 +154,27 @@ class _Reading:
         else:
             seen = k[:, :, : self._prompt]
             first = self._prompt if self._sliding[layer] is None else k.shape[2] - 1
-            logits = masked_logits(q, seen, first, self._sliding[layer], scaling, softcap)
+            logits = compute_masked_logits(q, seen, first, self._sliding[layer], scaling, softcap)
             self._ahead[layer].append(self._reduce(logits.softmax(-1).nan_to_num(0.0)))
-        return _attention(q, k, v, self._sliding[layer], scaling, softcap)
+        return _attend_in_blocks(q, k, v, self._sliding[layer], scaling, softcap)
 
     def _write_prompt(self, layer: int, q: Tensor, k: Tensor, scaling: float, softcap: float | None) -> None:
-        logits = masked_logits(q, k, k.shape[2] - q.shape[2], self._sliding[layer], scaling, softcap)
+        """Write down a layer's attention and logits of the prompt's last rows, q (1, H, W, D), k (1, KV, T, D)."""
+        logits = compute_masked_logits(q, k, k.shape[2] - q.shape[2], self._sliding[layer], scaling, softcap)
         rows = logits.softmax(-1)  # (H, W, T)
         self._windows.append(rows)
-        self._logits.append(masked_logits(q[:, :, -1:], k, k.shape[2], None, scaling, softcap)[:, 0])
+        self._logits.append(compute_masked_logits(q[:, :, -1:], k, k.shape[2], None, scaling, softcap)[:, 0])
         self._ahead[layer].append(self._reduce(rows[:, -1:]))
 
-    def result(self, answer: tuple[int, ...]) -> PromptAttention:
-        """What was written down, stacked."""
+    def stack_result(self, answer: tuple[int, ...]) -> PromptAttention:
+        """Return what was written down of every layer, on the CPU."""
         ahead = torch.stack([torch.cat(rows, -2) for rows in self._ahead])
         return PromptAttention(
             torch.stack(self._windows).cpu(), ahead.cpu(), torch.stack(self._logits).cpu(), answer, self._kv_heads
         )
 
 
-def masked_logits(
+def compute_masked_logits(
     q: Tensor, k: Tensor, first: int, sliding: int | None, scaling: float, softcap: float | None
 ) -> Tensor:
     """Scaled products of rows at positions `first`.. with keys at 0.., -inf where a row may not look.
@@ -181,12 +182,15 @@ def masked_logits(
     q (1, H, R, D), k (1, KV, T, D); returns float32 (H, R, T).
     """
     heads, rows = q.shape[1:3]
-    logits = capture.grouped(q.float() * scaling, k.shape[1]) @ k[0].float().transpose(1, 2)  # (KV, G R, T)
-    logits = capture.capped(logits, softcap).view(heads, rows, -1)
-    return logits.masked_fill_(~_seen(first, rows, 0, k.shape[2], sliding, q.device), -torch.inf)
+    logits = capture.group_heads(q.float() * scaling, k.shape[1]) @ k[0].float().transpose(1, 2)  # (KV, G R, T)
+    logits = capture.cap_logits(logits, softcap).view(heads, rows, -1)
+    return logits.masked_fill_(~_build_seen_mask(first, rows, 0, k.shape[2], sliding, q.device), -torch.inf)
 
 
-def _attention(q: Tensor, k: Tensor, v: Tensor, sliding: int | None, scaling: float, softcap: float | None) -> Tensor:
+def _attend_in_blocks(
+    q: Tensor, k: Tensor, v: Tensor, sliding: int | None, scaling: float, softcap: float | None
+) -> Tensor:
+    """Causal attention (1, H, R, D) of the last R of the keys, within a sliding window where there is one."""
     rows, first = q.shape[2], k.shape[2] - q.shape[2]
     if softcap is None and (sliding is None or k.shape[2] <= sliding) and (rows == 1 or not first):
         return scaled_dot_product_attention(q, k, v, is_causal=rows > 1, scale=scaling, enable_gqa=True)
@@ -197,17 +201,17 @@ def _attention(q: Tensor, k: Tensor, v: Tensor, sliding: int | None, scaling: fl
         low = 0 if sliding is None else max(0, at - sliding + 1)
         keys, values = k[:, :, low : at + block.shape[2]], v[:, :, low : at + block.shape[2]]
         if softcap is None:
-            seen = _seen(at, block.shape[2], low, keys.shape[2], sliding, q.device)
+            seen = _build_seen_mask(at, block.shape[2], low, keys.shape[2], sliding, q.device)
             part = scaled_dot_product_attention(block, keys, values, attn_mask=seen, scale=scaling, enable_gqa=True)
         else:
-            logits = masked_logits(block, keys, at - low, sliding, scaling, softcap)
-            weights = capture.grouped(logits.softmax(-1)[None], k.shape[1])  # (KV, G R, T)
+            logits = compute_masked_logits(block, keys, at - low, sliding, scaling, softcap)
+            weights = capture.group_heads(logits.softmax(-1)[None], k.shape[1])  # (KV, G R, T)
             part = (weights @ values[0].float()).view(block.shape).to(q.dtype)
         out[:, :, start : start + _ROWS_AT_ONCE] = part
     return out
 
 
-def _seen(first: int, rows: int, low: int, keys: int, sliding: int | None, device: torch.device) -> Tensor:
+def _build_seen_mask(first: int, rows: int, low: int, keys: int, sliding: int | None, device: torch.device) -> Tensor:
     """Which keys, at positions `low`.., rows at positions `first`.. may look at: bool (rows, keys)."""
     row = torch.arange(first, first + rows, device=device)[:, None]
     key = torch.arange(low, low + keys, device=device)[None]
@@ -215,8 +219,11 @@ def _seen(first: int, rows: int, low: int, keys: int, sliding: int | None, devic
     return seen if sliding is None else seen & (key > row - sliding)
 
 
-def _sliding(config: Any) -> list[int | None]:
-    """Every layer's window in tokens, None where it sees everything."""
+def _find_sliding_windows(config: Any) -> list[int | None]:
+    """Every layer's sliding window in tokens, None where a layer sees everything.
+
+    Raises `DraftUnsupportedError` for a model with layers that do not attend in one of these ways.
+    """
     window = getattr(config, "sliding_window", None)
     kinds = getattr(config, "layer_types", None)
     if not kinds:  # one kind for all
@@ -227,14 +234,15 @@ def _sliding(config: Any) -> list[int | None]:
     return [window if kind == "sliding_attention" else None for kind in kinds]
 
 
-_passes: LRUCache[str, FullPass] = LRUCache(1)
-_guard = threading.Lock()
+_loading = threading.Lock()
 
 
-def shared_full_pass(name: str) -> FullPass:
+def get_shared_full_pass(name: str) -> FullPass:
     """Return the process's one whole copy of a model, fetching and loading it on first use; the last one is kept."""
-    with _guard:
-        found = _passes.get(name)
-        if found is None:
-            found = _passes[name] = FullPass(load.pull(name))
-        return found
+    with _loading:
+        return _load_full_pass(name)
+
+
+@lru_cache(maxsize=1)
+def _load_full_pass(name: str) -> FullPass:
+    return FullPass(load.pull_draft(name))

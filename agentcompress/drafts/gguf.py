@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from agentcompress.common import progress
-from agentcompress.drafts.quiet import without_bars
+from agentcompress.drafts.quiet import silence_progress_bars
 from agentcompress.errors import DraftCorruptError
 
 _LOCK_TIMEOUT_S = 600
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def lock_folder(folder: Path) -> Iterator[None]:
     """Hold the lock of `folder`, so that two processes never make or remove it at the same time."""
     from filelock import FileLock, Timeout
 
@@ -36,20 +36,20 @@ def locked(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def convert(file: Path, folder: Path, extra: Mapping[str, str]) -> None:
+def convert_gguf(file: Path, folder: Path, extra: Mapping[str, str]) -> None:
     """Write the model and tokenizer of `file` to `folder`; `extra` maps file names to their text.
 
-    All of it is written beside `folder` and renamed at the end: `folder` is whole or absent. Call under `locked`.
+    All of it is written beside `folder` and renamed at the end: `folder` is whole or absent. Call under `lock_folder`.
     """
     for stale in folder.parent.glob(f"{folder.name}.half-*"):
         shutil.rmtree(stale, ignore_errors=True)
     staging = Path(tempfile.mkdtemp(prefix=f"{folder.name}.half-", dir=folder.parent))
     try:
-        _write(file, staging)
+        _write_model(file, staging)
         for name, text in extra.items():
             (staging / name).write_text(text, encoding="utf-8")
         for written in staging.iterdir():
-            _flush(written)
+            _flush_file(written)
         staging.chmod(0o755)
         if folder.exists():  # without its last file, or we would not be here
             shutil.rmtree(folder)
@@ -58,13 +58,14 @@ def convert(file: Path, folder: Path, extra: Mapping[str, str]) -> None:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _write(file: Path, staging: Path) -> None:
+def _write_model(file: Path, staging: Path) -> None:
+    """Read a GGUF and save its model and tokenizer to `staging`; `DraftCorruptError` where it can't be read."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
     progress.report("convert", 0, 3)
     try:
-        with without_bars():
+        with silence_progress_bars():
             tokenizer: Any = AutoTokenizer.from_pretrained(str(file.parent), gguf_file=file.name)
             progress.report("convert", 1, 3)
             model = AutoModelForCausalLM.from_pretrained(
@@ -81,6 +82,7 @@ def _write(file: Path, staging: Path) -> None:
         raise DraftCorruptError(f"{file.name} can't be read as GGUF: {error}") from error
 
 
-def _flush(file: Path) -> None:
+def _flush_file(file: Path) -> None:
+    """Return when a file's bytes are on the disk."""
     with file.open("rb") as stream:
         os.fsync(stream.fileno())

@@ -21,7 +21,7 @@ EXTENT_PAGES = 16
 
 @dataclass(frozen=True)
 class Shape:
-    """What a token's keys and values are made of."""
+    """The shape and type of a draft's keys and values, layer by layer the same."""
 
     layers: int
     kv_heads: int
@@ -31,19 +31,19 @@ class Shape:
 
     @property
     def token_bytes(self) -> int:
-        """Memory of one token's keys and values."""
+        """Bytes of one token's keys and values."""
         return 2 * self.layers * self.kv_heads * self.head_dim * self.dtype.itemsize
 
     @property
     def page_bytes(self) -> int:
-        """Memory of a page."""
+        """Bytes of a page."""
         return PAGE_TOKENS * self.token_bytes
 
-    def window_bytes(self, tokens: Iterable[int]) -> int:
-        """Memory of windows of so many tokens each, padding included."""
-        return self.page_bytes * sum(map(pages_of, tokens))
+    def count_window_bytes(self, tokens: Iterable[int]) -> int:
+        """Bytes of windows of so many tokens each, padding included."""
+        return self.page_bytes * sum(map(count_pages, tokens))
 
-    def of(self, tokens: int) -> tuple[int, int, int, int, int]:
+    def get_kv_shape(self, tokens: int) -> tuple[int, int, int, int, int]:
         """Shape of the keys and values of so many tokens: (L, 2, KV, T, D)."""
         return (self.layers, 2, self.kv_heads, tokens, self.head_dim)
 
@@ -57,10 +57,10 @@ class Extent:
 
     @property
     def nbytes(self) -> int:
-        """Memory it takes."""
+        """Bytes of memory that its tensor takes."""
         return self.kv.nbytes
 
-    def write(self, layer: int, page: int, keys: Tensor, values: Tensor) -> None:
+    def write_window(self, layer: int, page: int, keys: Tensor, values: Tensor) -> None:
         """Write a window's keys and values at a layer, (KV, T, D) each, from `page` on."""
         for half, part in enumerate((keys, values)):
             for start in range(0, part.shape[1], PAGE_TOKENS):
@@ -82,33 +82,33 @@ class Window:
 
     @property
     def pages(self) -> int:
-        """Pages it fills."""
-        return pages_of(self.tokens)
+        """Pages that the window fills, the last one in part."""
+        return count_pages(self.tokens)
 
-    def kv(self) -> Tensor:
+    def copy_kv(self) -> Tensor:
         """Return a copy of its keys and values, (L, 2, KV, T, D)."""
         pages = self.extent.kv[:, :, self.page : self.page + self.pages]  # (L, 2, P, KV, page, D)
         return pages.transpose(2, 3).flatten(3, 4)[:, :, :, : self.tokens].contiguous()
 
 
-def pages_of(tokens: int) -> int:
-    """Pages that so many tokens fill."""
+def count_pages(tokens: int) -> int:
+    """How many pages so many tokens of one window fill."""
     return -(-tokens // PAGE_TOKENS)
 
 
-def placed(keys: Sequence[str], lengths: Sequence[int], shape: Shape, most_pages: int) -> list[Window]:
+def place_windows(keys: Sequence[str], lengths: Sequence[int], shape: Shape, most_pages: int) -> list[Window]:
     """Windows on fresh extents of at most `most_pages` pages (or one window), one behind the other, not yet written."""
     windows: list[Window] = []
     start = 0
     while start < len(lengths):
-        stop, pages = start + 1, pages_of(lengths[start])
-        while stop < len(lengths) and pages + pages_of(lengths[stop]) <= most_pages:
-            pages += pages_of(lengths[stop])
+        stop, pages = start + 1, count_pages(lengths[start])
+        while stop < len(lengths) and pages + count_pages(lengths[stop]) <= most_pages:
+            pages += count_pages(lengths[stop])
             stop += 1
         extent, page = Extent(shape, pages), 0
         for i in range(start, stop):
             windows.append(Window(keys[i], extent, page, lengths[i]))
-            page += pages_of(lengths[i])
+            page += count_pages(lengths[i])
         start = stop
     return windows
 
@@ -125,7 +125,7 @@ class Run:
     real: Tensor
 
 
-def runs(windows: Sequence[Window], most_pages: int) -> list[Run]:
+def find_runs(windows: Sequence[Window], most_pages: int) -> list[Run]:
     """The pages of windows in their order, as few runs as there are gaps, of at most `most_pages` pages."""
     stretches: list[tuple[Extent, int, list[int]]] = []  # extent, first page, real tokens of every page
     for window in windows:
@@ -137,10 +137,11 @@ def runs(windows: Sequence[Window], most_pages: int) -> list[Run]:
                     counts.append(tokens)
                     continue
             stretches.append((window.extent, page, [tokens]))
-    return [_run(*stretch) for stretch in stretches]
+    return [_make_run(*stretch) for stretch in stretches]
 
 
-def _run(extent: Extent, first: int, counts: list[int]) -> Run:
+def _make_run(extent: Extent, first: int, counts: list[int]) -> Run:
+    """Make the run of the pages of an extent from `first` on, with so many real tokens each."""
     kv = extent.kv[:, :, first : first + len(counts)]
     real = torch.arange(PAGE_TOKENS) < torch.tensor(counts)[:, None]  # (P, page)
     return Run(kv, counts, real.to(kv).repeat_interleave(kv.shape[3], 0)[..., None])

@@ -32,7 +32,7 @@ class _Frozen(BaseModel):
 
 
 class Weights(_Frozen):
-    """How a unit's score is made up (design 4.1, steps 5 to 7); every part is standardised over the units first.
+    """How a unit's score is made up: a weighted sum of parts, each standardised over the segment's units first.
 
     Attention of the profile's heads, plus `band` times that of all heads, is taken at four levels: `own`; `parent`,
     the unit it stands in; `near` and `wide`, moving averages over about 5 (`near_width` standard deviations) and 60
@@ -57,7 +57,7 @@ class Weights(_Frozen):
 
 
 PROSE = Weights(band=1.5, parent=1.5, near=1.0, brevity=0.25)
-"""For sentences in paragraphs."""
+"""The weights of a draft without a profile of its own, for prose: sentences in paragraphs."""
 
 LINES = Weights(
     band=0.0,
@@ -68,10 +68,10 @@ LINES = Weights(
     specific_near=0.75,
     brevity=0.25,
 )
-"""For lines, and everything else an agent reads."""
+"""Those for lines, and for everything else that an agent reads."""
 
 SOURCE = LINES.model_copy(update={"near": 1.5, "near_width": 6.0, "specific": 0.8, "specific_near": 1.25})
-"""For code, where what answers a query is mostly a function."""
+"""Those for code, where what answers a query is mostly a function: neighbours count more."""
 
 
 class Head(_Frozen):
@@ -93,32 +93,32 @@ class Profile(_Frozen):
     source: Weights = SOURCE
     made: Mapping[str, Any] = Field(default_factory=dict)
 
-    def weights(self, kind: str) -> Weights:
-        """Those for a segment of this kind."""
+    def get_weights(self, kind: str) -> Weights:
+        """Return the weights for a segment of this kind ("prose", "source", or any other)."""
         return {"prose": self.prose, "source": self.source}.get(kind, self.lines)
 
 
-def profile_of(choice: str, fingerprint: str) -> Profile:
+def choose_profile(choice: str, fingerprint: str) -> Profile:
     """Return the profile to use. choice: "auto", "none", or a file.
 
     Without one, all heads of the band count alike. Raises `ConfigError` for a file that is none, or another draft's.
     """
     if choice == NONE:
-        return unprofiled(fingerprint)
+        return make_default_profile(fingerprint)
     if choice == AUTO:
-        return _known(fingerprint) or unprofiled(fingerprint)
-    found = read(Path(choice))
+        return _find_profile(fingerprint) or make_default_profile(fingerprint)
+    found = read_profile(Path(choice))
     if found.fingerprint != fingerprint:
         raise ConfigError("profile", choice, f"one of this draft ({fingerprint}), not of {found.draft!r}")
     return found
 
 
-def unprofiled(fingerprint: str) -> Profile:
-    """What is used where nothing is known of a draft."""
+def make_default_profile(fingerprint: str) -> Profile:
+    """Make the profile of a draft of which nothing is known: all heads of the band count alike."""
     return Profile(draft="", fingerprint=fingerprint)
 
 
-def read(path: Path) -> Profile:
+def read_profile(path: Path) -> Profile:
     """Read a profile; `ConfigError` when the file is not there or is none."""
     try:
         return Profile.model_validate_json(path.read_text(encoding="utf-8"))
@@ -126,9 +126,9 @@ def read(path: Path) -> Profile:
         raise ConfigError("profile", str(path), f'"auto", "none", or a profile\'s file ({error})') from error
 
 
-def write(profile: Profile, path: Path | None = None) -> Path:
+def write_profile(profile: Profile, path: Path | None = None) -> Path:
     """Write a profile, by default to where "auto" looks first; return the file."""
-    path = path or _own(profile.fingerprint)
+    path = path or _get_own_path(profile.fingerprint)
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     unfinished.write_text(profile.model_dump_json(indent=1) + "\n", encoding="utf-8")
@@ -136,28 +136,31 @@ def write(profile: Profile, path: Path | None = None) -> Path:
     return path
 
 
-def state() -> str:
+def digest_own_profiles() -> str:
     """A digest of one's own profiles: it changes when "auto" may find another one."""
-    files = sorted((load.cache_folder() / "profiles").glob("*.json"))
+    files = sorted((load.get_cache_folder() / "profiles").glob("*.json"))
     return digest(*(part for file in files for part in (file.name, file.read_bytes())))
 
 
-def _own(fingerprint: str) -> Path:
-    return load.cache_folder() / "profiles" / f"{fingerprint}.json"
+def _get_own_path(fingerprint: str) -> Path:
+    """The file of the user's own profile of a draft, whether it is there or not."""
+    return load.get_cache_folder() / "profiles" / f"{fingerprint}.json"
 
 
-def _known(fingerprint: str) -> Profile | None:
-    own = _own(fingerprint)
+def _find_profile(fingerprint: str) -> Profile | None:
+    """The user's own profile of a draft, else the shipped one, else None; a broken one is left aside with a warning."""
+    own = _get_own_path(fingerprint)
     if own.is_file():
         try:
-            return read(own)
+            return read_profile(own)
         except ConfigError as error:
             _log.warning("%s is left aside: %s", own, error)
-    return _shipped().get(fingerprint)
+    return _read_shipped_profiles().get(fingerprint)
 
 
 @lru_cache(maxsize=1)
-def _shipped() -> dict[str, Profile]:
+def _read_shipped_profiles() -> dict[str, Profile]:
+    """The profiles in this package, by fingerprint."""
     folder = resources.files("agentcompress.drafts") / "profiles"
     files = [file for file in folder.iterdir() if file.name.endswith(".json")]
     profiles = [Profile.model_validate_json(file.read_text(encoding="utf-8")) for file in files]

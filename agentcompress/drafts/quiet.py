@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def without_bars() -> Iterator[None]:
+def silence_progress_bars() -> Iterator[None]:
     """Switch transformers' progress bars off, and on again if they were on."""
     from transformers.utils import logging
 

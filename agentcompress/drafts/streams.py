@@ -27,11 +27,15 @@ _log = logging.getLogger("agentcompress")
 class Streams:
     """Up to `count` threads, started on first use and again after a fork.
 
-    free: how many of them may work now; asked whenever one of them looks for work.
+    free: how many of them may work now; asked whenever one of them looks for work. clock: seconds that only go forward,
+    for how long a batch has waited.
     """
 
-    def __init__(self, count: int, free: Callable[[], int] | None = None) -> None:
+    def __init__(
+        self, count: int, free: Callable[[], int] | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.count = count
+        self.clock = clock
         self._free = free or (lambda: count)
         self._pid = -1
 
@@ -60,6 +64,7 @@ class Streams:
         self.start(work, count).wait(what)
 
     def _ensure_threads(self) -> None:
+        """Start the threads, unless this process has them: a forked one has none."""
         with _starting:
             if self._pid == os.getpid():
                 return
@@ -78,6 +83,7 @@ class Streams:
             self._pid = os.getpid()
 
     def _serve(self) -> None:
+        """Look for pieces and do them, for as long as the process lives. Runs in every thread."""
         try:
             use_one_thread()
         except Exception as error:  # noqa: BLE001 - slower then, but a thread that ends would leave callers waiting
@@ -85,28 +91,29 @@ class Streams:
         _local.streams = self
         while True:
             with self._lock:
-                while (claimed := self._next()) is None:
+                while (claimed := self._claim_next()) is None:
                     self._work.wait(_POLL_S if self._waiting else None)
                 self._working += 1
             batch, index = claimed
-            batch.do(index)
+            batch.do_piece(index)
             with self._lock:
                 self._working -= 1
                 if self._waiting:
                     self._work.notify()
             del batch, claimed  # and with it what its pieces hold, while we wait
 
-    def _next(self) -> tuple[Batch, int] | None:
+    def _claim_next(self) -> tuple[Batch, int] | None:
         """Claim the next piece, if this thread may work now. Call with the lock held."""
-        if not self._waiting or self._working >= self._allowed():
+        if not self._waiting or self._working >= self._count_allowed():
             return None
-        for batch in sorted(self._waiting, key=Batch.turn):
-            index = batch.claim()
+        for batch in sorted(self._waiting, key=Batch.get_turn):
+            index = batch.claim_piece()
             if index is not None:
                 return batch, index
         return None
 
-    def _allowed(self) -> int:
+    def _count_allowed(self) -> int:
+        """How many threads may work now; all of them where that can't be told."""
         try:
             return self._free()
         except Exception as error:  # noqa: BLE001 - as in `_serve`
@@ -115,27 +122,27 @@ class Streams:
 
 
 class Batch:
-    """Pieces of one call. All state is guarded by the streams' lock."""
+    """Pieces of work of one call. Its state is guarded by the lock of its streams."""
 
     def __init__(self, streams: Streams, work: Callable[[int], None], count: int, nested: bool) -> None:
         self._streams, self._work, self._count, self.nested = streams, work, count, nested
         self._deadline = None if nested else deadlines.current()  # what a piece needs inside is part of the piece
         self._claimed = self._done = 0
-        self._since = time.monotonic()
+        self._since = streams.clock()
         self._over = False
         self._told = threading.Condition(streams._lock)  # of this batch alone: callers don't wake each other
         self._listened = False
         self._error: BaseException | None = None
 
-    def turn(self) -> tuple[bool, float]:
-        """The lower, the sooner its next piece is begun."""
+    def get_turn(self) -> tuple[bool, float]:
+        """Return its place in line, to be compared: the lower, the sooner its next piece is begun."""
         left = self._count - self._claimed
-        return (not self.nested, left - _PIECES_A_SECOND * (time.monotonic() - self._since))
+        return (not self.nested, left - _PIECES_A_SECOND * (self._streams.clock() - self._since))
 
-    def claim(self) -> int | None:
+    def claim_piece(self) -> int | None:
         """Take the next piece that nobody has begun; None when there is none. Call with the lock held."""
         if self._deadline is not None and self._deadline.is_over:
-            self._drop(self._deadline.error())
+            self._drop_rest(self._deadline.error())
         if self._claimed >= self._count:
             if self in self._streams._waiting:
                 self._streams._waiting.remove(self)
@@ -143,8 +150,8 @@ class Batch:
         self._claimed += 1
         return self._claimed - 1
 
-    def do(self, index: int) -> None:
-        """Run one claimed piece."""
+    def do_piece(self, index: int) -> None:
+        """Run a piece that was claimed; its error is kept for the caller and drops the rest."""
         error = None
         try:
             self._work(index)
@@ -153,7 +160,7 @@ class Batch:
         with self._streams._lock:
             self._done += 1
             if error is not None:
-                self._drop(error)
+                self._drop_rest(error)
             if self._done >= self._count or error is not None or self._listened:
                 self._told.notify_all()
         del error  # its traceback holds this frame: a cycle would keep what the pieces hold
@@ -161,10 +168,10 @@ class Batch:
     def wait(self, what: str | None = None) -> None:
         """Return when every piece is done; a stream that waits for its own batch works on it meanwhile."""
         try:
-            self._wait(what)
+            self._wait_for_pieces(what)
         except BaseException as error:  # the caller was interrupted, or its listener failed: nobody wants the rest
             with self._streams._lock:
-                self._drop(error)
+                self._drop_rest(error)
             raise
         finally:
             with self._streams._lock:
@@ -177,13 +184,14 @@ class Batch:
         if what:
             progress.report(what, self._count, self._count)
 
-    def _wait(self, what: str | None) -> None:
+    def _wait_for_pieces(self, what: str | None) -> None:
+        """Return when all pieces are done, the deadline has passed, or one has failed; do own pieces if nested."""
         while self.nested:
             with self._streams._lock:
-                index = self.claim()
+                index = self.claim_piece()
             if index is None:
                 break
-            self.do(index)
+            self.do_piece(index)
         reported = -1
         self._listened = bool(what) and progress.is_listened_to()
         while True:
@@ -191,7 +199,7 @@ class Batch:
                 if self._done >= self._count or (self._error and not self.nested):
                     break
                 if self._deadline is not None and self._deadline.is_over:
-                    self._drop(self._deadline.error())
+                    self._drop_rest(self._deadline.error())
                     break
                 if not self._listened or self._done == reported:
                     self._told.wait(deadlines.POLL_S if self._deadline is not None else None)
@@ -199,7 +207,8 @@ class Batch:
                 reported = self._done
             progress.report(what or "", reported, self._count)
 
-    def _drop(self, error: BaseException) -> None:
+    def _drop_rest(self, error: BaseException) -> None:
+        """Keep the first error, and begin no more pieces. Call with the lock held."""
         if not self._over:
             self._error = self._error or error
         self._count = self._claimed

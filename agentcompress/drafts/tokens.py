@@ -28,7 +28,7 @@ class Tokens:
 
     @property
     def nbytes(self) -> int:
-        """Memory it takes."""
+        """Bytes of memory that its arrays take."""
         return self.ids.nbytes + self.starts.nbytes + self.ends.nbytes
 
 
@@ -54,13 +54,13 @@ class DraftTokenizer:
             raise DraftUnsupportedError(f"draft {files.name!r} has no fast tokenizer, so no character offsets")
         self._tokenizer = tokenizer
         self._lock = threading.Lock()
-        self.template = _template(tokenizer)
+        self.template = _read_template(tokenizer)
 
     def tokenize(self, text: str) -> Tokens:
         """Tokenize plain text: special-token spellings in it are text. Lone surrogates count as U+FFFD."""
         with self._lock:
             encoded = self._tokenizer(
-                encodable(text),
+                replace_surrogates(text),
                 add_special_tokens=False,
                 return_offsets_mapping=True,
                 return_attention_mask=False,
@@ -70,12 +70,12 @@ class DraftTokenizer:
         offsets = np.asarray(encoded["offset_mapping"], dtype=np.int64).reshape(-1, 2)
         return Tokens(np.asarray(encoded["input_ids"], dtype=np.int64), offsets[:, 0], offsets[:, 1])
 
-    def prefix_ids(self) -> list[int]:
+    def get_prefix_ids(self) -> list[int]:
         """Ids that every prompt of this model begins with: its begin-of-sequence token, or none."""
         with self._lock:
             return list(self._tokenizer("", verbose=False)["input_ids"])
 
-    def template_ids(self, text: str) -> list[int]:
+    def tokenize_template(self, text: str) -> list[int]:
         """Ids of template text, where special-token spellings are special tokens."""
         with self._lock:
             return self._tokenizer(text, add_special_tokens=False, split_special_tokens=False, verbose=False)[
@@ -83,7 +83,7 @@ class DraftTokenizer:
             ]
 
 
-def question_ids(tokenizer: Any, query: str, most: int | None = None) -> list[int]:
+def tokenize_question(tokenizer: Any, query: str, most: int | None = None) -> list[int]:
     """Ids of what stands behind the text: the query and the template's end.
 
     most: tokens of the query; a longer one loses its middle, two thirds of what stays before it.
@@ -92,21 +92,21 @@ def question_ids(tokenizer: Any, query: str, most: int | None = None) -> list[in
     if most is not None and len(asked) > most:
         head = 2 * most // 3
         asked = asked[:head] + asked[head - most :]
-    return asked + tokenizer.template_ids(tokenizer.template.closing)
+    return asked + tokenizer.tokenize_template(tokenizer.template.closing)
 
 
-def draft_tokenizer(name: str) -> DraftTokenizer:
+def get_draft_tokenizer(name: str) -> DraftTokenizer:
     """Return the draft's tokenizer, fetching the draft where needed; one per name and process."""
     with _loading:
-        return _loaded(name)
+        return _load_tokenizer(name)
 
 
 @lru_cache(maxsize=8)
-def _loaded(name: str) -> DraftTokenizer:
-    return DraftTokenizer(load.pull(name))
+def _load_tokenizer(name: str) -> DraftTokenizer:
+    return DraftTokenizer(load.pull_draft(name))
 
 
-def _template(tokenizer: Any) -> Template:
+def _read_template(tokenizer: Any) -> Template:
     """Take the draft's own chat template apart around the context; a base model gets plain words."""
     if not tokenizer.chat_template:
         return Template(f"{tokenizer.bos_token or ''}{_SYSTEM}\n\n{_OPENING}", "\nAnswer:")
@@ -125,7 +125,7 @@ def _template(tokenizer: Any) -> Template:
     return Template(f"{tokenizer.bos_token or ''}{_SYSTEM}\n\n{_OPENING}", "\nAnswer:")
 
 
-def encodable(text: str) -> str:
+def replace_surrogates(text: str) -> str:
     """Replace lone surrogates, which no tokenizer takes, by U+FFFD: character by character, so offsets stay."""
     try:
         text.encode("utf-8")

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from agentcompress.schema import Span
-from agentcompress.segmenters.detect import detect
+from agentcompress.segmenters.detect import tell_prose_from_lines
 
 UNTAGGED_CHARS = 8000
 """Unmarked text counts as context from this many characters, about 2,000 tokens."""
@@ -158,7 +158,7 @@ def _without_request(text: str, stretch: Span, *, request_beside: bool) -> Span:
     asks = any(_ASKS.match(text, at) for at in (stretch.start, end))
     if (start, end) == stretch and not request_beside:
         return nothing
-    return Span(start, end) if asks or detect(text[start:end]) != "prose" else nothing
+    return Span(start, end) if asks or tell_prose_from_lines(text[start:end]) != "prose" else nothing
 
 
 def _stripped(text: str, span: Span) -> Span:

@@ -1,1 +1,7 @@
-"""Units -> scores, higher = keep. `attention` is the pure maths on tensors, `units` what every scorer shares."""
+"""Units -> scores, higher = keep.
+
+`calibrated` is the default: `features` of what the draft makes of units, the maths of which is in `attention`, read
+line by line (`best_line`), with words (`lexical`), `specific` strings and what the query names (`called_by_name`).
+`published` ranks as the papers do; `seeded` and `positions` need no draft. `units` is what they share, `cached` keeps
+scores.
+"""

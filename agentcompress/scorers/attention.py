@@ -11,21 +11,21 @@ from torch.nn.functional import avg_pool1d
 EPSILON = 1e-6
 
 
-def log_ratio(a: Tensor, a0: Tensor, epsilon: float = EPSILON) -> Tensor:
-    """How much more a query looks at a token than the null query does, head by head (design 4.1, step 4).
+def compute_log_ratio(a: Tensor, a0: Tensor, epsilon: float = EPSILON) -> Tensor:
+    """How much more a query looks at a token than the null query does, head by head.
 
     a, a0: float32 (L, H, T), attention of the query's and of the null query's rows, averaged over rows.
-    Returns (L, H, T): a * log((a + epsilon) / (a0 + epsilon)).
+    Returns float32 (L, H, T): a * log((a + epsilon) / (a0 + epsilon)).
     """
     return a.add(epsilon).div_(a0.add(epsilon)).log_().mul_(a)
 
 
-def prior(a0: Tensor) -> Tensor:
+def compute_prior(a0: Tensor) -> Tensor:
     """Token scores without a query: what any reader looks at. a0 (L, H, T) -> (T,), mean over layers and heads."""
     return a0.mean((0, 1))
 
 
-def joint_factors(sums: Sequence[Tensor], rests: Sequence[Tensor]) -> list[Tensor]:
+def compute_joint_factors(sums: Sequence[Tensor], rests: Sequence[Tensor]) -> list[Tensor]:
     """What puts attention that was read in groups of windows on the scale of one softmax over all of them.
 
     sums: per group (L, H), attention on all of its tokens; rests: per group (L, H), attention that went to the sink
@@ -40,20 +40,20 @@ def joint_factors(sums: Sequence[Tensor], rests: Sequence[Tensor]) -> list[Tenso
     return [1 / (rest.clamp_min(EPSILON) * total) for rest in rests]
 
 
-def speculative(lookahead: Tensor, *, pool: int = 13, pool_first: bool = True) -> Tensor:
-    """Token scores of speculative prefill (arXiv 2502.02789; 2603.02631, Algorithm 1 and A.1).
+def score_speculative(lookahead: Tensor, *, pool: int = 13, pool_first: bool = True) -> Tensor:
+    """Token scores of speculative prefill (arXiv 2502.02789; arXiv 2603.02631, Algorithm 1 and appendix A.1).
 
     lookahead (L, H, N, T): post-softmax attention of the last prompt token and of those decoded behind it.
     Returns (T,): the maximum over layers and heads, averaged over the N rows. pool: width of the averaging, odd;
     pool_first: of every head's row, as 2502.02789 does it, else of the scores at the end, as Algorithm 1 says.
     """
     if pool_first:
-        lookahead = pooled(lookahead, pool)
+        lookahead = pool_scores(lookahead, pool)
     scores = lookahead.amax((0, 1)).mean(0)
-    return scores if pool_first else pooled(scores, pool)
+    return scores if pool_first else pool_scores(scores, pool)
 
 
-def claa(window: Tensor, *, layer: int, layers: int = 4, pool: int = 7, z_score_groups: int = 0) -> Tensor:
+def score_claa(window: Tensor, *, layer: int, layers: int = 4, pool: int = 7, z_score_groups: int = 0) -> Tensor:
     """Token scores of CLAA: the best of several layers' (CLAA, equation 5 and the maximum behind it).
 
     window (L, H, W, T): post-softmax attention of the last W prompt tokens. layer: the pruning layer; `layers` end
@@ -64,32 +64,32 @@ def claa(window: Tensor, *, layer: int, layers: int = 4, pool: int = 7, z_score_
     if z_score_groups:
         groups = seen.unflatten(1, (z_score_groups, -1)).sum(2)  # (n, KV, T)
         seen = (groups - groups.mean(-1, keepdim=True)) / groups.std(-1, keepdim=True).clamp_min(EPSILON)
-    return pooled(seen.sum(1), pool).amax(0)
+    return pool_scores(seen.sum(1), pool).amax(0)
 
 
-def fastkv(window: Tensor, *, layer: int, pool: int = 7) -> Tensor:
+def score_fastkv(window: Tensor, *, layer: int, pool: int = 7) -> Tensor:
     """Token scores of FastKV, at its token-selective layer (CLAA's equation 2). window (L, H, W, T) -> (T,)."""
-    return pooled(window[layer].sum((0, 1)), pool)
+    return pool_scores(window[layer].sum((0, 1)), pool)
 
 
-def gemfilter(logits: Tensor, *, layer: int, pool: int = 5) -> Tensor:
+def score_gemfilter(logits: Tensor, *, layer: int, pool: int = 5) -> Tensor:
     """Token scores of GemFilter (CLAA's equation 1): what the last token's queries make of the keys, before softmax.
 
     logits (L, H, T): scaled products. Returns (T,).
     """
-    return pooled(logits[layer].sum(0), pool)
+    return pool_scores(logits[layer].sum(0), pool)
 
 
-def oracle(answer: Tensor, *, pool: int = 7) -> Tensor:
+def score_oracle(answer: Tensor, *, pool: int = 7) -> Tensor:
     """Token scores of the Answer-Informed Oracle (CLAA, Algorithm 1).
 
     answer (L, N, T): post-softmax attention of every greedy answer token's query, the largest of a layer's heads.
     Returns (T,): the maximum over layers, averaged over the answer, smoothed.
     """
-    return pooled(answer.amax(0).mean(0), pool)
+    return pool_scores(answer.amax(0).mean(0), pool)
 
 
-def pooled(scores: Tensor, width: int) -> Tensor:
+def pool_scores(scores: Tensor, width: int) -> Tensor:
     """Moving average over the last dimension, zeros beyond the ends counted in. width: odd, >= 1."""
     flat = scores.reshape(-1, 1, scores.shape[-1])
     return avg_pool1d(flat, width, stride=1, padding=width // 2).view(scores.shape)

@@ -1,4 +1,4 @@
-"""The default scorer: calibrated attention over parallel windows (design 4.1)."""
+"""The default scorer: how much more a draft looks at units for a query than for none, calibrated head by head."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import numpy as np
 from agentcompress.common.checks import checked_count, checked_text, checked_weight
 from agentcompress.errors import ConfigError, InvalidInputError
 from agentcompress.schema import Segment
+from agentcompress.scorers.best_line import split_lines, take_best_lines
+from agentcompress.scorers.cached import CachedScores
+from agentcompress.scorers.called_by_name import score_called
 from agentcompress.scorers.features import UnitFeatures
 from agentcompress.scorers.lexical import LexicalScorer
-from agentcompress.scorers.named import named
-from agentcompress.scorers.remembered import RememberedScores
-from agentcompress.scorers.rows import best_rows, in_rows
-from agentcompress.scorers.units import unit_means, unit_of_tokens
+from agentcompress.scorers.units import average_by_unit, find_units_of_tokens
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,7 +38,8 @@ class CalibratedScorer:
     profile: "auto" for what is known of the draft, "none" for all heads alike, or a profile's file. window_tokens:
     draft tokens encoded together, 16 to 4096 (512; 320 keeps a little less: fewer neighbours see each other).
     group_tokens: draft tokens in one joint softmax; longer segments are read in groups, put on one scale by
-    `attention.joint_factors`, which bounds memory. lexical_weight: a factor of the profile's weights for BM25, >= 0.
+    `attention.compute_joint_factors`, which bounds memory.
+    lexical_weight: a factor of the profile's weights for BM25, >= 0.
     named_weight: of what the query calls by its name, in standard deviations, >= 0.
     max_query_tokens: a longer query is shortened in its middle.
     """
@@ -72,52 +73,53 @@ class CalibratedScorer:
     @classmethod
     def from_config(cls, config: CompressConfig, **options: float | str) -> Scorer:
         """Make one on the config's draft, which is loaded when the first text is scored; it remembers its scores."""
-        from agentcompress.drafts.cache.windows import shared_cache
+        from agentcompress.drafts.cache.windows import get_shared_cache
 
-        def runtime() -> Runtime:
-            return shared_cache(
+        def get_runtime() -> Runtime:
+            return get_shared_cache(
                 config.draft,
                 config.segment_cache_bytes,
                 config.segment_cache_folder,
                 config.segment_cache_folder_bytes,
             )
 
-        return RememberedScores(cls(runtime, **options))  # pyrefly: ignore[bad-argument-type]
+        return CachedScores(cls(get_runtime, **options))  # pyrefly: ignore[bad-argument-type]
 
     def score(self, segment: Segment, query: str) -> np.ndarray:
         """Float64 (units,). A blank query scores by the draft's prior: what any reader looks at."""
         if len(segment.units) < 2:
             return np.zeros(len(segment.units))
-        profile = self._profile_of(self._runtime().fingerprint)
-        rows, unit_of_row = in_rows(segment)
-        features = self.features(rows, query, [(head.layer, head.head) for head in profile.heads])
+        profile = self._get_profile(self._runtime().fingerprint)
+        rows, unit_of_row = split_lines(segment)
+        features = self.read_features(rows, query, [(head.layer, head.head) for head in profile.heads])
         if not features.sizes.any():
             return np.zeros(len(segment.units))
         if not query.strip():
-            return best_rows(features.prior(), unit_of_row, len(segment.units))
-        words, _ = self._lexical.bm25(rows, query)
+            return take_best_lines(features.score_prior(), unit_of_row, len(segment.units))
+        words, _ = self._lexical.score_bm25(rows, query)
         weights = [head.weight for head in profile.heads]
-        scores = features.score(profile.weights(segment.kind), weights, words, self.lexical_weight)
-        return best_rows(scores, unit_of_row, len(segment.units)) + self.named_weight * named(segment, query)
+        scores = features.score(profile.get_weights(segment.kind), weights, words, self.lexical_weight)
+        best = take_best_lines(scores, unit_of_row, len(segment.units))
+        return best + self.named_weight * score_called(segment, query)
 
-    def features(
+    def read_features(
         self, segment: Segment, query: str, heads: Sequence[tuple[int, int]] | Literal["all"] = ()
     ) -> UnitFeatures:
-        """What the draft makes of the segment's units; heads as in `token_signals`."""
-        signals, ends = self.token_signals(segment, query, heads)
-        unit_of_token = unit_of_tokens(segment, ends)
-        means = [unit_means(signal, unit_of_token, len(segment.units)) for signal in signals]
+        """Read what the draft makes of the segment's units; heads as in `read_token_signals`."""
+        signals, ends = self.read_token_signals(segment, query, heads)
+        unit_of_token = find_units_of_tokens(segment, ends)
+        means = [average_by_unit(signal, unit_of_token, len(segment.units)) for signal in signals]
         return UnitFeatures(segment, means[0][1], means[0][0], [own for own, _ in means[1:]])
 
-    def _profile_of(self, fingerprint: str) -> Profile:
-        """The draft's profile, read once: scores of one scorer must not change."""
-        from agentcompress.drafts.profile import profile_of
+    def _get_profile(self, fingerprint: str) -> Profile:
+        """The draft's profile, read once: what a scorer says of a text must not change while it lives."""
+        from agentcompress.drafts.profile import choose_profile
 
         if self._profile is None or self._profile.fingerprint != fingerprint:
-            self._profile = profile_of(self._profile_name, fingerprint)
+            self._profile = choose_profile(self._profile_name, fingerprint)
         return self._profile
 
-    def token_signals(
+    def read_token_signals(
         self, segment: Segment, query: str, heads: Sequence[tuple[int, int]] | Literal["all"] = ()
     ) -> tuple[np.ndarray, np.ndarray]:
         """What the draft makes of the segment's tokens, and where each ends in the text.
@@ -127,36 +129,36 @@ class CalibratedScorer:
         """
         import torch
 
-        from agentcompress.drafts.tokens import question_ids
+        from agentcompress.drafts.tokens import tokenize_question
         from agentcompress.scorers import attention
 
         runtime = self._runtime()
-        ids, ends, starts = tokenized(runtime.tokenizer.tokenize, segment)
+        ids, ends, starts = tokenize_segment(runtime.tokenizer.tokenize, segment)
         asked = bool(query.strip())
         if not len(ids):
             return np.zeros((1, 0)), ends
-        probes = [question_ids(runtime.tokenizer, text, self.max_query_tokens) for text in (query, NULL_QUERY)]
-        windows = window_ranges(unit_of_tokens(segment, ends), self.window_tokens, starts)
+        probes = [tokenize_question(runtime.tokenizer, text, self.max_query_tokens) for text in (query, NULL_QUERY)]
+        windows = plan_windows(find_units_of_tokens(segment, ends), self.window_tokens, starts)
         means, rests = ([], []), ([], [])  # of the query's probe and of the query-free one, a group an entry
-        for group in _groups(windows, self.group_tokens):
+        for group in _group_windows(windows, self.group_tokens):
             read = runtime.probe(runtime.encode([ids[a:b] for a, b in group]), *probes)
             for i, found in enumerate(read):
                 means[i].append(found.mean)
                 rests[i].append(found.rest)
-        factors = [attention.joint_factors([mean.sum(-1) for mean in means[i]], rests[i]) for i in (0, 1)]
+        factors = [attention.compute_joint_factors([mean.sum(-1) for mean in means[i]], rests[i]) for i in (0, 1)]
         signals = []
         for mean, mean0, factor, factor0 in zip(*means, *factors, strict=True):
             a, a0 = mean * factor[..., None], mean0 * factor0[..., None]  # (L, H, T)
             if not asked:
-                signals.append(attention.prior(a0)[None])
+                signals.append(attention.compute_prior(a0)[None])
                 continue
-            ratio = attention.log_ratio(a, a0)
-            apart = ratio.flatten(0, 1) if heads == "all" else _picked(ratio, heads, runtime.band)
+            ratio = attention.compute_log_ratio(a, a0)
+            apart = ratio.flatten(0, 1) if heads == "all" else _pick_heads(ratio, heads, runtime.band)
             signals.append(torch.cat([ratio.mean((0, 1))[None], apart]))
         return torch.cat(signals, -1).double().numpy(), ends
 
 
-def _picked(ratio: Tensor, heads: Sequence[tuple[int, int]], band: range) -> Tensor:
+def _pick_heads(ratio: Tensor, heads: Sequence[tuple[int, int]], band: range) -> Tensor:
     """(L, H, T) -> (heads, T); `ConfigError` where the draft has no such head."""
     layers, numbers = [layer - band.start for layer, _ in heads], [head for _, head in heads]
     if any(layer not in band for layer, _ in heads) or any(head >= ratio.shape[1] for head in numbers):
@@ -165,7 +167,7 @@ def _picked(ratio: Tensor, heads: Sequence[tuple[int, int]], band: range) -> Ten
     return ratio[layers, numbers]
 
 
-def tokenized(tokenize: Callable[[str], Tokens], segment: Segment) -> tuple[np.ndarray, np.ndarray, list[int]]:
+def tokenize_segment(tokenize: Callable[[str], Tokens], segment: Segment) -> tuple[np.ndarray, np.ndarray, list[int]]:
     """Draft tokens of a segment, each of its texts for itself: ids and where each ends in the whole, int64 (tokens,).
 
     Third: the first token of every text.
@@ -179,7 +181,7 @@ def tokenized(tokenize: Callable[[str], Tokens], segment: Segment) -> tuple[np.n
     return np.concatenate([tokens.ids for tokens in texts]), np.concatenate(ends), starts
 
 
-def window_ranges(unit_of_token: np.ndarray, size: int, starts: Sequence[int] = (0,)) -> list[tuple[int, int]]:
+def plan_windows(unit_of_token: np.ndarray, size: int, starts: Sequence[int] = (0,)) -> list[tuple[int, int]]:
     """Token ranges [start, end) of at most `size` tokens that end where a unit ends, or are full.
 
     A window closes early at a unit's end unless that would leave it less than half full, and always before one of
@@ -199,7 +201,7 @@ def window_ranges(unit_of_token: np.ndarray, size: int, starts: Sequence[int] = 
     return ranges
 
 
-def _groups(ranges: list[tuple[int, int]], limit_tokens: int) -> list[list[tuple[int, int]]]:
+def _group_windows(ranges: list[tuple[int, int]], limit_tokens: int) -> list[list[tuple[int, int]]]:
     """Cut a run of windows into as few groups of about equal size as stay within the limit."""
     total = ranges[-1][1]
     groups = -(-total // limit_tokens)

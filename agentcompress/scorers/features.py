@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from agentcompress.schema import Segment
-from agentcompress.scorers.specific import specific
-from agentcompress.scorers.units import blurred, parent_means, standardised
+from agentcompress.scorers.specific import score_specific_strings
+from agentcompress.scorers.units import average_by_parent, blur_scores, standardise
 
 if TYPE_CHECKING:
     from agentcompress.drafts.profile import Weights
@@ -28,11 +28,11 @@ class UnitFeatures:
     def __init__(self, segment: Segment, sizes: np.ndarray, band: np.ndarray, heads: Sequence[np.ndarray]) -> None:
         self._segment, self.sizes = segment, sizes
         self._band = band
-        self._heads = np.array([standardised(own) for own in heads]).reshape(len(heads), len(band))
+        self._heads = np.array([standardise(own) for own in heads]).reshape(len(heads), len(band))
 
     @property
     def heads(self) -> int:
-        """How many heads are read apart."""
+        """The number of heads whose attention is known apart."""
         return len(self._heads)
 
     def score(
@@ -47,31 +47,33 @@ class UnitFeatures:
         band, near = weights.band if chosen.any() else 1.0, weights.near_width
         for weight, level in zip((weights.own, weights.parent, weights.near, weights.wide), _LEVELS, strict=True):
             if weight:
-                score += weight * self._attention(chosen, band, level, near)
+                score += weight * self._combine_attention(chosen, band, level, near)
         lexical = (weights.lexical, weights.lexical_parent, 0.0, weights.lexical_wide)
         for weight, level in zip(lexical, _LEVELS, strict=True):
             if weight * words_factor:
-                score += words_factor * weight * standardised(self._at(level, words, near))
+                score += words_factor * weight * standardise(self._average_at(level, words, near))
         if weights.specific or weights.specific_near:
-            strings = specific(self._segment, self.sizes)
+            strings = score_specific_strings(self._segment, self.sizes)
             for weight, level in ((weights.specific, "own"), (weights.specific_near, "near")):
-                score += weight * standardised(self._at(level, strings, near))
-        return score - weights.brevity * standardised(np.log1p(self.sizes))
+                score += weight * standardise(self._average_at(level, strings, near))
+        return score - weights.brevity * standardise(np.log1p(self.sizes))
 
-    def prior(self) -> np.ndarray:
+    def score_prior(self) -> np.ndarray:
         """The score (units,) without a query: what any reader looks at, alone and in its parent."""
-        return standardised(self._band) + standardised(self._at("parent", self._band))
+        return standardise(self._band) + standardise(self._average_at("parent", self._band))
 
-    def _attention(self, chosen: np.ndarray, band: float, level: str, near_width: float) -> np.ndarray:
-        own = standardised(self._at(level, chosen, near_width))
-        return standardised(own + band * standardised(self._at(level, self._band, near_width))) if band else own
+    def _combine_attention(self, chosen: np.ndarray, band: float, level: str, near_width: float) -> np.ndarray:
+        """Attention of chosen heads (units,), plus `band` times that of all, both standardised at a level."""
+        own = standardise(self._average_at(level, chosen, near_width))
+        return standardise(own + band * standardise(self._average_at(level, self._band, near_width))) if band else own
 
-    def _at(self, level: str, own: np.ndarray, near_width: float = 2.0) -> np.ndarray:
+    def _average_at(self, level: str, own: np.ndarray, near_width: float = 2.0) -> np.ndarray:
+        """Values (units,) at a level: as they are, or averaged over the parent, neighbours or a wide range."""
         if level == "own":
             return own
         if level == "parent":
-            return parent_means(own, self.sizes, self._segment)
-        return blurred(own, self.sizes, near_width if level == "near" else WIDE)
+            return average_by_parent(own, self.sizes, self._segment)
+        return blur_scores(own, self.sizes, near_width if level == "near" else WIDE)
 
 
 _LEVELS = ("own", "parent", "near", "wide")

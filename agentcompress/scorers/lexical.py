@@ -12,7 +12,7 @@ from cachetools import LRUCache, cached
 
 from agentcompress.common.checks import checked_weight
 from agentcompress.schema import Segment
-from agentcompress.scorers.units import segment_digest, with_parents
+from agentcompress.scorers.units import add_parent_scores, digest_segment
 
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_]+(?:_+[^\W_]+)*")
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_a-zA-Z]+")
@@ -33,17 +33,17 @@ class LexicalScorer:
         self.k1, self.b = checked_weight("k1", k1), checked_weight("b", b, highest=1)
 
     def score(self, segment: Segment, query: str) -> np.ndarray:
-        """Float64 (units,); all zero when no word of the query occurs."""
-        own, sizes = self.bm25(segment, query)
-        return with_parents(own, sizes, segment)
+        """Return float64 (units,); all zero when no word of the query occurs."""
+        own, sizes = self.score_bm25(segment, query)
+        return add_parent_scores(own, sizes, segment)
 
-    def bm25(self, segment: Segment, query: str) -> tuple[np.ndarray, np.ndarray]:
-        """BM25 of every unit and its length in words, (units,) each."""
-        documents = _documents(segment)
+    def score_bm25(self, segment: Segment, query: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return BM25 of every unit, and its length in words, float64 (units,) each."""
+        documents = _count_words(segment)
         sizes = np.array([document.total() for document in documents], dtype=np.float64)
         scores = np.zeros(len(documents))
         mean_size = sizes.mean() if sizes.any() else 1.0
-        for word in sorted(set(words(query))):
+        for word in sorted(set(split_words(query))):
             counts = np.array([document[word] for document in documents], dtype=np.float64)
             containing = np.count_nonzero(counts)
             if not containing:
@@ -56,14 +56,15 @@ class LexicalScorer:
 
 @cached(  # the part that does not depend on the query
     LRUCache(_KEPT_WORDS, getsizeof=lambda documents: len(documents) + sum(map(len, documents))),
-    key=segment_digest,
+    key=digest_segment,
     lock=threading.Lock(),
 )
-def _documents(segment: Segment) -> tuple[Counter[str], ...]:
-    return tuple(Counter(words(segment.text[unit.start : unit.end])) for unit in segment.units)
+def _count_words(segment: Segment) -> tuple[Counter[str], ...]:
+    """How often every word stands in each unit."""
+    return tuple(Counter(split_words(segment.text[unit.start : unit.end])) for unit in segment.units)
 
 
-def words(text: str) -> list[str]:
+def split_words(text: str) -> list[str]:
     """Words of a text, case folded; compound identifiers are followed by their parts, CJK runs by their pairs."""
     found: list[str] = []
     before = ("", -1)  # the CJK character before and where it ended

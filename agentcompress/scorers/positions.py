@@ -10,21 +10,21 @@ from agentcompress.schema import Segment
 
 
 class HeadScorer:
-    """The beginning first: cutting off the end."""
+    """Scores units by how early they stand: what cutting off the end keeps."""
 
     uses_draft: ClassVar[bool] = False
 
     def score(self, segment: Segment, query: str) -> np.ndarray:
-        """Float64 (units,); text and query are ignored."""
+        """Return float64 (units,), descending; text and query are ignored."""
         return -np.arange(len(segment.units), dtype=np.float64)
 
 
 class HeadTailScorer:
-    """Both ends first: cutting out the middle."""
+    """Scores units by how near they stand to either end: what cutting out the middle keeps."""
 
     uses_draft: ClassVar[bool] = False
 
     def score(self, segment: Segment, query: str) -> np.ndarray:
-        """Float64 (units,); text and query are ignored."""
+        """Return float64 (units,), largest at both ends; text and query are ignored."""
         place = np.arange(len(segment.units), dtype=np.float64)
         return -np.minimum(place, place[::-1])

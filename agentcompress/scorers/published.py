@@ -14,7 +14,7 @@ import numpy as np
 from agentcompress.common.checks import checked_count, checked_flag
 from agentcompress.errors import InvalidInputError, TooLongError
 from agentcompress.schema import Segment
-from agentcompress.scorers.units import unit_means, unit_of_tokens
+from agentcompress.scorers.units import average_by_unit, find_units_of_tokens
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Reader(Protocol):
-    """A whole model: a `FullPass`, or a `RememberedPass` around one."""
+    """A whole model: a `FullPass`, or a `CachedPass` around one."""
 
     @property
     def tokenizer(self) -> DraftTokenizer:
@@ -34,16 +34,16 @@ class Reader(Protocol):
 
     @property
     def layers(self) -> int:
-        """How many there are."""
+        """The number of the model's layers."""
         ...
 
     @property
     def context_tokens(self) -> int:
-        """Most tokens of a prompt and what is decoded behind it."""
+        """The most tokens that a prompt and what is decoded behind it may have."""
         ...
 
-    def read(self, ids: list[int], *, steps: int = 8, last_rows: int = 8) -> PromptAttention:
-        """Prefill, decode, and give back who looked where."""
+    def read_prompt(self, ids: list[int], *, steps: int = 8, last_rows: int = 8) -> PromptAttention:
+        """Prefill token ids, decode up to `steps` rows, and return the attention of the last rows and those."""
         ...
 
 
@@ -72,40 +72,50 @@ class PromptScorer:
     @classmethod
     def from_config(cls, config: CompressConfig, **options: float | str) -> PromptScorer:
         """Make one on the config's draft, which is loaded whole when the first text is scored."""
-        from agentcompress.drafts.remembered_pass import shared_reader
+        from agentcompress.drafts.cached_pass import get_shared_reader
 
-        return cls(lambda: shared_reader(config.draft), **options)  # pyrefly: ignore[bad-argument-type]
+        return cls(lambda: get_shared_reader(config.draft), **options)  # pyrefly: ignore[bad-argument-type]
 
-    def token_scores(self, attention: PromptAttention) -> Tensor:
-        """Scores of the prompt's tokens, (T,)."""
+    def score_tokens(self, attention: PromptAttention) -> Tensor:
+        """Return scores of the prompt's T tokens, float32 (T,)."""
         raise NotImplementedError
 
     def score(self, segment: Segment, query: str) -> np.ndarray:
-        """Float64 (units,): the mean of a unit's tokens. With a blank query the text itself is the prompt."""
+        """Return float64 (units,): the mean of a unit's tokens. With a blank query the text itself is the prompt.
+
+        Raises `TooLongError` for a prompt beyond the model's context, unless it is to be read in pieces.
+        """
         if len(segment.units) < 2:
             return np.zeros(len(segment.units))
         reader = self._reader()
         tokens = reader.tokenizer.tokenize(segment.text)
         template = reader.tokenizer.template
-        before = reader.tokenizer.template_ids(template.sink) if query.strip() else reader.tokenizer.prefix_ids()
-        behind = self._behind(reader, query) if query.strip() else []
+        before = (
+            reader.tokenizer.tokenize_template(template.sink) if query.strip() else reader.tokenizer.get_prefix_ids()
+        )
+        behind = self._tokenize_behind(reader, query) if query.strip() else []
         scores = [
-            self._piece_scores(reader, before, piece.tolist(), behind)
-            for piece in self._pieces(reader, tokens.ids, len(before) + len(behind))
+            self._score_piece(reader, before, piece.tolist(), behind)
+            for piece in self._split_pieces(reader, tokens.ids, len(before) + len(behind))
         ]
-        unit_of_token = unit_of_tokens(segment, tokens.ends)
-        means, _ = unit_means(np.concatenate(scores), unit_of_token, len(segment.units))
+        unit_of_token = find_units_of_tokens(segment, tokens.ends)
+        means, _ = average_by_unit(np.concatenate(scores), unit_of_token, len(segment.units))
         if not behind:  # the tokens whose queries did the ranking are kept: the units that hold them stand highest
             means[np.unique(unit_of_token[-self.window :])] = np.nextafter(means.max(), np.inf)
         return means
 
-    def _behind(self, reader: Reader, query: str) -> list[int]:
+    def _tokenize_behind(self, reader: Reader, query: str) -> list[int]:
+        """Ids of the question and the template's end.
+
+        Where a text is read in pieces, a question of over half the context loses its middle.
+        """
         asked = reader.tokenizer.tokenize(f"\n\nQuestion: {query}").ids.tolist()
         if self.too_long == "pieces" and len(asked) > reader.context_tokens // 2:  # leaves out the middle
             asked = asked[: reader.context_tokens // 4] + asked[-(reader.context_tokens // 4) :]
-        return asked + reader.tokenizer.template_ids(reader.tokenizer.template.closing)
+        return asked + reader.tokenizer.tokenize_template(reader.tokenizer.template.closing)
 
-    def _pieces(self, reader: Reader, ids: np.ndarray, around: int) -> list[np.ndarray]:
+    def _split_pieces(self, reader: Reader, ids: np.ndarray, around: int) -> list[np.ndarray]:
+        """Cut the text's ids into as few equal pieces as fit; `around`: tokens of what stands around each."""
         room = reader.context_tokens - self.lookahead + 1 - around
         if len(ids) <= room:
             return [ids]
@@ -120,14 +130,18 @@ class PromptScorer:
             raise TooLongError("query", f"{around} draft tokens", f"shorter than {reader.context_tokens} tokens")
         return np.array_split(ids, -(-len(ids) // room))
 
-    def _piece_scores(self, reader: Reader, before: list[int], ids: list[int], behind: list[int]) -> np.ndarray:
-        attention = reader.read([*before, *ids, *behind], steps=self.lookahead, last_rows=self.window)
-        scores = self.token_scores(attention).double().numpy()
+    def _score_piece(self, reader: Reader, before: list[int], ids: list[int], behind: list[int]) -> np.ndarray:
+        """Scores float64 (tokens,) of a piece's own tokens, in the prompt it makes."""
+        attention = reader.read_prompt([*before, *ids, *behind], steps=self.lookahead, last_rows=self.window)
+        scores = self.score_tokens(attention).double().numpy()
         return scores[len(before) : len(before) + len(ids)]
 
 
 class SpeculativeScorer(PromptScorer):
-    """Speculative prefill: N = `lookahead` = 8, pool 13; options of `attention.speculative` and `PromptScorer`."""
+    """Speculative prefill (arXiv 2502.02789): N = `lookahead` = 8 query rows, averaged over 13 tokens (`pool`).
+
+    Options as of `attention.score_speculative` and `PromptScorer`.
+    """
 
     def __init__(
         self,
@@ -139,13 +153,13 @@ class SpeculativeScorer(PromptScorer):
         too_long: Literal["error", "pieces"] = "error",
     ) -> None:
         super().__init__(reader, lookahead=lookahead, window=1, too_long=too_long)
-        self.pool, self.pool_first = checked_width(pool), checked_flag("pool_first", pool_first)
+        self.pool, self.pool_first = check_width(pool), checked_flag("pool_first", pool_first)
 
-    def token_scores(self, attention: PromptAttention) -> Tensor:
-        """Scores of the prompt's tokens, (T,)."""
-        from agentcompress.scorers.attention import speculative
+    def score_tokens(self, attention: PromptAttention) -> Tensor:
+        """Return scores of the prompt's T tokens, float32 (T,)."""
+        from agentcompress.scorers.attention import score_speculative
 
-        return speculative(attention.lookahead, pool=self.pool, pool_first=self.pool_first)
+        return score_speculative(attention.lookahead, pool=self.pool, pool_first=self.pool_first)
 
 
 class LayerScorer(PromptScorer):
@@ -161,15 +175,15 @@ class LayerScorer(PromptScorer):
         too_long: Literal["error", "pieces"] = "error",
     ) -> None:
         super().__init__(reader, window=window, too_long=too_long)
-        self._layer, self.pool = layer, checked_width(pool)
+        self._layer, self.pool = layer, check_width(pool)
 
     @property
     def depth(self) -> int:
-        """How many layers the model has."""
+        """The number of the model's layers, which loads it."""
         return self._reader().layers
 
-    def layer(self, layers: int) -> int:
-        """The layer that is read, from 0, in a model of so many."""
+    def choose_layer(self, layers: int) -> int:
+        """Return the layer that is read, from 0, in a model of so many; `InvalidInputError` where it has none such."""
         layer = round(15 / 32 * layers) if self._layer is None else self._layer
         if isinstance(layer, bool) or not isinstance(layer, int) or not 0 <= layer < layers:
             raise InvalidInputError("layer", layer, f"a whole number in 0 to {layers - 1}")
@@ -177,7 +191,10 @@ class LayerScorer(PromptScorer):
 
 
 class ClaaScorer(LayerScorer):
-    """CLAA (table 5): W = `window` = 8, n = `layers` = 4, pool 7. `z_score`: as its code does, see `attention.claa`."""
+    """CLAA (its table 5): W = `window` = 8, n = `layers` = 4, averaged over 7 tokens (`pool`).
+
+    z_score: standardise groups of heads, as CLAA's code does and its text does not; see `attention.score_claa`.
+    """
 
     def __init__(
         self, reader: Callable[[], Reader], *, layers: int = 4, z_score: bool = False, **options: int | str | None
@@ -185,39 +202,39 @@ class ClaaScorer(LayerScorer):
         super().__init__(reader, **options)  # pyrefly: ignore[bad-argument-type]
         self.layers, self.z_score = checked_count("layers", layers), checked_flag("z_score", z_score)
 
-    def token_scores(self, attention: PromptAttention) -> Tensor:
-        """Scores of the prompt's tokens, (T,)."""
-        from agentcompress.scorers.attention import claa
+    def score_tokens(self, attention: PromptAttention) -> Tensor:
+        """Return scores of the prompt's T tokens, float32 (T,)."""
+        from agentcompress.scorers.attention import score_claa
 
         groups = attention.kv_heads if self.z_score else 0
-        layer = self.layer(len(attention.window))
-        return claa(attention.window, layer=layer, layers=self.layers, pool=self.pool, z_score_groups=groups)
+        layer = self.choose_layer(len(attention.window))
+        return score_claa(attention.window, layer=layer, layers=self.layers, pool=self.pool, z_score_groups=groups)
 
 
 class FastKVScorer(LayerScorer):
-    """FastKV: W = `window` = 8, one layer, pool 7."""
+    """FastKV's ranking (CLAA's equation 2): W = `window` = 8 rows of one layer, averaged over 7 tokens (`pool`)."""
 
-    def token_scores(self, attention: PromptAttention) -> Tensor:
-        """Scores of the prompt's tokens, (T,)."""
-        from agentcompress.scorers.attention import fastkv
+    def score_tokens(self, attention: PromptAttention) -> Tensor:
+        """Return scores of the prompt's T tokens, float32 (T,)."""
+        from agentcompress.scorers.attention import score_fastkv
 
-        return fastkv(attention.window, layer=self.layer(len(attention.window)), pool=self.pool)
+        return score_fastkv(attention.window, layer=self.choose_layer(len(attention.window)), pool=self.pool)
 
 
 class GemFilterScorer(LayerScorer):
-    """GemFilter: the last token, one layer, before softmax, pool 5."""
+    """GemFilter's ranking (CLAA's equation 1): the last token's products at one layer, averaged over 5 (`pool`)."""
 
     def __init__(self, reader: Callable[[], Reader], *, pool: int = 5, **options: int | str | None) -> None:
         super().__init__(reader, pool=pool, **options)  # pyrefly: ignore[bad-argument-type]
 
-    def token_scores(self, attention: PromptAttention) -> Tensor:
-        """Scores of the prompt's tokens, (T,)."""
-        from agentcompress.scorers.attention import gemfilter
+    def score_tokens(self, attention: PromptAttention) -> Tensor:
+        """Return scores of the prompt's T tokens, float32 (T,)."""
+        from agentcompress.scorers.attention import score_gemfilter
 
-        return gemfilter(attention.logits, layer=self.layer(len(attention.logits)), pool=self.pool)
+        return score_gemfilter(attention.logits, layer=self.choose_layer(len(attention.logits)), pool=self.pool)
 
 
-def checked_width(pool: object) -> int:
+def check_width(pool: object) -> int:
     """Return the width of a moving average when it is odd and positive, or raise `InvalidInputError`."""
     width = checked_count("pool", pool)
     if width % 2 == 0:

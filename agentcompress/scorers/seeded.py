@@ -23,11 +23,11 @@ class RandomScorer:
 
     @classmethod
     def from_config(cls, config: CompressConfig) -> RandomScorer:
-        """Take the seed from the config."""
+        """Make one with the config's seed."""
         return cls(config.seed)
 
     def score(self, segment: Segment, query: str) -> np.ndarray:
-        """Float64 (units,); the query is ignored."""
+        """Return float64 (units,) in [0, 1); the query is ignored."""
         content = segment.text.encode("utf-8", "surrogatepass")
         digest = hashlib.sha256(f"{self.seed}:".encode() + content).digest()
         return np.random.default_rng(int.from_bytes(digest[:8], "big")).random(len(segment.units))

@@ -13,8 +13,8 @@ _TINY = 1e-9
 _LEAST_SIZE = 0.1
 
 
-def segment_digest(segment: Segment) -> str:
-    """A short key of everything a scorer may look at in a segment."""
+def digest_segment(segment: Segment) -> str:
+    """Return a short key that is the same for segments in which a scorer sees the same."""
     units = np.fromiter(
         (
             number
@@ -28,7 +28,7 @@ def segment_digest(segment: Segment) -> str:
     return digest(segment.text, segment.kind, units.tobytes(), names, *([breaks] if breaks else []))
 
 
-def unit_of_tokens(segment: Segment, ends: np.ndarray) -> np.ndarray:
+def find_units_of_tokens(segment: Segment, ends: np.ndarray) -> np.ndarray:
     """Which unit each token stands in, (tokens,) int64, by its last character (`ends` - 1).
 
     A token's first character may be the white space that closes the unit before.
@@ -37,7 +37,7 @@ def unit_of_tokens(segment: Segment, ends: np.ndarray) -> np.ndarray:
     return np.searchsorted(starts, np.maximum(ends - 1, 0), side="right") - 1
 
 
-def unit_means(token_scores: np.ndarray, unit_of_token: np.ndarray, units: int) -> tuple[np.ndarray, np.ndarray]:
+def average_by_unit(token_scores: np.ndarray, unit_of_token: np.ndarray, units: int) -> tuple[np.ndarray, np.ndarray]:
     """Mean score and number of tokens of every unit, (units,) each. A unit without tokens gets the lowest mean."""
     sizes = np.bincount(unit_of_token, minlength=units).astype(np.float64)
     sums = np.bincount(unit_of_token, weights=token_scores, minlength=units)
@@ -45,12 +45,12 @@ def unit_means(token_scores: np.ndarray, unit_of_token: np.ndarray, units: int) 
     return np.where(sizes > 0, sums / np.maximum(sizes, 1), lowest), sizes
 
 
-def with_parents(own: np.ndarray, sizes: np.ndarray, segment: Segment) -> np.ndarray:
-    """Standardised own score plus the standardised mean of the parent, weighted by size (design 4.1, step 6)."""
-    return standardised(own) + standardised(parent_means(own, sizes, segment))
+def add_parent_scores(own: np.ndarray, sizes: np.ndarray, segment: Segment) -> np.ndarray:
+    """Standardised own score plus the standardised mean of its parent's units, weighted by size; float64 (units,)."""
+    return standardise(own) + standardise(average_by_parent(own, sizes, segment))
 
 
-def parent_means(own: np.ndarray, sizes: np.ndarray, segment: Segment) -> np.ndarray:
+def average_by_parent(own: np.ndarray, sizes: np.ndarray, segment: Segment) -> np.ndarray:
     """The mean score of the units of every unit's parent, weighted by size, (units,)."""
     parents = np.fromiter((unit.parent for unit in segment.units), dtype=np.int64, count=len(segment.units))
     _, parent_of_unit = np.unique(parents, return_inverse=True)
@@ -59,7 +59,7 @@ def parent_means(own: np.ndarray, sizes: np.ndarray, segment: Segment) -> np.nda
     return totals[parent_of_unit]
 
 
-def blurred(own: np.ndarray, sizes: np.ndarray, width: float) -> np.ndarray:
+def blur_scores(own: np.ndarray, sizes: np.ndarray, width: float) -> np.ndarray:
     """A moving average of the scores, weighted by size and by a Gaussian of standard deviation `width` units.
 
     What answers a query seldom fits one unit, and seldom stands in one parent alone: a function is found by its
@@ -69,13 +69,13 @@ def blurred(own: np.ndarray, sizes: np.ndarray, width: float) -> np.ndarray:
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / width) ** 2)
     weights = np.maximum(sizes, _LEAST_SIZE)
 
-    def averaged(values: np.ndarray) -> np.ndarray:
+    def smooth(values: np.ndarray) -> np.ndarray:
         return np.convolve(values, kernel)[reach : reach + len(own)]
 
-    return averaged(own * weights) / averaged(weights)
+    return smooth(own * weights) / smooth(weights)
 
 
-def standardised(values: np.ndarray) -> np.ndarray:
+def standardise(values: np.ndarray) -> np.ndarray:
     """(values - mean) / standard deviation; all zero where every value is the same."""
     if not len(values):
         return values

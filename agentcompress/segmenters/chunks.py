@@ -26,9 +26,9 @@ class ChunkSegmenter:
 
     def segment(self, text: str) -> Segment:
         """Cut `text` every `chunk_tokens` tokens of the draft; loads the draft's tokenizer on first use."""
-        from agentcompress.drafts.tokens import draft_tokenizer
+        from agentcompress.drafts.tokens import get_draft_tokenizer
 
-        starts = draft_tokenizer(self.draft).tokenize(text).starts
+        starts = get_draft_tokenizer(self.draft).tokenize(text).starts
         # Tokens that spell one character together share its start: a cut between them would be empty.
         cuts = sorted({0, *(int(start) for start in starts[:: self.chunk_tokens]), len(text)})
         return Segment(text, "chunks", tuple(Unit(a, b, 0) for a, b in itertools.pairwise(cuts)))

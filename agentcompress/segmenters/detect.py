@@ -6,7 +6,7 @@ import re
 
 _SAMPLE_CHARS = 24_000
 _CODE_SHARE = 0.08
-"""Prose has next to no lines that can only be code; source files full of documentation have this many."""
+"""A text with a larger share of lines that can only be code is no prose; code full of documentation has this many."""
 
 _WORDS = re.compile(r"[^\W\d_]{2,}")
 _CODE_LINE = re.compile(
@@ -23,34 +23,34 @@ _CODE_LINE = re.compile(
     re.VERBOSE,
 )
 _CODE_END = re.compile(r"(?:[{;]|\w\([^()]*\))\s*$")
-"""Ends of statements and calls; prose ends list items so, and must not read like prose to count."""
+"""Ends of statements and calls. Items of a list end so too: a line that reads like prose does not count."""
 
 _OTHER_LINE = re.compile(r"^\s*(?:[\[{<|+>$#@]|\d{2,4}[-:/]\d{2}|[A-Z]{4,}\b|\S+:\d+)")
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 
-def detect(text: str) -> str:
+def tell_prose_from_lines(text: str) -> str:
     """Return "prose" or "lines".
 
     Prose is text most of whose characters stand in lines that read like sentences (long enough, mostly letters),
     and hardly any of whose lines can only be code. Looks at 24,000 characters: beginning, middle and end.
     """
-    lines = [line for line in sample(text).splitlines() if line.strip()]
-    if not lines or code_share(text) > _CODE_SHARE:
+    lines = [line for line in sample_text(text).splitlines() if line.strip()]
+    if not lines or measure_code_share(text) > _CODE_SHARE:
         return "lines"
     total = sum(len(line.strip()) for line in lines)
     prose = sum(len(line.strip()) for line in lines if _reads_like_prose(line.strip()))
     return "prose" if 2 * prose > total else "lines"
 
 
-def code_share(text: str) -> float:
-    """The share of lines that can only be code, of those `sample` shows."""
-    lines = [line for line in sample(text).splitlines() if line.strip()]
+def measure_code_share(text: str) -> float:
+    """The share of lines that can only be code, of those `sample_text` shows."""
+    lines = [line for line in sample_text(text).splitlines() if line.strip()]
     return sum(_is_code(line) for line in lines) / max(1, len(lines))
 
 
-def sample(text: str) -> str:
-    """Up to 24,000 characters of a text: beginning, middle and end."""
+def sample_text(text: str) -> str:
+    """Return up to 24,000 characters of a text, in thirds from its beginning, middle and end."""
     if len(text) <= _SAMPLE_CHARS:
         return text
     size = _SAMPLE_CHARS // 3
@@ -59,12 +59,14 @@ def sample(text: str) -> str:
 
 
 def _is_code(line: str) -> bool:
+    """Whether a line can only be code."""
     if _CODE_LINE.search(line):
         return True
     return _CODE_END.search(line) is not None and not _reads_like_prose(line.strip())
 
 
 def _reads_like_prose(line: str) -> bool:
+    """Whether a line without its indentation is long enough and has letters enough to be of a sentence."""
     if _OTHER_LINE.match(line):
         return False
     if len(_CJK.findall(line)) > len(line) // 3:

@@ -32,7 +32,7 @@ class DiffSegmenter:
         units: list[Unit] = []
         file = 0
         header: tuple[int, ...] = ()
-        starts = _starts(rows)
+        starts = _find_starts(rows)
         ends = [row for row, _ in starts[1:]] + [len(rows)] * bool(starts)
         for (first, kind), following in zip(starts, ends, strict=True):
             if kind == "file":
@@ -40,13 +40,13 @@ class DiffSegmenter:
             required = header if kind == "hunk" else ()
             for a in range(first, following, self.hunk_lines):
                 b = min(following, a + self.hunk_lines) - 1
-                units.append(Unit(*rows.span(a, b), file, required))
+                units.append(Unit(*rows.get_span(a, b), file, required))
                 if kind == "hunk" and a == first:
                     required = (len(units) - 1, *header)
         return Segment(text, "diff", tuple(units))
 
 
-def _starts(rows: Rows) -> list[tuple[int, str]]:
+def _find_starts(rows: Rows) -> list[tuple[int, str]]:
     """Rows where a file's header or a hunk begins, and which; the first row in any case."""
     starts: list[tuple[int, str]] = []
     in_header = False

@@ -30,13 +30,14 @@ class Grammar:
     clauses: frozenset[str] = frozenset()
 
     def parse(self, source: bytes) -> Any:
-        """Return tree-sitter's tree."""
+        """Return tree-sitter's tree of a source in this language."""
         from tree_sitter_language_pack import get_parser
 
         return get_parser(self.name).parse(source)  # pyrefly: ignore[bad-argument-type]
 
 
-def _grammar(name: str, comment: tuple[str, str], containers: str, lists: str = "", clauses: str = "") -> Grammar:
+def _make_grammar(name: str, comment: tuple[str, str], containers: str, lists: str = "", clauses: str = "") -> Grammar:
+    """Make a grammar from the node types of each sort, separated by blanks."""
     return Grammar(name, comment, *(frozenset(types.split()) for types in (containers, lists, clauses)))
 
 
@@ -50,24 +51,24 @@ _C = (
 GRAMMARS: dict[str, Grammar] = {
     grammar.name: grammar
     for grammar in (
-        _grammar(
+        _make_grammar(
             "python",
             _HASH,
             "module block",
             "list dictionary set tuple argument_list",
             "elif_clause else_clause except_clause",
         ),
-        _grammar("javascript", _SLASHES, _SCRIPT, _SCRIPT_LISTS),
-        _grammar("typescript", _SLASHES, f"{_SCRIPT} interface_body object_type", f"{_SCRIPT_LISTS} enum_body"),
-        _grammar("tsx", _SLASHES, f"{_SCRIPT} interface_body object_type", f"{_SCRIPT_LISTS} enum_body"),
-        _grammar(
+        _make_grammar("javascript", _SLASHES, _SCRIPT, _SCRIPT_LISTS),
+        _make_grammar("typescript", _SLASHES, f"{_SCRIPT} interface_body object_type", f"{_SCRIPT_LISTS} enum_body"),
+        _make_grammar("tsx", _SLASHES, f"{_SCRIPT} interface_body object_type", f"{_SCRIPT_LISTS} enum_body"),
+        _make_grammar(
             "java",
             _SLASHES,
             "program class_body interface_body annotation_type_body enum_body_declarations block constructor_body "
             "switch_block switch_block_statement_group",
             "array_initializer argument_list",
         ),
-        _grammar(
+        _make_grammar(
             "go",
             _SLASHES,
             "source_file block statement_list field_declaration_list interface_type import_spec_list const_declaration "
@@ -75,39 +76,39 @@ GRAMMARS: dict[str, Grammar] = {
             "select_statement expression_case type_case communication_case default_case",
             "literal_value argument_list",
         ),
-        _grammar(
+        _make_grammar(
             "rust",
             _SLASHES,
             "source_file block declaration_list match_block",
             "field_declaration_list enum_variant_list array_expression use_list field_initializer_list arguments",
         ),
-        _grammar("c", _SLASHES, _C, "initializer_list enumerator_list argument_list"),
-        _grammar("cpp", _SLASHES, _C, "initializer_list enumerator_list argument_list"),
-        _grammar(
+        _make_grammar("c", _SLASHES, _C, "initializer_list enumerator_list argument_list"),
+        _make_grammar("cpp", _SLASHES, _C, "initializer_list enumerator_list argument_list"),
+        _make_grammar(
             "csharp",
             _SLASHES,
             "compilation_unit declaration_list block switch_body switch_section",
             "initializer_expression enum_member_declaration_list",
         ),
-        _grammar("ruby", _HASH, "program body_statement block_body then do", "array hash"),
-        _grammar(
+        _make_grammar("ruby", _HASH, "program body_statement block_body then do", "array hash"),
+        _make_grammar(
             "php",
             _SLASHES,
             "program compound_statement declaration_list switch_block enum_declaration_list case_statement",
             "array_creation_expression",
         ),
-        _grammar("kotlin", _SLASHES, "source_file class_body statements block when_expression"),
-        _grammar("swift", _SLASHES, "source_file class_body protocol_body statements switch_statement"),
-        _grammar(
+        _make_grammar("kotlin", _SLASHES, "source_file class_body statements block when_expression"),
+        _make_grammar("swift", _SLASHES, "source_file class_body protocol_body statements switch_statement"),
+        _make_grammar(
             "bash",
             _HASH,
             "program compound_statement do_group if_statement case_statement case_item elif_clause else_clause",
         ),
-        _grammar("sql", _DASHES, "program"),
-        _grammar("html", _MARKUP, "document element"),
-        _grammar("css", _STARS, "stylesheet block"),
-        _grammar("yaml", _HASH, "block_mapping block_sequence"),
-        _grammar("toml", _HASH, "document table table_array_element", "array"),
+        _make_grammar("sql", _DASHES, "program"),
+        _make_grammar("html", _MARKUP, "document element"),
+        _make_grammar("css", _STARS, "stylesheet block"),
+        _make_grammar("yaml", _HASH, "block_mapping block_sequence"),
+        _make_grammar("toml", _HASH, "document table table_array_element", "array"),
     )
 }
 
@@ -174,26 +175,26 @@ _ALIASES = {
 }
 
 
-def language_of_file(name: str) -> str | None:
+def find_language_of_file(name: str) -> str | None:
     """The language of a file by its name; None where the name says nothing we know."""
     path = PurePosixPath(name.replace("\\", "/"))
     return _BY_NAME.get(path.name) or _BY_EXTENSION.get(path.suffix.lower().lstrip("."))
 
 
-def languages_of_file(name: str) -> tuple[str, ...]:
+def list_languages_of_file(name: str) -> tuple[str, ...]:
     """All languages that a file of this name may be in, the likeliest first."""
-    language = language_of_file(name)
+    language = find_language_of_file(name)
     if language is None:
         return ()
     return ("c", "cpp") if name.endswith(".h") else (language,)
 
 
-def extension_of(language: str) -> str:
-    """An extension of the language's files."""
+def get_extension(language: str) -> str:
+    """Return an extension of the language's files, without the dot."""
     return next(extension for extension, of in _BY_EXTENSION.items() if of == language)
 
 
-def language_of_fence(word: str) -> str | None:
+def find_language_of_fence(word: str) -> str | None:
     """The language a fence or a shebang names; None where we don't know it."""
     word = word.strip().lower()
     word = _ALIASES.get(word, word)

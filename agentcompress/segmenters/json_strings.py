@@ -11,20 +11,20 @@ _CHARACTERS = re.compile(
 )
 
 
-def string_cuts(text: str, start: int, end: int, limit_chars: int) -> list[int]:
+def find_string_cuts(text: str, start: int, end: int, limit_chars: int) -> list[int]:
     """Places inside a string, never inside an escape, about `limit_chars` apart: behind words where there are any."""
     cuts: list[int] = []
     at = start
     for match in _ATOM_END.finditer(text, start, end):
-        escaped = _escaped(text, match.start(), start)
+        escaped = _is_escaped(text, match.start(), start)
         if not escaped and match.end() - at >= limit_chars // 2 and end - match.end() >= limit_chars // 2:
-            cuts += _blind_cuts(text, at, match.end(), limit_chars)
+            cuts += _find_blind_cuts(text, at, match.end(), limit_chars)
             cuts.append(match.end())
             at = match.end()
-    return [*cuts, *_blind_cuts(text, at, end, limit_chars)]
+    return [*cuts, *_find_blind_cuts(text, at, end, limit_chars)]
 
 
-def _blind_cuts(text: str, start: int, end: int, limit_chars: int) -> Iterator[int]:
+def _find_blind_cuts(text: str, start: int, end: int, limit_chars: int) -> Iterator[int]:
     """Places in a stretch without words: base64, a hash, a script that is all escapes."""
     at = start
     if end - start <= 3 * limit_chars:
@@ -35,7 +35,7 @@ def _blind_cuts(text: str, start: int, end: int, limit_chars: int) -> Iterator[i
             at = match.end()
 
 
-def _escaped(text: str, at: int, start: int) -> bool:
+def _is_escaped(text: str, at: int, start: int) -> bool:
     """Whether an odd number of backslashes stands right before a character."""
     first = at
     while first > start and text[first - 1] == "\\":

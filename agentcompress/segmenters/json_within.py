@@ -12,7 +12,7 @@ _MOST_TRIED = 4
 _LEAST_SHARE = 0.5
 
 
-def json_within(text: str) -> Span | None:
+def find_json_within(text: str) -> Span | None:
     """Where an object or array stands that is most of a text, from the beginning of a line; None where none does."""
     decoder = json.JSONDecoder()
     for tried, match in enumerate(_BEGINS.finditer(text)):

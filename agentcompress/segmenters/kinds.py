@@ -12,14 +12,14 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agentcompress import plugins
-from agentcompress.segmenters.detect import detect, sample
-from agentcompress.segmenters.json_within import json_within
-from agentcompress.segmenters.languages import LOOKED_AT_CHARS, PARSED_CHARS, language_of, share_of
-from agentcompress.text.lines import Rows, view_of
+from agentcompress.segmenters.detect import sample_text, tell_prose_from_lines
+from agentcompress.segmenters.json_within import find_json_within
+from agentcompress.segmenters.languages import LOOKED_AT_CHARS, PARSED_CHARS, detect_language, measure_share
+from agentcompress.text.lines import Rows, View, find_view
 
 if TYPE_CHECKING:
     from agentcompress.config import CompressConfig
@@ -57,7 +57,7 @@ _TREE = re.compile(
 )
 _LS = re.compile(r"[-dlbcps][rwxsStT-]{9}[.+@]?\s+\d+\s")
 LISTED = (_PATH, _LS)
-"""What lines of a folder's listing look like."""
+"""Patterns of lines in a folder's listing: paths, and what `ls -l` says."""
 
 _SETTING = re.compile(r"\s*[\w.\"'-]+\s*[=:]|\s*[\[{}\]]")
 _DIGITS = re.compile(r"\d+")
@@ -67,43 +67,43 @@ _LONG_LINE = 2000
 
 @dataclass(frozen=True)
 class Kind:
-    """A segmenter's name and its options."""
+    """The name of a built-in segmenter, and the options it is made with."""
 
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-def built_in(kind: Kind) -> Segmenter:
-    """Make the segmenter."""
-    return _class(kind.name)(**kind.options)
+def make_segmenter(kind: Kind) -> Segmenter:
+    """Make the segmenter of a kind, with its options."""
+    return _load_class(kind.name)(**kind.options)
 
 
-def segmenter_for(text: str, hint: str, config: CompressConfig) -> Segmenter:
+def choose_segmenter(text: str, hint: str, config: CompressConfig) -> Segmenter:
     """What cuts this text: the first plugin that claims it, else the built-in one of its kind.
 
     A plugin claims by a static method `claims(text, hint) -> bool` of its class.
     """
-    for name, claims in _claiming():
+    for name, claims in _load_claims():
         try:
             if claims(text, hint):
                 return plugins.build("segmenters", name, {}, config)
         except Exception as error:  # noqa: BLE001 - somebody else's code
             _log.warning("segmenter %r is passed over: %s: %s", name, type(error).__name__, error)
-    return built_in(kind_of(text, hint))
+    return make_segmenter(detect_kind(text, hint))
 
 
 @cache
-def _class(name: str) -> type:
+def _load_class(name: str) -> type:
     return plugins.load("segmenters", name)
 
 
 @cache
-def _claiming() -> tuple[tuple[str, Callable[[str, str], bool]], ...]:
+def _load_claims() -> tuple[tuple[str, Callable[[str, str], bool]], ...]:
     """Segmenters that claim texts; one that can't be loaded is left aside, with a warning."""
     found = []
     for name in plugins.names("segmenters"):
         try:
-            claims = getattr(_class(name), "claims", None)
+            claims = getattr(_load_class(name), "claims", None)
         except Exception as error:  # noqa: BLE001 - somebody else's code
             _log.warning("segmenter %r is left aside: %s: %s", name, type(error).__name__, error)
             continue
@@ -112,59 +112,136 @@ def _claiming() -> tuple[tuple[str, Callable[[str, str], bool]], ...]:
     return tuple(found)
 
 
-def kind_of(text: str, hint: str = "", *, fences: bool = True) -> Kind:
-    """Say what cuts a text best. hint: a file's name, or a tool's call: whatever names where the text comes from."""
-    if _is_json(text):
-        return Kind("json")
-    if fences and json_within(text):
-        return Kind("mixed")
-    part = sample(text)
-    raw = [line[:LOOKED_AT_CHARS] for line in part.splitlines() if line.strip()]
-    if not raw or sum(len(line) for line in part.splitlines() if len(line) > _LONG_LINE) > 0.3 * len(part):
-        return Kind(detect(part) if raw else "lines")
-    if _is_table(raw):
-        return Kind("table")
-    view = view_of(Rows(part))
-    part = view.bare if view else part
-    lines = [line[:LOOKED_AT_CHARS] for line in part.splitlines() if line.strip()] if view else raw
-    if _is_diff(lines):
-        return Kind("lines" if view else "diff")
-    marked = fences and len(_FENCE.findall(part)) >= 2
-    prose = detect(part) == "prose"
-    report = _is_report(part, lines, prose=prose)
-    sure = not (report or marked or prose)
-    language = language_of(_beginning(text, seen_through=view is not None), lines, hint, sure=sure)
-    if language:
-        return Kind("source", {"language": language})
-    if prose:
-        return Kind("mixed" if marked and not view else "log" if report else "prose")
-    other = "mixed" if marked else "log" if report else _shape(part, lines)
-    return Kind(other if not view or other in ("log", "prose") else "lines")  # only code is seen through numbers
+def detect_kind(text: str, hint: str = "", *, fences: bool = True) -> Kind:
+    """Say what cuts a text best: what the first of `_RULES` says that holds.
+
+    hint: a file's name, or a tool's call: whatever names where the text comes from. fences: whether it may be mixed,
+    that is, hold fenced blocks or JSON, to be cut apart.
+    """
+    look = _Look(text, hint, fences=fences)
+    rule = next(rule for rule in _RULES if rule.holds(look))
+    name = rule.numbered if rule.numbered and look.view else rule.kind
+    return Kind(name, {"language": look.language} if name == "source" else {})
+
+
+class _Look:
+    """What is seen of a text; each property is worked out when a rule first asks for it."""
+
+    def __init__(self, text: str, hint: str, *, fences: bool) -> None:
+        self.text, self.hint, self.fences = text, hint, fences
+
+    @cached_property
+    def sample(self) -> str:
+        """Beginning, middle and end of the text, line numbers included."""
+        return sample_text(self.text)
+
+    @cached_property
+    def raw_lines(self) -> list[str]:
+        """The sample's lines that are not blank, without their far ends."""
+        return _shorten_lines(self.sample)
+
+    @cached_property
+    def view(self) -> View | None:
+        """What stands behind the numbers of lines; None where lines have none."""
+        return find_view(Rows(self.sample))
+
+    @cached_property
+    def part(self) -> str:
+        """The sample without line numbers."""
+        return self.view.bare if self.view else self.sample
+
+    @cached_property
+    def lines(self) -> list[str]:
+        """Lines of `part`, as of `raw_lines`."""
+        return _shorten_lines(self.part) if self.view else self.raw_lines
+
+    @cached_property
+    def is_fenced(self) -> bool:
+        """Whether it holds a fenced block, where those are to be cut apart."""
+        return self.fences and len(_FENCE.findall(self.part)) >= 2
+
+    @cached_property
+    def is_prose(self) -> bool:
+        """Whether most of its characters stand in lines that read like sentences."""
+        return tell_prose_from_lines(self.part) == "prose"
+
+    @cached_property
+    def is_report(self) -> bool:
+        """Whether it is a log, or what a build or a test run said."""
+        return _is_report(self.part, self.lines, prose=self.is_prose)
+
+    @cached_property
+    def language(self) -> str | None:
+        """The programming language it is written in; None where it is no code."""
+        sure = not (self.is_report or self.is_fenced or self.is_prose)
+        beginning = _take_beginning(self.text, seen_through=self.view is not None)
+        return detect_language(beginning, self.lines, self.hint, sure=sure)
+
+
+class _Rule(NamedTuple):
+    """A kind, and when a text is of it. numbered: the kind where numbers stand before its lines, if another one."""
+
+    holds: Callable[[_Look], bool]
+    kind: str
+    numbered: str | None = None
+
+
+_RULES = (
+    _Rule(lambda look: _is_json(look.text), "json"),
+    _Rule(lambda look: look.fences and find_json_within(look.text) is not None, "mixed"),
+    _Rule(lambda look: not look.raw_lines, "lines"),
+    _Rule(lambda look: _is_unbroken(look.sample) and tell_prose_from_lines(look.sample) == "prose", "prose"),
+    _Rule(lambda look: _is_unbroken(look.sample), "lines"),
+    _Rule(lambda look: _is_table(look.raw_lines), "table"),
+    _Rule(lambda look: _is_diff(look.lines), "diff", numbered="lines"),
+    _Rule(lambda look: look.language is not None, "source"),
+    _Rule(lambda look: look.is_fenced and not (look.is_prose and look.view), "mixed", numbered="lines"),
+    _Rule(lambda look: look.is_report, "log"),
+    _Rule(lambda look: look.is_prose, "prose"),
+    _Rule(lambda look: _is_outline(look.lines), "outline", numbered="lines"),
+    _Rule(lambda look: _is_listing(look.lines), "matches", numbered="lines"),
+    _Rule(lambda look: _is_repetitive(look.lines), "log"),
+    _Rule(lambda look: True, "lines"),
+)
+"""The first that holds says the kind. Only code, prose and logs are seen through line numbers."""
+
+
+def _shorten_lines(part: str) -> list[str]:
+    return [line[:LOOKED_AT_CHARS] for line in part.splitlines() if line.strip()]
+
+
+def _is_unbroken(part: str) -> bool:
+    """Whether much of a text stands in lines so long that their number and shape say nothing."""
+    return sum(len(line) for line in part.splitlines() if len(line) > _LONG_LINE) > 0.3 * len(part)
 
 
 def _is_report(part: str, lines: list[str], *, prose: bool) -> bool:
-    """Time stamps, what test runners and builds say; prose and code quote a traceback or an error, too."""
+    """Whether lines have time stamps, or say what test runners and builds do.
+
+    prose: whether they read like prose, which quotes a traceback or an error, too, and must say more of it.
+    """
     said = len(_REPORT.findall(part)) / len(lines)
-    complaints, progress = share_of(_COMPLAINT, lines), share_of(_PROGRESS, lines)
+    complaints, progress = measure_share(_COMPLAINT, lines), measure_share(_PROGRESS, lines)
     if prose:
         complaints, progress = complaints / 6, progress / 2
-    return max(30 * said, share_of(_STAMP, lines), 6 * complaints, progress) > 0.3
+    return max(30 * said, measure_share(_STAMP, lines), 6 * complaints, progress) > 0.3
 
 
 def _is_diff(lines: list[str]) -> bool:
-    """Hunks, and hardly a line that can't be in a diff."""
+    """Whether there are hunks, and hardly a line that can't be in a diff."""
     hunks = sum(1 for line in lines if _HUNK.match(line))
     return hunks > 0 and sum(1 for line in lines if _DIFF_LINE.match(line)) > 0.8 * len(lines)
 
 
-def _beginning(text: str, *, seen_through: bool) -> str:
+def _take_beginning(text: str, *, seen_through: bool) -> str:
     """Whole lines from the beginning of a text, which parse better than a sample does."""
     cut = len(text) if len(text) <= PARSED_CHARS else text.rfind("\n", 0, PARSED_CHARS) + 1 or PARSED_CHARS
-    view = view_of(Rows(text[:cut])) if seen_through else None
+    view = find_view(Rows(text[:cut])) if seen_through else None
     return view.bare if view else text[:cut]
 
 
 def _is_json(text: str) -> bool:
+    """Whether a text is a JSON object or array, or several of them, one a line."""
     if text.lstrip()[:1] not in ("{", "["):
         return False
     try:
@@ -180,19 +257,25 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def _shape(part: str, lines: list[str]) -> str:
-    """What lines that are neither code nor a log look like."""
-    if share_of(_TREE, lines) > 0.7:
-        return "outline"
-    if share_of(_MATCH, lines) > 0.6 or share_of(_LS, lines) > 0.5 or share_of(_PATH, lines) > 0.9:
-        return "matches"
+def _is_outline(lines: list[str]) -> bool:
+    """Whether most lines are branches of a tree that is drawn by indentation."""
+    return measure_share(_TREE, lines) > 0.7
+
+
+def _is_listing(lines: list[str]) -> bool:
+    """Whether most lines are a search's matches, or entries of a folder."""
+    return measure_share(_MATCH, lines) > 0.6 or measure_share(_LS, lines) > 0.5 or measure_share(_PATH, lines) > 0.9
+
+
+def _is_repetitive(lines: list[str]) -> bool:
+    """Whether most lines differ in numbers alone, as a machine's do, and are no settings."""
     templates = Counter(_DIGITS.sub("0", line) for line in lines)
     alike = sum(often for often in templates.values() if often >= _OFTEN) / len(lines)
-    return "log" if alike > 0.8 and share_of(_SETTING, lines) < 0.3 else detect(part)
+    return alike > 0.8 and measure_share(_SETTING, lines) < 0.3
 
 
 def _is_table(lines: list[str]) -> bool:
-    """Nearly all lines have as many separators as the first, two at least; the first is no line of a log."""
+    """Whether nearly all lines have as many separators as most, two at least, and the first is no line of a log."""
     if len(lines) < 4 or _STAMP.match(lines[0]):
         return False
     for separator in (",", "\t", ";", "|"):

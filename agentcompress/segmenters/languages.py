@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from agentcompress.segmenters.detect import code_share
-from agentcompress.segmenters.grammars import GRAMMARS, language_of_fence, languages_of_file
+from agentcompress.segmenters.detect import measure_code_share
+from agentcompress.segmenters.grammars import GRAMMARS, find_language_of_fence, list_languages_of_file
 
 _NAME = re.compile(r"[\w./\\~+-]{2,200}")
 _SHEBANG = re.compile(r"#!\s*\S*?/(?:env\s+)?(\w+?)[\d.]*\s")
@@ -49,77 +49,84 @@ _EVIDENCE = {
     "sql": _FEATURES["sql"],
     "bash": _FEATURES["bash"],
 }
-"""What lines of languages look like that would take any text for their own."""
+"""What lines must look like of languages whose grammars take nearly any text for their own."""
 
 _LEAST_EVIDENCE = {"html": 0.4, "yaml": 0.8, "toml": 0.8, "css": 0.4, "sql": 0.2, "bash": 0.05}
 _NAMED_KEY = re.compile(r"\s*(?:- )?(?!\d)[\w.\"'/-]+:(?:\s|$)")
 _FEATURES_OF = {"tsx": "typescript"}
 _FEW = 0.05
-"""The share of lines that only the language a text is said to be in has, from which it is believed."""
+"""A text is believed to be in the language it is said to be in when this share of its lines look like that one."""
 
 _TAGGED = re.compile(r"\s*<[/!?a-zA-Z]")
 _HINT_CHARS = 4000
 _MOST_NAMED = 4
-LOOKED_AT_CHARS = 300  # of a line
+LOOKED_AT_CHARS = 300  # at the beginning of a line: what stands behind is not looked at
 _CODE_SHARE = 0.08
 _LESS_LIKELY = 0.1
-"""How much less broken the code must be in a language that its lines look less like."""
+"""How much smaller the broken share must be in each language that comes later by the looks of the lines."""
 
 _MOST_BROKEN, _LEAST_BROKEN = 0.3, 0.02
-"""The share of code that may not parse; of what may as well be a log, which quotes code."""
+"""The largest share of a text that may fail to parse as code; and where it may as well be a log that quotes code."""
 
-PARSED_CHARS = 60_000
+PARSED_CHARS = 60_000  # of a text, from its beginning: what is parsed to tell its language
 
 
-def language_of(part: str, lines: list[str], hint: str, *, sure: bool) -> str | None:
+def detect_language(part: str, lines: list[str], hint: str, *, sure: bool) -> str | None:
     """The language of code, or None: what a hint says, a shebang or the content, if it parses well enough.
 
     part: its beginning; lines: of a sample of it. sure: that it can be nothing else that quotes code, a log or a diff,
     say; else it must be named, and parse.
     """
-    named = list(dict.fromkeys(of for name in _NAME.findall(hint[:_HINT_CHARS]) for of in languages_of_file(name)))
-    shebang = _SHEBANG.match(part[:LOOKED_AT_CHARS])
-    if shebang and (language := language_of_fence(shebang.group(1))):
-        named.insert(0, language)
-    if _MARKUP.match(part[:LOOKED_AT_CHARS]):
-        named.insert(0, "html")
-    looks = code_share(part) > _CODE_SHARE
-    guessed = _guessed(lines) if sure else []
-    candidates = [
-        name
-        for name in dict.fromkeys([*named[:_MOST_NAMED], *guessed])
-        if shebang or _evident(name, lines, named=name in named, looks=looks)
-    ]
-    if not sure and not shebang:
-        candidates = [name for name in candidates if name != "bash"]  # which takes nearly any text for its own
-    broken = {name: _broken(part, name) for name in candidates[: _MOST_NAMED + 1]}
-    fitting = [name for name, share in broken.items() if share <= (_MOST_BROKEN if sure else _LEAST_BROKEN)]
-    of_names = [name for name in fitting if name in named]
-    likely = of_names or fitting
+    has_shebang = _SHEBANG.match(part[:LOOKED_AT_CHARS]) is not None
+    named = _list_named_languages(part[:LOOKED_AT_CHARS], hint)
+    candidates = list(dict.fromkeys([*named[:_MOST_NAMED], *(_guess_languages(lines) if sure else ())]))
+    if not has_shebang:
+        looks = measure_code_share(part) > _CODE_SHARE
+        candidates = [
+            name for name in candidates if _is_evident(name, lines, named=name in named, looks=looks, sure=sure)
+        ]
+    broken = {name: _measure_broken(part, name) for name in candidates[: _MOST_NAMED + 1]}
+    most_broken = _MOST_BROKEN if sure else _LEAST_BROKEN
+    fitting = [name for name, share in broken.items() if share <= most_broken]
+    likely = [name for name in fitting if name in named] or fitting
     return min(likely, key=lambda name: broken[name] + _LESS_LIKELY * likely.index(name), default=None)
 
 
-def _evident(language: str, lines: list[str], *, named: bool, looks: bool) -> bool:
-    """Whether lines look like the language at all. looks: whether they look like code."""
+def _list_named_languages(beginning: str, hint: str) -> list[str]:
+    """Languages that a text's first line or where it comes from names, the surest first."""
+    names = _NAME.findall(hint[:_HINT_CHARS])
+    named = list(dict.fromkeys(language for name in names for language in list_languages_of_file(name)))
+    shebang = _SHEBANG.match(beginning)
+    if shebang and (language := find_language_of_fence(shebang.group(1))):
+        named.insert(0, language)
+    if _MARKUP.match(beginning):
+        named.insert(0, "html")
+    return named
+
+
+def _is_evident(language: str, lines: list[str], *, named: bool, looks: bool, sure: bool) -> bool:
+    """Whether lines look like the language. looks: whether they look like code at all. sure: see `detect_language`."""
+    if language == "bash" and not sure:  # which takes nearly any text for its own
+        return False
     if language in _EVIDENCE:
-        return share_of(_EVIDENCE[language], lines) > _LEAST_EVIDENCE[language] * (0.5 if named else 1)
+        return measure_share(_EVIDENCE[language], lines) > _LEAST_EVIDENCE[language] * (0.5 if named else 1)
     feature = _FEATURES[_FEATURES_OF.get(language, language)]
     return looks or (named and sum(1 for line in lines if feature.search(line)) >= _FEW * len(lines))
 
 
-def _guessed(lines: list[str]) -> list[str]:
+def _guess_languages(lines: list[str]) -> list[str]:
     """Languages that a text's lines look like, the likeliest first."""
     found = {name: sum(1 for line in lines if feature.search(line)) for name, feature in _FEATURES.items()}
     best = sorted(found, key=lambda name: -found[name])[:2]
     likely = [name for name in best if found[name] >= max(2, 0.02 * len(lines))]
-    if len(lines) > 4 and share_of(_KEY, lines) > 0.95 and share_of(_NAMED_KEY, lines) > 0.3:
+    if len(lines) > 4 and measure_share(_KEY, lines) > 0.95 and measure_share(_NAMED_KEY, lines) > 0.3:
         likely.insert(0, "yaml")
-    if len(lines) > 4 and share_of(_TAGGED, lines) > 0.5:
+    if len(lines) > 4 and measure_share(_TAGGED, lines) > 0.5:
         likely.insert(0, "html")
     return likely
 
 
-def _broken(part: str, language: str) -> float:
+def _measure_broken(part: str, language: str) -> float:
     """The share of a text's characters in what tree-sitter takes for errors."""
     source = part.encode("utf-8", "replace")
     broken, waiting = 0, [GRAMMARS[language].parse(source).root_node]
@@ -135,6 +142,6 @@ def _broken(part: str, language: str) -> float:
     return broken / max(1, len(source))
 
 
-def share_of(pattern: re.Pattern[str], lines: list[str]) -> float:
-    """The share of lines that begin like this."""
+def measure_share(pattern: re.Pattern[str], lines: list[str]) -> float:
+    """Return the share of lines that begin as the pattern says, 0 to 1. lines: one at least."""
     return sum(1 for line in lines if pattern.match(line)) / len(lines)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from agentcompress.common.checks import checked_count
 from agentcompress.schema import Segment, Unit
-from agentcompress.text.cut_points import stretches
-
-_LINE = re.compile(r"[^\n]*\n|[^\n]+")
+from agentcompress.text.cut_points import cut_stretch
+from agentcompress.text.lines import LINE
 
 
 @dataclass(frozen=True)
@@ -31,12 +29,12 @@ class LineSegmenter:
         """Cut `text` behind every line feed. Every string tiles; an empty one has no units."""
         units: list[Unit] = []
         block, in_block = 0, 0
-        for match in _LINE.finditer(text):
+        for match in LINE.finditer(text):
             start, end = match.span()
             if in_block >= self.block_lines or (in_block and not match.group().strip()):
                 block, in_block = block + 1, 0
             units.extend(
-                Unit(a, b, block) for a, b in stretches(text, start, end, self.max_line_chars, self.piece_chars)
+                Unit(a, b, block) for a, b in cut_stretch(text, start, end, self.max_line_chars, self.piece_chars)
             )
             in_block += 1
         return Segment(text, "lines", tuple(units))

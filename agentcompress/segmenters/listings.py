@@ -15,15 +15,15 @@ RAW_LISTING = "a listing"
 
 _SHORT_LINES = 20
 _LINE_CHARS = 120
-"""What a line may hold; a longer one counts as several."""
+"""Characters that count as one line; a longer line counts as several."""
 
 _LISTED_LINES, _LISTED_CHARS = 120, 8_000
 _TREE = re.compile(r"\s*(?:[│├└]|[|`](?:--|   ))|\s*\S+/$")
 _LEAST_LISTED = 0.8
 
 
-def left_whole(text: str) -> str | None:
-    """Why a tool's result is better left whole, or None."""
+def explain_left_whole(text: str) -> str | None:
+    """Return why a tool's result is better left whole (`RAW_SHORT`, `RAW_LISTING`), or None where it is not."""
     if len(text) > _LISTED_CHARS:
         return None
     lines = [line for line in text.splitlines() if line.strip()]

@@ -13,15 +13,15 @@ from dataclasses import dataclass
 
 from agentcompress.common.checks import checked_count, checked_weight
 from agentcompress.schema import Segment, Span, Unit
-from agentcompress.text.cut_points import stretches
-from agentcompress.text.delimiters import LineStyle, line_style, whole_rows
+from agentcompress.text.cut_points import cut_stretch
+from agentcompress.text.delimiters import LineStyle, find_whole_rows, make_line_style
 from agentcompress.text.lines import Rows
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _VARYING = re.compile(r"0x[0-9a-fA-F]+|\b[0-9a-fA-F]{8,}\b(?:-[0-9a-fA-F]{4,})*|\d+")
 
 ENDS, ERROR, WARNING = 3, 2, 1
-"""Floors: how it ended and what failed; what went wrong; what may have."""
+"""Floors of lines: those that say how it ended or what failed; errors; warnings."""
 
 _ENDS = re.compile(
     r"""
@@ -93,10 +93,10 @@ _SIGNS = (
     ),
     *("✕", "✗", "✖", "×", "●", " err ", "e   ", ">  "),
 )
-"""What lines hold, in small letters, that the patterns above may match."""
+"""Every line that one of the patterns above matches holds one of these, in small letters: a quick test first."""
 
 _NAMES_FAILURE = re.compile(r"(?:FAILED|ERROR) \S+(?= - )")
-"""What a summary can't do without; the message behind it has been said before."""
+"""The part of a summary's line that names what failed; the message behind it has been said before."""
 
 _TRACE_START = re.compile(
     r"^\s*(?:[|+]\s*)*Traceback \(most recent call last\)|^(?:Exception in thread|panic:|goroutine \d)"
@@ -111,7 +111,7 @@ _TRACE_BODY = re.compile(
 _MOST_TRACE_ROWS, _MOST_TRACE_CHARS, _LEAST_TRACE_CHARS = 30, 1800, 600
 _SEEN_CHARS = 400
 _TAIL_TRACE_ROWS = 12
-_REPEATED = -1.0  # its prior
+_REPEATED = -1.0  # the prior of a line whose template stood before
 _FIRST_OF_TEMPLATE = 2
 
 
@@ -139,10 +139,10 @@ class LogSegmenter:
     def segment(self, text: str) -> Segment:
         """Cut `text` at lines. Every string tiles; an empty one has no units."""
         rows = Rows(text)
-        bare = [_seen(_ANSI.sub("", rows[row]).rstrip()) for row in range(len(rows))]
-        templates = _templates(bare)
-        floors = self._floors(bare)
-        traces = dict(_traces(bare))
+        bare = [_shorten_line(_ANSI.sub("", rows[row]).rstrip()) for row in range(len(rows))]
+        templates = _make_templates(bare)
+        floors = self._rate_lines(bare)
+        traces = dict(_find_traces(bare))
         seen: Counter[str] = Counter()
         units: list[Unit] = []
         block, lines, row = 0, 0, 0
@@ -156,22 +156,19 @@ class LogSegmenter:
             prior = _REPEATED if known > 0 and bare[row] and floor < ENDS else 0.0
             if floor < ENDS and known >= _FIRST_OF_TEMPLATE:
                 floor = 0
-            start, end = rows.span(row, last)
-            named = _NAMES_FAILURE.match(text, start, end)
-            for a, b, own in (
-                ((start, named.end(), floor), (named.end(), end, ERROR)) if named else ((start, end, floor),)
-            ):
+            for start, end, own in _split_summary(text, *rows.get_span(row, last), floor):
                 units.extend(
-                    Unit(c, d, block, floor=own if c == a else 0, prior=prior)
-                    for c, d in stretches(text, a, b, self.max_line_chars, self.piece_chars)
+                    Unit(a, b, block, floor=own if a == start else 0, prior=prior)
+                    for a, b in cut_stretch(text, start, end, self.max_line_chars, self.piece_chars)
                 )
             lines = lines + 1 if last == row else self.block_lines
             row = last + 1
-        style = LogStyle(line_style(text), rows.starts, templates)
+        style = LogStyle(make_line_style(text), rows.starts, templates)
         return Segment(text, "log", tuple(units), style, self.floor_share)
 
-    def _floors(self, bare: Sequence[str]) -> list[int]:
-        floors = [_floor(line) for line in bare]
+    def _rate_lines(self, bare: Sequence[str]) -> list[int]:
+        """Every line's floor; the last lines that are not blank say how it ended."""
+        floors = [_rate_line(line) for line in bare]
         spoken = [row for row, line in enumerate(bare) if line.strip()]
         for row in spoken[-self.last_lines :]:
             floors[row] = ENDS
@@ -180,7 +177,7 @@ class LogSegmenter:
 
 @dataclass(frozen=True)
 class LogStyle:
-    """As lines; where all that was left out is like the line before it, it says so."""
+    """The style of lines, which says so where all that was left out is like the line before it."""
 
     lines: LineStyle
     line_starts: Sequence[int]
@@ -189,28 +186,36 @@ class LogStyle:
     def gap(self, text: str, gap: Span) -> str:
         """`[... 14 lines omitted]` or `[... 14 more like this omitted]`."""
         said = self.lines.gap(text, gap)
-        rows = whole_rows(text, gap, self.line_starts)
+        rows = find_whole_rows(text, gap, self.line_starts)
         if rows is None or not rows[0] or set(self.templates[rows[0] : rows[1] + 1]) != {self.templates[rows[0] - 1]}:
             return said
         return re.sub(r"lines? omitted\]", "more like this omitted]", said, count=1)
 
     def longest(self, text: str) -> str:
-        """A little longer than that of lines."""
+        """The longest delimiter of lines, with the longer words."""
         return self.lines.longest(text).replace("lines omitted", "more like this omitted")
 
 
-def _seen(line: str) -> str:
-    """What is looked at of a line: both ends of a long one, and its length."""
+def _shorten_line(line: str) -> str:
+    """Both ends of a long line with its length between, which is all that is looked at; a short one as it is."""
     if len(line) <= 2 * _SEEN_CHARS:
         return line
     return f"{line[:_SEEN_CHARS]}<{len(line)}>{line[-_SEEN_CHARS:]}"
 
 
-def _templates(bare: Sequence[str]) -> list[str]:
+def _split_summary(text: str, start: int, end: int, floor: int) -> list[tuple[int, int, int]]:
+    """A line with its floor; of a summary's line the part that names what failed, and the message behind it."""
+    named = _NAMES_FAILURE.match(text, start, end)
+    return [(start, named.end(), floor), (named.end(), end, ERROR)] if named else [(start, end, floor)]
+
+
+def _make_templates(bare: Sequence[str]) -> list[str]:
+    """Lines with their numbers and ids replaced by 0: those that are alike then are of one template."""
     return [_VARYING.sub("0", line) for line in bare]
 
 
-def _floor(line: str) -> int:
+def _rate_line(line: str) -> int:
+    """The floor of a line for its own sake: `ENDS`, `ERROR`, `WARNING`, or 0."""
     small = f" {line.lower()} "
     if not any(sign in small for sign in _SIGNS):
         return 0
@@ -221,16 +226,16 @@ def _floor(line: str) -> int:
     return WARNING if _WARNING.search(line) else 0
 
 
-def _traces(bare: Sequence[str]) -> Iterator[tuple[int, int]]:
+def _find_traces(bare: Sequence[str]) -> Iterator[tuple[int, int]]:
     """Rows of tracebacks that stay together, first and last; of a long one the end."""
     most_chars = min(_MOST_TRACE_CHARS, max(_LEAST_TRACE_CHARS, sum(map(len, bare)) // 20))
     row = 0
     while row < len(bare):
-        stack = _heads_frames(bare, row)
+        stack = _is_above_frames(bare, row)
         if not stack and not _TRACE_START.match(bare[row]):
             row += 1
             continue
-        last = _trace_end(bare, row)
+        last = _find_trace_end(bare, row)
         if last - row < _MOST_TRACE_ROWS and sum(map(len, bare[row : last + 1])) < most_chars:
             yield row, last
         elif not stack:  # row by row, but for its end; of a stack the errors above the frames are enough
@@ -245,7 +250,7 @@ def _traces(bare: Sequence[str]) -> Iterator[tuple[int, int]]:
         row = last + 1
 
 
-def _heads_frames(bare: Sequence[str], row: int) -> bool:
+def _is_above_frames(bare: Sequence[str], row: int) -> bool:
     """Whether a row is an error that a stack of frames stands below."""
     below = bare[row + 1] if row + 1 < len(bare) else ""
     if not below[:1].isspace() or not bare[row].strip():
@@ -253,7 +258,7 @@ def _heads_frames(bare: Sequence[str], row: int) -> bool:
     return _FRAME.match(below) is not None and _FRAME.match(bare[row]) is None
 
 
-def _trace_end(bare: Sequence[str], start: int) -> int:
+def _find_trace_end(bare: Sequence[str], start: int) -> int:
     """The last row of a traceback that starts at a row: its exception's line, causes included."""
     last = row = start
     indent = len(bare[start]) - len(bare[start].lstrip())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from agentcompress.common.checks import checked_count
 from agentcompress.schema import Segment, Unit
-from agentcompress.text.cut_points import stretches
+from agentcompress.text.cut_points import cut_stretch
 from agentcompress.text.lines import Rows
 
 MATCH = re.compile(r"([^\s:][^:\n]{0,300}?)([:-])(\d+)\2")
@@ -41,17 +41,17 @@ class MatchSegmenter:
             match = MATCH.match(line)
             if not line:
                 heading, under = (), ""
-            elif self._heads(rows, row):
+            elif self._is_heading(rows, row):
                 heading, under = (len(units),), line
-            place = match.group(1) if match else under or _folder(line)
+            place = match.group(1) if match else under or _find_folder(line)
             parent = parents.setdefault(place, len(parents))
-            start, end = rows.span(row, row)
+            start, end = rows.get_span(row, row)
             required = () if heading == (len(units),) else heading
-            for a, b in stretches(text, start, end, self.max_line_chars, self.piece_chars):
+            for a, b in cut_stretch(text, start, end, self.max_line_chars, self.piece_chars):
                 units.append(Unit(a, b, parent, required))
         return Segment(text, "matches", tuple(units))
 
-    def _heads(self, rows: Rows, row: int) -> bool:
+    def _is_heading(self, rows: Rows, row: int) -> bool:
         """Whether a line is what the lines below it stand under."""
         line = rows[row].rstrip()
         below = rows[row + 1] if row + 1 < len(rows) else ""
@@ -61,6 +61,7 @@ class MatchSegmenter:
         return fresh and (NUMBERED.match(below) is not None or line.endswith(":"))
 
 
-def _folder(line: str) -> str:
+def _find_folder(line: str) -> str:
+    """The folder of the path at a line's end; "" where it has none."""
     found = _FOLDER.match(line.strip().split(" ")[-1])
     return found.group(1) if found else ""

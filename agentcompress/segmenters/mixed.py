@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from agentcompress.schema import Segment, Unit
-from agentcompress.segmenters.grammars import extension_of, language_of_fence
-from agentcompress.segmenters.json_within import json_within
-from agentcompress.segmenters.kinds import Kind, built_in, kind_of
-from agentcompress.text.delimiters import Part, PartsStyle, line_style, style_for
+from agentcompress.segmenters.grammars import find_language_of_fence, get_extension
+from agentcompress.segmenters.json_within import find_json_within
+from agentcompress.segmenters.kinds import Kind, detect_kind, make_segmenter
+from agentcompress.text.delimiters import Part, PartsStyle, choose_style, make_line_style
 
 _FENCE = re.compile(r"^[ \t]{0,8}(`{3,}|~{3,})([^\n`]*)\n", re.MULTILINE)
 
@@ -25,8 +25,8 @@ class _Block(NamedTuple):
     word: str
 
 
-def fenced(text: str) -> list[_Block]:
-    """Fenced blocks that are closed, in order."""
+def find_fenced_blocks(text: str) -> list[_Block]:
+    """Return the fenced blocks of a text that are closed, in order."""
     blocks = []
     opened: re.Match[str] | None = None
     for match in _FENCE.finditer(text if text.endswith("\n") else text + "\n"):
@@ -46,22 +46,24 @@ class MixedSegmenter:
         """Cut `text`. Every string tiles; an empty one has no units."""
         parts = _Parts(text)
         at = 0
-        within = json_within(text)
-        for block in [_Block(within.start, within.start, within.end, within.end, "json")] if within else fenced(text):
-            parts.add(at, block.start, kind_of(text[at : block.start], fences=False))
+        within = find_json_within(text)
+        for block in (
+            [_Block(within.start, within.start, within.end, within.end, "json")] if within else find_fenced_blocks(text)
+        ):
+            parts.add_part(at, block.start, detect_kind(text[at : block.start], fences=False))
             if block.start == block.body:  # no fence around it
-                parts.add(block.body, block.close, Kind("json"))
+                parts.add_part(block.body, block.close, Kind("json"))
             else:
-                opens = parts.line(block.start, block.body)
-                parts.add(block.body, block.close, _kind_of_block(block, text), opens)
-                parts.closes(opens, parts.line(block.close, block.end, opens))
+                opens = parts.add_line(block.start, block.body)
+                parts.add_part(block.body, block.close, _detect_block_kind(block, text), opens)
+                parts.require_closing(opens, parts.add_line(block.close, block.end, opens))
             at = block.end
-        parts.add(at, len(text), kind_of(text[at:], fences=False))
-        return parts.segment()
+        parts.add_part(at, len(text), detect_kind(text[at:], fences=False))
+        return parts.make_segment()
 
 
 class _Parts:
-    """Puts segments of stretches together to one of the whole."""
+    """Puts the segments of a text's stretches together to one segment of the whole."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -72,11 +74,11 @@ class _Parts:
         self._floor_from: list[float] = []
         self._divisible = True
 
-    def add(self, start: int, end: int, kind: Kind, opens: int | None = None) -> None:
-        """Cut a stretch; all of its units require the unit that opens it."""
+    def add_part(self, start: int, end: int, kind: Kind, opens: int | None = None) -> None:
+        """Cut the stretch [start, end) by its kind. opens: the unit that all of its units require, if any."""
         if end <= start:
             return
-        segment = built_in(kind).segment(self._text[start:end])
+        segment = make_segmenter(kind).segment(self._text[start:end])
         first, around = len(self._units), () if opens is None else (opens,)
         for unit in segment.units:
             self._units.append(
@@ -90,24 +92,24 @@ class _Parts:
                 )
             )
         self._parents += 1 + max(unit.parent for unit in segment.units)
-        self._parts.append(Part(start, end, segment.text, style_for(segment)))
+        self._parts.append(Part(start, end, segment.text, choose_style(segment)))
         if segment.floor_share:
             self._floor_share = max(self._floor_share, segment.floor_share)
             self._floor_from.append(segment.floor_from)
         self._divisible &= segment.divisible
 
-    def line(self, start: int, end: int, opens: int | None = None) -> int:
-        """Add a fence's line; return its unit."""
+    def add_line(self, start: int, end: int, opens: int | None = None) -> int:
+        """Add a fence's line as a unit and return its index. opens: the unit that it requires, if any."""
         self._units.append(Unit(start, end, self._parents, () if opens is None else (opens,)))
         return len(self._units) - 1
 
-    def closes(self, opens: int, closes: int) -> None:
-        """Let the opening line require the closing one."""
+    def require_closing(self, opens: int, closes: int) -> None:
+        """Let the unit of the opening line require that of the closing line."""
         self._units[opens] = replace(self._units[opens], requires=(closes,))
 
-    def segment(self) -> Segment:
-        """All of it."""
-        style = PartsStyle(line_style(self._text), self._parts)
+    def make_segment(self) -> Segment:
+        """Return the segment of the whole text, of all that was added."""
+        style = PartsStyle(make_line_style(self._text), self._parts)
         return Segment(
             self._text,
             "mixed",
@@ -119,8 +121,9 @@ class _Parts:
         )
 
 
-def _kind_of_block(block: _Block, text: str) -> Kind:
+def _detect_block_kind(block: _Block, text: str) -> Kind:
+    """The kind of a fenced block: its fence's word is a hint, which its text must agree with."""
     word = block.word.split(" ")[0].split("{")[0].lower()
-    language = language_of_fence(word)
-    hint = f"x.{extension_of(language)}" if language else ""
-    return kind_of(text[block.body : block.close], hint, fences=False)
+    language = find_language_of_fence(word)
+    hint = f"x.{get_extension(language)}" if language else ""
+    return detect_kind(text[block.body : block.close], hint, fences=False)

@@ -14,7 +14,7 @@ _ATTACHED_COMMENT_ROWS = 3
 
 @dataclass
 class Group:
-    """Nodes that share rows."""
+    """Neighbouring nodes that share rows, so that they stay or go together: rows `first` to `last`, both included."""
 
     first: int
     last: int
@@ -22,33 +22,33 @@ class Group:
     loose: bool  # may go as a whole
 
 
-def neighbours(groups: Sequence[Group]) -> list[list[Group]]:
-    """Runs of loose groups with no other between them."""
+def find_loose_runs(groups: Sequence[Group]) -> list[list[Group]]:
+    """Return runs of neighbouring groups that may go, with none between them that must stay."""
     return [list(run) for loose, run in itertools.groupby(groups, key=lambda group: group.loose) if loose]
 
 
-def children(node: Any) -> Iterator[Any]:
-    """A node's children, and for those that only hold others in a row, theirs."""
+def iterate_children(node: Any) -> Iterator[Any]:
+    """Yield a node's children, and in place of those that only hold others in a row, their children."""
     for child in node.children:
         if child.type in TRANSPARENT:
-            yield from children(child)
+            yield from iterate_children(child)
         else:
             yield child
 
 
-def last_row(node: Any) -> int:
+def find_last_row(node: Any) -> int:
     """The last row a node has a character in, but for a line feed."""
     row, column = node.end_point
     return row - 1 if column == 0 and row > node.start_point.row else row
 
 
-def beside(node: Any) -> bool:
-    """Whether a node only accompanies another one."""
+def is_beside(node: Any) -> bool:
+    """Whether a node only accompanies another one: a comment, an attribute, a decorator."""
     return COMMENT.search(node.type) is not None or ATTACHED.search(node.type) is not None
 
 
-def blank(node: Any) -> bool:
-    """White space between the tags of markup."""
+def is_blank(node: Any) -> bool:
+    """Whether a node is nothing but white space between the tags of markup."""
     return node.type in ("jsx_text", "text") and not node.text.strip()
 
 
@@ -57,7 +57,7 @@ def is_text(node: Any) -> bool:
     return node.type == "expression_statement" and [child.type for child in node.named_children] == ["string"]
 
 
-def plain(node: Any) -> bool:
+def is_plain(node: Any) -> bool:
     """Whether a text holds no expression over several rows."""
     return all(
         child.start_point.row == child.end_point.row or not child.is_named or TEXT.search(child.type) is not None
@@ -71,7 +71,7 @@ def can_go(clause: Any) -> bool:
     return "except" not in clause.type or (before is not None and before.type == clause.type)
 
 
-def branches(node: Any, rows: Sequence[bytes]) -> Iterator[Group]:
+def find_branches(node: Any, rows: Sequence[bytes]) -> Iterator[Group]:
     """Rows of an if's other branches that may go, each without the rest: from `} else` to the row before its end.
 
     Only where every branch closes at the beginning of a row, as formatters write it.
@@ -83,7 +83,7 @@ def branches(node: Any, rows: Sequence[bytes]) -> Iterator[Group]:
         block = inner.child_by_field_name("consequence") or inner
         if node.child_by_field_name("consequence") is None:
             return
-        first, last = alternative.start_point.row, last_row(block)
+        first, last = alternative.start_point.row, find_last_row(block)
         if not (rows[first].lstrip().startswith(b"}") and rows[last].lstrip().startswith(b"}") and first < last):
             return
         yield Group(first, last - 1, [block], True)
@@ -92,39 +92,39 @@ def branches(node: Any, rows: Sequence[bytes]) -> Iterator[Group]:
         node = inner
 
 
-def definition(node: Any) -> Any | None:
+def find_definition(node: Any) -> Any | None:
     """The definition a statement is, or wraps (exported, decorated, a template)."""
     for _ in range(4):
         if DEFINITION.search(node.type) and node.type != "decorated_definition":
             return node
-        inner = [child for child in node.named_children if not beside(child)]
+        inner = [child for child in node.named_children if not is_beside(child)]
         if not inner or not (node.type == "decorated_definition" or "export" in node.type or "template" in node.type):
             return None
         node = inner[-1]
     return None
 
 
-def name_of(defined: Any | None) -> str:
-    """What a definition defines."""
+def read_name(defined: Any | None) -> str:
+    """Return the name that a definition defines; "" where there is no definition, or it has no name."""
     name = None if defined is None else defined.child_by_field_name("name")
     return "" if name is None else name.text.decode("utf-8", "replace")
 
 
-def attached(run: list[Group]) -> Iterator[Group]:
+def join_attached(run: list[Group]) -> Iterator[Group]:
     """Join attributes, and short comments, to what they stand right above; comments in a row to one group."""
     waiting: list[Group] = []
     for group in run:
         if waiting and waiting[-1].last + 1 != group.first:
-            yield from _joined(waiting)
+            yield from _join_groups(waiting)
             waiting = []
         waiting.append(group)
         if not _accompanies(group):
-            yield from _joined(waiting)
+            yield from _join_groups(waiting)
             waiting = []
-    yield from _joined(waiting)
+    yield from _join_groups(waiting)
 
 
-def _joined(groups: list[Group]) -> Iterator[Group]:
+def _join_groups(groups: list[Group]) -> Iterator[Group]:
     """One group of the last ones that belong together, and one of the comments before them."""
     if not groups:
         return
@@ -139,4 +139,5 @@ def _joined(groups: list[Group]) -> Iterator[Group]:
 
 
 def _accompanies(group: Group) -> bool:
-    return bool(group.nodes) and all(not node.is_named or beside(node) for node in group.nodes)
+    """Whether all of a group only accompanies what stands below it."""
+    return bool(group.nodes) and all(not node.is_named or is_beside(node) for node in group.nodes)

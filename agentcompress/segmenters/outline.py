@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from agentcompress.common.checks import checked_count
 from agentcompress.schema import Segment, Unit
-from agentcompress.text.cut_points import stretches
+from agentcompress.text.cut_points import cut_stretch
 from agentcompress.text.lines import Rows
 
 _INDENT = re.compile(r"[\s│├└─|+`-]*")
@@ -38,19 +38,19 @@ class OutlineSegmenter:
     def segment(self, text: str) -> Segment:
         """Cut `text` at lines. Every string tiles; an empty one has no units."""
         rows = Rows(text)
-        depths = _depths(rows)
-        branches = self._branches(depths)
+        depths = _measure_depths(rows)
+        branches = self._number_blocks(depths)
         units: list[Unit] = []
         for row in range(len(rows)):
-            start, end = rows.span(row, row)
+            start, end = rows.get_span(row, row)
             prior = _ACTED_ON_PRIOR if _ACTED_ON.match(rows[row]) else 0.0
-            for a, b in stretches(text, start, end, self.max_line_chars, self.piece_chars):
+            for a, b in cut_stretch(text, start, end, self.max_line_chars, self.piece_chars):
                 units.append(Unit(a, b, branches[row], prior=prior))
         return Segment(text, "outline", tuple(units))
 
-    def _branches(self, depths: list[int]) -> list[int]:
+    def _number_blocks(self, depths: list[int]) -> list[int]:
         """Number every line's block: a new one where it is full, or a branch that would fit into one does not fit."""
-        sizes = _sizes(depths)
+        sizes = _measure_branches(depths)
         blocks: list[int] = []
         block, room = -1, 0
         for size in sizes:
@@ -61,7 +61,7 @@ class OutlineSegmenter:
         return blocks
 
 
-def _depths(rows: Rows) -> list[int]:
+def _measure_depths(rows: Rows) -> list[int]:
     """Columns of indentation; a blank line is as deep as the line before it."""
     depths: list[int] = []
     for row in range(len(rows)):
@@ -72,8 +72,8 @@ def _depths(rows: Rows) -> list[int]:
     return depths
 
 
-def _sizes(depths: list[int]) -> list[int]:
-    """How many lines every line's branch has, itself included."""
+def _measure_branches(depths: list[int]) -> list[int]:
+    """The lines of the branch that begins at every line, that line included."""
     sizes = [1] * len(depths)
     above: list[int] = []
     for row, depth in enumerate(depths):

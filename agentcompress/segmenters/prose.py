@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from agentcompress.common.checks import checked_count
 from agentcompress.schema import Segment, Unit
-from agentcompress.text.cut_points import cut_points
+from agentcompress.text.cut_points import find_cut_points
 
 _PARAGRAPH_START = re.compile(
     r"""
@@ -46,7 +46,7 @@ _LOOK_BACK_CHARS = 16
 _WRAPPED_LINE_CHARS = 60
 _NO_WORD = re.compile(r"(?<![\w/.=?&%-])(?=(?:\w*?[^\W\d_]\d){2})\w{8,}")  # digits among its letters, twice
 _NO_WORD_PRIOR = 8.0  # nothing else in such a text can be as specific
-_RARE = 0.01  # of the sentences
+_RARE = 0.01  # the largest share of the sentences that may have that prior
 _HEADING = re.compile(r"#{1,6}[^\S\n]+\S.{0,200}|[^\n]{1,120}\n(?:={3,}|-{3,})[^\S\n]*")
 
 
@@ -66,8 +66,8 @@ class ProseSegmenter:
         """Cut `text` into sentences. Every string tiles; an empty one has no units."""
         units: list[Unit] = []
         heading: tuple[int, ...] = ()
-        for parent, (start, end) in enumerate(_paragraphs(text)):
-            cuts = [start, *_sentence_cuts(text, start, end, self.max_unit_chars), end]
+        for parent, (start, end) in enumerate(_find_paragraphs(text)):
+            cuts = [start, *_find_sentence_cuts(text, start, end, self.max_unit_chars), end]
             first = len(units)
             is_heading = _HEADING.fullmatch(text[start:end].rstrip()) is not None
             if is_heading:
@@ -75,23 +75,26 @@ class ProseSegmenter:
             units.extend(Unit(a, b, parent, heading) for a, b in itertools.pairwise(cuts))
             if is_heading:
                 heading = tuple(range(first, len(units)))
-        return Segment(text, "prose", tuple(_with_priors(text, units)))
+        return Segment(text, "prose", tuple(_set_priors(text, units)))
 
 
-def _with_priors(text: str, units: list[Unit]) -> list[Unit]:
+def _set_priors(text: str, units: list[Unit]) -> list[Unit]:
+    """Units with a prior for those that hold what is spelt like no word, where those are rare."""
     odd = {i for i, unit in enumerate(units) if _NO_WORD.search(text, unit.start, unit.end)}
     if len(odd) > _RARE * len(units):
         return units
     return [replace(unit, prior=_NO_WORD_PRIOR) if i in odd else unit for i, unit in enumerate(units)]
 
 
-def _paragraphs(text: str) -> list[tuple[int, int]]:
+def _find_paragraphs(text: str) -> list[tuple[int, int]]:
+    """Character ranges of paragraphs, which tile the text."""
     starts = [0, *(match.end() for match in _PARAGRAPH_START.finditer(text))]
     ends = [*starts[1:], len(text)]
     return [(a, b) for a, b in zip(starts, ends, strict=True) if b > a]
 
 
-def _sentence_cuts(text: str, start: int, end: int, limit_chars: int) -> list[int]:
+def _find_sentence_cuts(text: str, start: int, end: int, limit_chars: int) -> list[int]:
+    """Places inside of a paragraph where a sentence begins, or a long one is cut."""
     cuts: list[int] = []
     last = start
     closes_at = start + len(text[start:end].rstrip())
@@ -99,12 +102,13 @@ def _sentence_cuts(text: str, start: int, end: int, limit_chars: int) -> list[in
         cut = match.end()
         if not last < cut < closes_at or not _ends_here(text, last, match):
             continue
-        cuts += [*cut_points(text, last, cut, limit_chars), cut]
+        cuts += [*find_cut_points(text, last, cut, limit_chars), cut]
         last = cut
-    return cuts + cut_points(text, last, end, limit_chars)
+    return cuts + find_cut_points(text, last, end, limit_chars)
 
 
 def _ends_here(text: str, sentence_start: int, match: re.Match[str]) -> bool:
+    """Whether a sentence ends at a match of `_SENTENCE_END`: not behind an abbreviation, nor in a wrapped line."""
     mark = match.group()
     following = text[match.end()]
     if mark == "\n":

@@ -15,9 +15,9 @@ from agentcompress.common.checks import checked_count, checked_weight
 from agentcompress.errors import InvalidInputError
 from agentcompress.schema import Segment, Unit
 from agentcompress.segmenters.grammars import GRAMMARS, Grammar
-from agentcompress.segmenters.tree import Frame, Piece, pieces_of
-from agentcompress.text.delimiters import comment_style
-from agentcompress.text.lines import Rows, view_of
+from agentcompress.segmenters.tree import Frame, Piece, cut_tree
+from agentcompress.text.delimiters import make_comment_style
+from agentcompress.text.lines import Rows, find_view
 
 _NAME = re.compile(r"[^\W\d]\w{2,}")
 _ASSIGNED = re.compile(
@@ -26,7 +26,7 @@ _ASSIGNED = re.compile(
 )
 _ANCHOR, _ALIAS = re.compile(r"(?:^|[\s\[{,])&([\w-]+)"), re.compile(r"(?:^|[\s\[{,])\*([\w-]+)")
 _FLOOR_FROM = 0.2
-"""Of so little of a file nothing is worth more than what the query is about."""
+"""The share of a file that scores fill before floors come: in so little, what the query is about is worth most."""
 
 _MOST_WANTED = 4
 _MOST_DEFINITIONS = 3  # of one name; more say nothing about which is meant
@@ -51,26 +51,26 @@ class SourceSegmenter:
         rows = Rows(text)
         if not len(rows):
             return Segment(text, "source", ())
-        view = view_of(rows)
-        pieces = _pieces(view.bare if view else text, len(rows), self.grammar)
+        view = find_view(rows)
+        pieces = _cut_pieces(view.bare if view else text, len(rows), self.grammar)
         if view and view.foreign:
-            pieces = _with_foreign(pieces, view.foreign)
-        units = _Units(rows, pieces, self.block_lines, yaml=self.grammar.name == "yaml").made()
-        style = comment_style(text, self.grammar.comment, rows.starts, numbered=view is not None)
+            pieces = _split_off_foreign(pieces, view.foreign)
+        units = _Units(rows, pieces, self.block_lines, yaml=self.grammar.name == "yaml").build_units()
+        style = make_comment_style(text, self.grammar.comment, rows.starts, numbered=view is not None)
         return Segment(text, "source", units, style, self.floor_share, floor_from=_FLOOR_FROM, divisible=False)
 
 
-def _pieces(bare: str, count: int, grammar: Grammar) -> list[Piece]:
-    """Pieces of a source text of so many rows."""
-    opened = _opened(bare) if grammar.name == "python" else []
+def _cut_pieces(bare: str, count: int, grammar: Grammar) -> list[Piece]:
+    """Cut a source text (its `count` rows without a viewer's numbers) into pieces of whole rows."""
+    opened = _open_blocks(bare) if grammar.name == "python" else []
     source = ("".join(opened) + bare).encode("utf-8", "replace")
     tree: Any = grammar.parse(source)
     rows = source.split(b"\n")
-    pieces = pieces_of(tree.root_node, rows[: count + len(opened)], grammar)
-    return _shifted(pieces, len(opened)) if opened else pieces
+    pieces = cut_tree(tree.root_node, rows[: count + len(opened)], grammar)
+    return _shift_pieces(pieces, len(opened)) if opened else pieces
 
 
-def _opened(bare: str) -> list[str]:
+def _open_blocks(bare: str) -> list[str]:
     """Lines that open the blocks a partial view begins inside of, so that it parses as Python."""
     indents = [len(line) - len(line.lstrip(" ")) for line in bare.splitlines() if line.strip()]
     if not indents or not indents[0]:
@@ -84,25 +84,25 @@ def _opened(bare: str) -> list[str]:
     return [f"{' ' * level}if 1:\n" for level in reversed(levels)]
 
 
-def _shifted(pieces: list[Piece], by: int) -> list[Piece]:
-    """Take lines that were put before the text away again."""
+def _shift_pieces(pieces: list[Piece], by: int) -> list[Piece]:
+    """Move pieces up by as many rows as were put before the text, and drop those that stood in them alone."""
     for piece in pieces:
         piece.first, piece.last = max(0, piece.first - by), piece.last - by
     kept = [piece for piece in pieces if piece.last >= 0]
     number = {id(piece): i for i, piece in enumerate(kept)}
-    for frame in _frames(pieces):
+    for frame in _collect_frames(pieces):
         frame.pieces = [number[id(pieces[i])] for i in frame.pieces if id(pieces[i]) in number]
     return kept
 
 
-def _with_foreign(pieces: list[Piece], foreign: frozenset[int]) -> list[Piece]:
+def _split_off_foreign(pieces: list[Piece], foreign: frozenset[int]) -> list[Piece]:
     """Give a viewer's own words, at the ends of the text, units of their own."""
     first, last = pieces[0], pieces[-1]
     head = next((row for row in range(first.first, first.last + 1) if row not in foreign), first.first)
     if head > first.first:
         first.first = head
         pieces[:0] = [Piece(0, head - 1, first.parent, None, floor=1)]
-        _renumber(pieces, 1)
+        _renumber_frames(pieces, 1)
     tail = next((row for row in range(last.last, last.first - 1, -1) if row not in foreign), last.last)
     if tail < last.last:
         pieces.append(Piece(tail + 1, last.last, last.parent, None, floor=1))
@@ -110,12 +110,14 @@ def _with_foreign(pieces: list[Piece], foreign: frozenset[int]) -> list[Piece]:
     return pieces
 
 
-def _frames(pieces: Sequence[Piece]) -> set[Frame]:
+def _collect_frames(pieces: Sequence[Piece]) -> set[Frame]:
+    """All frames that pieces are part of, or stand in."""
     return {frame for piece in pieces for frame in (piece.own, piece.inside) if frame is not None}
 
 
-def _renumber(pieces: Sequence[Piece], by: int) -> None:
-    for frame in _frames(pieces):
+def _renumber_frames(pieces: Sequence[Piece], by: int) -> None:
+    """Add to the indexes of pieces in all frames, when pieces were put before."""
+    for frame in _collect_frames(pieces):
         frame.pieces = [i + by for i in frame.pieces]
 
 
@@ -124,28 +126,29 @@ class _Units:
 
     def __init__(self, rows: Rows, pieces: list[Piece], block_lines: int, *, yaml: bool) -> None:
         self._rows, self._pieces, self._block_lines, self._yaml = rows, pieces, block_lines, yaml
-        self._texts = [rows.between(piece.first, piece.last) for piece in pieces]
+        self._texts = [rows.get_text(piece.first, piece.last) for piece in pieces]
 
-    def made(self) -> tuple[Unit, ...]:
-        wants = self._wants()
-        parents = self._parents()
-        anchors = self._anchors()
+    def build_units(self) -> tuple[Unit, ...]:
+        """Make a unit of every piece, in order."""
+        wants = self._find_wanted()
+        parents = self._number_parents()
+        anchors = self._find_anchors()
         units = []
         for i, piece in enumerate(self._pieces):
-            start, end = self._rows.span(piece.first, piece.last)
-            required = (*self._requires(i), *anchors.get(i, ()))
-            name = self._qualified(piece)
+            start, end = self._rows.get_span(piece.first, piece.last)
+            required = (*self._find_required(i), *anchors.get(i, ()))
+            name = self._qualify_name(piece)
             units.append(Unit(start, end, parents[i], required, wants.get(i, ()), floor=piece.floor, name=name))
         return tuple(units)
 
-    def _qualified(self, piece: Piece) -> str:
+    def _qualify_name(self, piece: Piece) -> str:
         """What a query may call a piece: the innermost definition it is, or is in."""
         if piece.own is not None:
             return piece.own.qualified
         around = piece.inside.qualified if piece.inside is not None else ""
         return ".".join(name for name in (around, piece.name) if name)
 
-    def _requires(self, i: int) -> tuple[int, ...]:
+    def _find_required(self, i: int) -> tuple[int, ...]:
         """The frame around a piece, or the rest of its own and what is around that."""
         piece = self._pieces[i]
         required: list[int] = []
@@ -159,7 +162,7 @@ class _Units:
             required = [*required, around.pieces[0]]
         return tuple(required)
 
-    def _anchors(self) -> dict[int, list[int]]:
+    def _find_anchors(self) -> dict[int, list[int]]:
         """Of YAML: where the anchors stand that a piece refers to. Without them it means nothing."""
         if not self._yaml:
             return {}
@@ -169,7 +172,7 @@ class _Units:
             for i, text in enumerate(self._texts)
         }
 
-    def _parents(self) -> list[int]:
+    def _number_parents(self) -> list[int]:
         """Blocks of neighbours within a function; outside of one a blank line ends a block."""
         parents: list[int] = []
         block, lines, inside = 0, 0, 0
@@ -182,9 +185,9 @@ class _Units:
             parents.append(block)
         return parents
 
-    def _wants(self) -> dict[int, tuple[int, ...]]:
+    def _find_wanted(self) -> dict[int, tuple[int, ...]]:
         """For pieces that use names defined once or so elsewhere: the pieces that define the rarest of them."""
-        defined = self._defined()
+        defined = self._find_definitions()
         if not defined:
             return {}
         names = [set(_NAME.findall(text)) & defined.keys() for text in self._texts]
@@ -198,14 +201,16 @@ class _Units:
                 wants[i] = tuple(found)[:_MOST_WANTED]
         return wants
 
-    def _defined(self) -> dict[str, list[int]]:
+    def _find_definitions(self) -> dict[str, list[int]]:
+        """Names of three letters and more, and the pieces that define each; without those many define."""
         defined: defaultdict[str, list[int]] = defaultdict(list)
         for i, piece in enumerate(self._pieces):
-            for name in self._names_of(piece, self._texts[i]):
+            for name in self._find_names(piece, self._texts[i]):
                 defined[name].append(i)
         return {name: at for name, at in defined.items() if len(at) <= _MOST_DEFINITIONS}
 
-    def _names_of(self, piece: Piece, text: str) -> Iterable[str]:
+    def _find_names(self, piece: Piece, text: str) -> Iterable[str]:
+        """The names that a piece defines or brings in."""
         if piece.name:
             return [piece.name] if len(piece.name) > 2 else []
         if piece.imports:

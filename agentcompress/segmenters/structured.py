@@ -14,16 +14,17 @@ from dataclasses import dataclass, field, replace
 
 from agentcompress.common.checks import checked_count, checked_weight
 from agentcompress.schema import Segment, Span, Unit
-from agentcompress.segmenters.json_strings import string_cuts
+from agentcompress.segmenters.json_strings import find_string_cuts
 from agentcompress.segmenters.lines import LineSegmenter
-from agentcompress.text.delimiters import unused_mark
+from agentcompress.text.delimiters import choose_unused_mark
+from agentcompress.text.lines import Rows
 
 _TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{},:]|[^\s\[\]{},:"]+', re.DOTALL)
 _SPACE = re.compile(r"\s*")
 _DEEPEST = 100
 _NAMED_KEYS, _NAMED_CHARS = 4, 40
 _MOST_OUTLINED = 40
-"""Keys of the outermost object that are worth having for their own sake; more of them are data."""
+"""An outermost object of so many keys or fewer is outlined: its keys are floors. With more of them it is data."""
 
 
 @dataclass(eq=False)
@@ -60,18 +61,18 @@ class JsonSegmenter:
 
     def segment(self, text: str) -> Segment:
         """Cut `text` into members and elements. Every string tiles; an empty one has no units."""
-        roots = _documents(text)
+        roots = _parse_documents(text)
         if not roots:
             return LineSegmenter().segment(text)
         cutter = _Cutter(text, self)
         for root in roots:
-            cutter.member(root, None, parent=None, depth=0)
-        style = JsonStyle(cutter.regions, len(roots) > 1, unused_mark(text, ("[...", "[…"), "[... #{}:"))
+            cutter.cut_member(root, None, parent=None, depth=0)
+        style = JsonStyle(cutter.regions, len(roots) > 1, choose_unused_mark(text, ("[...", "[…"), "[... #{}:"))
         return Segment(text, "json", tuple(cutter.units), style, self.floor_share, divisible=False)
 
 
 class _Cutter:
-    """Makes units in the order of the text."""
+    """Makes units of a tree of values, in the order of the text, and notes where something may be left out."""
 
     def __init__(self, text: str, limits: JsonSegmenter) -> None:
         self.units: list[Unit] = []
@@ -80,63 +81,70 @@ class _Cutter:
         self._parents = 0
         self._outlined = False
 
-    def member(self, value: _Value, frame: int | None, parent: int | None, depth: int, path: str = "$") -> None:
+    def cut_member(self, value: _Value, frame: int | None, parent: int | None, depth: int, path: str = "$") -> None:
         """Units of a member from its start to its stop. frame: the unit that opens what it stands in."""
         size = value.stop - value.start
         if parent is None and (size <= self._limits.record_chars or value.kind not in ("object", "array")):
-            self._parents += 1
-            parent = self._parents
-        self._region(value, "line" if frame is None else "key" if value.key is not None else "element")
+            parent = self._make_parent()
+        self._add_region(value, "line" if frame is None else "key" if value.key is not None else "element")
         if value.kind == "string" and value.end - value.value > self._limits.string_chars:
-            self._string(value, frame, parent or 0, path)
+            self._cut_string(value, frame, parent or 0, path)
         elif value.held and size > self._limits.small_chars and depth < _DEEPEST:
-            self._container(value, frame, parent, depth, path)
+            self._cut_container(value, frame, parent, depth, path)
         else:
             says = depth == 1 and self._outlined and not value.held and size <= self._limits.small_chars
-            self._add(value.start, value.stop, parent or 0, () if frame is None else (frame,), path, int(says))
+            self._add_unit(value.start, value.stop, parent or 0, () if frame is None else (frame,), path, int(says))
 
-    def _container(self, value: _Value, frame: int | None, parent: int | None, depth: int, path: str) -> None:
+    def _cut_container(self, value: _Value, frame: int | None, parent: int | None, depth: int, path: str) -> None:
+        """Units of an object or array: its opening, its members, its closing."""
         around = () if frame is None else (frame,)
         opens = len(self.units)
-        own_parent = parent
-        if own_parent is None:
-            self._parents += 1
-            own_parent = self._parents
+        own_parent = self._make_parent() if parent is None else parent
         if not depth:
             self._outlined = value.kind == "object" and len(value.held) <= _MOST_OUTLINED
         outline = int(not depth or (depth == 1 and self._outlined))
-        self._add(value.start, value.held[0].start, own_parent, around, path, outline)
+        self._add_unit(value.start, value.held[0].start, own_parent, around, path, outline)
         for number, held in enumerate(value.held):
-            self.member(held, opens, parent, depth + 1, f"{path}.{number if held.key is None else held.key}")
+            self.cut_member(held, opens, parent, depth + 1, f"{path}.{number if held.key is None else held.key}")
         closes = len(self.units)
-        self._add(value.held[-1].stop, value.stop, own_parent, (opens,), path)
-        self._requires(opens, closes)
+        self._add_unit(value.held[-1].stop, value.stop, own_parent, (opens,), path)
+        self._require_closing(opens, closes)
 
-    def _string(self, value: _Value, frame: int | None, parent: int, path: str) -> None:
-        """A long string: its beginning, pieces of its middle, its end."""
+    def _cut_string(self, value: _Value, frame: int | None, parent: int, path: str) -> None:
+        """Units of a long string: its beginning, pieces of its middle, its end."""
         around = () if frame is None else (frame,)
-        cuts = string_cuts(self._text, value.value + 1, value.end - 1, self._limits.small_chars)
+        cuts = find_string_cuts(self._text, value.value + 1, value.end - 1, self._limits.small_chars)
         if len(cuts) < 2:
-            self._add(value.start, value.stop, parent, around, path)
+            self._add_unit(value.start, value.stop, parent, around, path)
             return
         opens = len(self.units)
-        self._add(value.start, cuts[0], parent, around, path)
+        self._add_unit(value.start, cuts[0], parent, around, path)
         for a, b in itertools.pairwise(cuts):
             self.regions.setdefault(a, []).append(_Region(b, b, "text", ""))
-            self._add(a, b, parent, (opens,), path)
+            self._add_unit(a, b, parent, (opens,), path)
         closes = len(self.units)
-        self._add(cuts[-1], value.stop, parent, (opens,), path)
-        self._requires(opens, closes)
+        self._add_unit(cuts[-1], value.stop, parent, (opens,), path)
+        self._require_closing(opens, closes)
 
-    def _requires(self, opens: int, closes: int) -> None:
+    def _make_parent(self) -> int:
+        """The number of a new parent."""
+        self._parents += 1
+        return self._parents
+
+    def _require_closing(self, opens: int, closes: int) -> None:
+        """Let the unit that opens require the one that closes."""
         unit = self.units[opens]
         self.units[opens] = replace(unit, requires=(closes, *unit.requires))
 
-    def _add(self, start: int, end: int, parent: int, requires: tuple[int, ...], name: str, floor: int = 0) -> None:
+    def _add_unit(
+        self, start: int, end: int, parent: int, requires: tuple[int, ...], name: str, floor: int = 0
+    ) -> None:
+        """Add a unit, unless it would be empty."""
         if end > start:
             self.units.append(Unit(start, end, parent, requires, floor=floor, name=name))
 
-    def _region(self, value: _Value, kind: str) -> None:
+    def _add_region(self, value: _Value, kind: str) -> None:
+        """Note that a member may be left out from its start on."""
         self.regions.setdefault(value.start, []).append(_Region(value.stop, value.end, kind, value.key or ""))
 
 
@@ -164,14 +172,14 @@ class JsonStyle:
 
     def gap(self, text: str, gap: Span) -> str:
         """`"[... 12 elements omitted]"`, or `"[... 2 keys omitted: id, name]": null`, with the comma that follows."""
-        gone = list(self._gone(gap))
+        gone = list(self._find_gone(gap))
         if not gone or (gone[0].kind == "line" and not self.lines):
             return f'"{self.mark} {gap.end - gap.start} chars omitted]"'
         kind = gone[0].kind
         if kind == "text":
             return f"{self.mark} {gap.end - gap.start} chars omitted]"
         said = f"{self.mark} {len(gone)} {kind}{'' if len(gone) == 1 else 's'} omitted"
-        marker = f'"{said}: {_names(gone) or f"at {gap.start}"}]": null' if kind == "key" else f'"{said}]"'
+        marker = f'"{said}: {_join_keys(gone) or f"at {gap.start}"}]": null' if kind == "key" else f'"{said}]"'
         return f"{marker}{text[gone[-1].end : gap.end]}"
 
     def longest(self, text: str) -> str:
@@ -179,7 +187,8 @@ class JsonStyle:
         keys = ": key, key" if any(region.kind == "key" for held in self.regions.values() for region in held) else ""
         return f'"{self.mark} {min(len(text), 9999)} elements omitted{keys}]": null,\n      '
 
-    def _gone(self, gap: Span) -> Iterator[_Region]:
+    def _find_gone(self, gap: Span) -> Iterator[_Region]:
+        """The outermost regions that a gap leaves out, one behind the other, as far as they fit."""
         at = gap.start
         while at < gap.end:
             fitting = [region for region in self.regions.get(at, ()) if region.stop <= gap.end]
@@ -189,7 +198,7 @@ class JsonStyle:
             at = fitting[0].stop
 
 
-def _names(gone: Sequence[_Region]) -> str:
+def _join_keys(gone: Sequence[_Region]) -> str:
     """The first keys that are gone, as they were written: half an escape would be none; "" where the first is long."""
     names: list[str] = []
     for region in gone[:_NAMED_KEYS]:
@@ -199,28 +208,24 @@ def _names(gone: Sequence[_Region]) -> str:
     return ", ".join([*names, "..."] if 0 < len(names) < len(gone) else names)
 
 
-def _documents(text: str) -> list[_Value]:
+def _parse_documents(text: str) -> list[_Value]:
     """The document, or those of JSON Lines; empty where the text is neither."""
-    if _parses(text):
-        root = _parsed(text, 0, len(text))
+    if _can_parse(text):
+        root = _parse_tree(text, 0, len(text))
         return [root] if root.held or root.kind == "string" else []
-    starts = [0, *(match.end() for match in re.finditer(r"\n", text))]
-    lines = [(a, b) for a, b in zip(starts, [*starts[1:], len(text)], strict=True) if b > a]
-    if len([1 for a, b in lines if text[a:b].strip()]) < 2 or not all(
-        _parses(text[a:b]) for a, b in lines if text[a:b].strip()
-    ):
+    rows = Rows(text)
+    filled = [row for row in range(len(rows)) if rows[row].strip()]
+    if len(filled) < 2 or not all(_can_parse(rows[row]) for row in filled):
         return []
-    roots: list[_Value] = []
-    for a, b in lines:
-        if text[a:b].strip():
-            roots.append(_parsed(text, a, b))
-        elif roots:
-            roots[-1].stop = b
+    roots = [_parse_tree(text, *rows.get_span(row, row)) for row in filled]
+    for root, row, following in zip(roots, filled, [*filled[1:], len(rows)], strict=True):
+        root.stop = rows.get_span(row, following - 1)[1]  # blank lines behind it are its own
     roots[0].start = 0
     return roots
 
 
-def _parses(text: str) -> bool:
+def _can_parse(text: str) -> bool:
+    """Whether a text is JSON, not too deep for Python's parser."""
     try:
         json.loads(text)
     except (ValueError, RecursionError):
@@ -228,7 +233,7 @@ def _parses(text: str) -> bool:
     return True
 
 
-def _parsed(text: str, start: int, stop: int) -> _Value:
+def _parse_tree(text: str, start: int, stop: int) -> _Value:
     """The tree of a text that is known to parse. Iterative: no depth is too deep."""
     holder = _Value(start, start, stop, "array")
     stack = [holder]
@@ -266,7 +271,7 @@ def _parsed(text: str, start: int, stop: int) -> _Value:
 
 
 def _set_stops(root: _Value) -> None:
-    """Every member reaches to the next one; the last one to its own end."""
+    """Let every member reach to where the next one begins; the last one to its own end."""
     waiting = [root]
     while waiting:
         value = waiting.pop()

@@ -38,18 +38,18 @@ class TableSegmenter:
                 records[-1][1] = row
             else:
                 records.append([row, row])
-            opened = -1 if header else _open_quote(rows[row], row, opened)
+            opened = -1 if header else _find_open_quote(rows[row], row, opened)
             if 0 <= opened <= row - _QUOTED_ROWS:  # no field, but a stray quote
                 records[-1:] = [[r, r] for r in range(records[-1][0], row + 1)]
                 opened = -1
         units = (
-            Unit(*rows.span(a, b), i // self.block_rows, (0,) if i else (), floor=int(not i))
+            Unit(*rows.get_span(a, b), i // self.block_rows, (0,) if i else (), floor=int(not i))
             for i, (a, b) in enumerate(records)
         )
         return Segment(text, "table", tuple(units), floor_share=0.1)
 
 
-def _open_quote(line: str, row: int, opened: int) -> int:
+def _find_open_quote(line: str, row: int, opened: int) -> int:
     """The row where the quoted field began that is open at a line's end, or -1."""
     if line.count('"') % 2 == 0:
         return opened

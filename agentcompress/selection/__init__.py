@@ -1,1 +1,1 @@
-"""From scores to kept units: how much, in what order, and what fits."""
+"""From scores to kept units: `budget` (how much), `order` (which first), `select` (what fits)."""

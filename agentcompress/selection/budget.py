@@ -16,27 +16,27 @@ from agentcompress.config import CompressConfig
 from agentcompress.errors import InvalidInputError
 from agentcompress.protocols import TokenCounter
 from agentcompress.schema import DelimiterStyle, Segment
-from agentcompress.selection.select import Selection, budget_tokens, checked_scores, select, select_share
+from agentcompress.selection.select import Selection, check_scores, compute_budget_tokens, select_share, select_units
 
 LEAST = 0.2
-"""Never less than this."""
+"""The lowest rate that "auto" gives."""
 
 EXPECTED = 0.6
-"""About what it comes to, where nothing is scored yet."""
+"""What "auto" comes to about, for estimates before anything is scored."""
 
 _MASS = 0.9
 _SHARPNESS, _PROSE_SHARPNESS = 0.5, 1.5  # a question about prose is explicit, what comes next in a tool's result is not
 _LONG_TOKENS = 3000
 
 
-def auto_rate(segment: Segment, scores: np.ndarray, tokens: int) -> float:
+def compute_auto_rate(segment: Segment, scores: np.ndarray, tokens: int) -> float:
     """Return a keep rate in [0.2, 1]; raises `ScoringError` for scores that can't be used.
 
     scores: float64 (units,); tokens: of the text. The geometric mean of two rates: the share of the text whose units
     hold 90 % of `softmax(sharpness * z)`, z the standardised scores and every character counted, and
     `sqrt(3000 / tokens)`, since what matters in a text grows more slowly than the text.
     """
-    scores = checked_scores(segment, scores)
+    scores = check_scores(segment, scores)
     if not segment.units:
         return 1.0
     chars = np.array([unit.end - unit.start for unit in segment.units], dtype=np.float64)
@@ -84,7 +84,7 @@ class Budget:
         rate = config.keep_rate if keep_rate is None else checked_rate(keep_rate)
         if rate == "auto":
             return cls(None if text_tokens else 0, 1.0, text_tokens, by_units)
-        return cls(budget_tokens(rate, text_tokens), rate, text_tokens, by_units)
+        return cls(compute_budget_tokens(rate, text_tokens), rate, text_tokens, by_units)
 
     @property
     def holds_all(self) -> bool:
@@ -95,8 +95,8 @@ class Budget:
         """The budget in tokens, which the scores say where the call has left it to them."""
         if self.tokens is not None:
             return self
-        share = auto_rate(segment, scores, self.text_tokens)
-        return replace(self, tokens=budget_tokens(share, self.text_tokens), share=share)
+        share = compute_auto_rate(segment, scores, self.text_tokens)
+        return replace(self, tokens=compute_budget_tokens(share, self.text_tokens), share=share)
 
 
 def keep_within(
@@ -106,4 +106,4 @@ def keep_within(
     budget = budget.for_scores(segment, scores)
     if budget.by_units:
         return select_share(segment, scores, budget.share, counter, style)
-    return select(segment, scores, budget.tokens or 0, counter, style)
+    return select_units(segment, scores, budget.tokens or 0, counter, style)

@@ -13,24 +13,24 @@ import numpy as np
 from agentcompress.schema import Segment
 
 _AHEAD = 0.05
-"""The share of the text whose floors come before anything else."""
+"""The share of the text that floors may take before anything else is taken."""
 
 _LARGEST = 0.1
-"""The share of the text above which a floor is none."""
+"""A floor that costs a larger share of the text than this waits for its rank like any other unit."""
 
 _MOST_WAITING = 8  # of what kept units want; who waits longer is forgotten
 
 
-def keep_order(segment: Segment, scores: np.ndarray, costs: np.ndarray) -> list[int]:
+def order_units(segment: Segment, scores: np.ndarray, costs: np.ndarray) -> list[int]:
     """Every unit's index, the first to be kept first. scores, costs (in tokens): float64 (units,)."""
     priors = np.fromiter((unit.prior for unit in segment.units), dtype=np.float64, count=len(segment.units))
     ranked = np.argsort(-(scores + scores.std() * priors), kind="stable").tolist()
     if not segment.floor_share:
         return ranked
-    return _Order(segment, scores, costs).merged(ranked)
+    return _Order(segment, scores, costs).merge_floors(ranked)
 
 
-def missing(segment: Segment, unit: int, kept: Container[int]) -> list[int]:
+def find_missing(segment: Segment, unit: int, kept: Container[int]) -> list[int]:
     """A unit and all it requires, directly or not, that are not among `kept`."""
     found: dict[int, None] = {}
     waiting = [unit]
@@ -59,54 +59,56 @@ class _Order:
         self._kept: set[int] = set()
         self._listed: set[int] = set()
         self._total = self._of_floors = 0.0
-        self._enough = 0.0  # of what was taken, for the next floor
+        self._enough = 0.0  # tokens that must have been taken before the next floor may come
 
-    def merged(self, ranked: list[int]) -> list[int]:
-        """All units; `ranked` are all, best score first."""
+    def merge_floors(self, ranked: list[int]) -> list[int]:
+        """Every unit's index, the first to be kept first. ranked: all of them, the best score first."""
         order: list[int] = []
         for i in ranked:
-            order.extend(self._affordable())
+            order.extend(self._take_affordable())
             if i not in self._listed:
                 order.append(i)
-                self._take(i, missing(self._segment, i, self._kept))
+                self._take_units(i, find_missing(self._segment, i, self._kept))
                 self._wanted.extend(self._segment.units[i].wants)
         return order
 
-    def _affordable(self) -> Iterator[int]:
+    def _take_affordable(self) -> Iterator[int]:
         """Take what is wanted and can be had now, then floors, as long as their share allows the next one."""
         for _ in range(len(self._wanted)):
             i = self._wanted.popleft()
-            units, cost = self._missing(i)
-            if self._needed(cost) > self._total:
+            units, cost = self._price_missing(i)
+            if self._compute_needed(cost) > self._total:
                 self._wanted.append(i)
             elif units:
                 self._of_floors += cost
-                self._take(i, units)
+                self._take_units(i, units)
                 yield i
         while self._floors and self._enough <= self._total:
             if self._floors[0] in self._listed:
                 self._floors.popleft()
                 continue
-            units, cost = self._missing(self._floors[0])
-            self._enough = max(self._from, self._needed(cost))
+            units, cost = self._price_missing(self._floors[0])
+            self._enough = max(self._from, self._compute_needed(cost))
             if self._enough <= self._total or cost > self._largest:
                 i = self._floors.popleft()
                 if cost <= self._largest:  # else it waits for its rank
                     self._of_floors += cost
-                    self._take(i, units)
+                    self._take_units(i, units)
                     yield i
                 self._enough = 0.0
 
-    def _missing(self, unit: int) -> tuple[list[int], float]:
-        units = missing(self._segment, unit, self._kept)
+    def _price_missing(self, unit: int) -> tuple[list[int], float]:
+        """What a unit requires that is not kept yet, itself included, and its tokens."""
+        units = find_missing(self._segment, unit, self._kept)
         return units, float(self._costs[units].sum())
 
-    def _needed(self, cost: float) -> float:
-        """How much must have been taken before floors may take so much more."""
+    def _compute_needed(self, cost: float) -> float:
+        """The tokens that must have been taken before floors may take `cost` more."""
         wanted = (self._of_floors + cost) / self._segment.floor_share
         return 0.0 if wanted <= self._ahead else wanted - cost
 
-    def _take(self, unit: int, units: list[int]) -> None:
+    def _take_units(self, unit: int, units: list[int]) -> None:
+        """List a unit, and note it and what it requires (`units`) as kept."""
         self._listed.add(unit)
         self._kept.update(units)
         self._total += float(self._costs[units].sum())

@@ -1,6 +1,6 @@
 """Scores + budget -> kept units. Exact after rendering, and nested: a larger budget keeps a superset.
 
-Units are taken in the order `ordering` gives; what is kept is always a *prefix* of that order, plus what the prefix
+Units are taken in the order `order` gives; what is kept is always a *prefix* of that order, plus what the prefix
 requires (headings, signatures) and gaps that would cost no more than their delimiter. Which prefix: start from the
 longest whose estimated cost fits, then count the rendered text, and step down until it fits, or up while it does.
 Each step compares with the budget alone, so a larger budget never ends at a shorter prefix.
@@ -17,9 +17,9 @@ import numpy as np
 from agentcompress.errors import ScoringError
 from agentcompress.protocols import TokenCounter
 from agentcompress.schema import DelimiterStyle, Segment, Span
-from agentcompress.selection.order import keep_order, missing
-from agentcompress.text.cut_points import cut_points
-from agentcompress.text.rendering import Rendered, render, render_spans
+from agentcompress.selection.order import find_missing, order_units
+from agentcompress.text.cut_points import find_cut_points
+from agentcompress.text.rendering import Rendered, render_spans, render_units
 
 _COUNTED_CHARS = 4_000_000
 """How many characters may be counted to use up the last of a budget: bounds the steps up on long texts."""
@@ -30,18 +30,18 @@ _COUNTED_UNITS = 64
 
 @dataclass(frozen=True)
 class Selection:
-    """What is kept: the rendered text and its tokens, counted whole."""
+    """What is kept: the rendered text with its spans, and the target tokens of that whole text."""
 
     rendered: Rendered
     tokens: int
 
 
-def budget_tokens(keep_rate: float, tokens_before: int) -> int:
+def compute_budget_tokens(keep_rate: float, tokens_before: int) -> int:
     """The most tokens a text may keep: ceil(keep_rate * tokens_before)."""
     return max(min(1, tokens_before), math.ceil(round(keep_rate * tokens_before, 9)))
 
 
-def select(
+def select_units(
     segment: Segment, scores: np.ndarray, budget: int, counter: TokenCounter, style: DelimiterStyle
 ) -> Selection:
     """Keep the best units whose rendered text costs at most `budget` target tokens (>= 1).
@@ -49,32 +49,32 @@ def select(
     scores: (units,), finite, or `ScoringError`. Where not even the best unit fits, as much of its beginning as does, or
     the best of those that do, where units can't be cut.
     """
-    costs = _costs(segment, counter)
-    order = keep_order(segment, checked_scores(segment, scores), costs)
+    costs = _estimate_costs(segment, counter)
+    order = order_units(segment, check_scores(segment, scores), costs)
     if segment.divisible:
-        best = _Pool(segment, order, costs, counter, style).best(budget)
-        return best or _beginning(segment, order[0], budget, counter, style)
-    order = _affordable(segment, order, costs, budget)
+        best = _Pool(segment, order, costs, counter, style).find_best(budget)
+        return best or _cut_beginning(segment, order[0], budget, counter, style)
+    order = _filter_affordable(segment, order, costs, budget)
     while order:
-        best = _Pool(segment, order, costs, counter, style).best(budget)
+        best = _Pool(segment, order, costs, counter, style).find_best(budget)
         if best:
             return best
         order = order[1:]  # what is first fits, but not with its delimiters
-    return _nothing(segment, budget, counter, style)
+    return _keep_nothing(segment, budget, counter, style)
 
 
 def select_share(
     segment: Segment, scores: np.ndarray, keep_rate: float, counter: TokenCounter, style: DelimiterStyle
 ) -> Selection:
     """Keep the best ceil(keep_rate n) of n units, whatever they cost: top-K of arXiv 2603.02631, Algorithm 1."""
-    count = budget_tokens(keep_rate, len(segment.units))
-    rendered = render(
-        segment, sorted(np.argsort(-checked_scores(segment, scores), kind="stable")[:count].tolist()), style
+    count = compute_budget_tokens(keep_rate, len(segment.units))
+    rendered = render_units(
+        segment, sorted(np.argsort(-check_scores(segment, scores), kind="stable")[:count].tolist()), style
     )
     return Selection(rendered, counter.count(rendered.text))
 
 
-def checked_scores(segment: Segment, scores: np.ndarray) -> np.ndarray:
+def check_scores(segment: Segment, scores: np.ndarray) -> np.ndarray:
     """Return the scores, or raise `ScoringError`: one finite number for every unit."""
     units = len(segment.units)
     if scores.shape != (units,) or not np.isfinite(scores).all():
@@ -82,18 +82,18 @@ def checked_scores(segment: Segment, scores: np.ndarray) -> np.ndarray:
     return scores
 
 
-def _affordable(segment: Segment, order: list[int], costs: np.ndarray, budget: int) -> list[int]:
+def _filter_affordable(segment: Segment, order: list[int], costs: np.ndarray, budget: int) -> list[int]:
     """Units that fit with all they require: one that never does must not stand in the way of those behind it."""
     around: dict[tuple[int, ...], float] = {(): 0.0}
     for unit in segment.units:
         if unit.requires not in around:
-            needed = {i for required in unit.requires for i in missing(segment, required, ())}
+            needed = {i for required in unit.requires for i in find_missing(segment, required, ())}
             around[unit.requires] = float(costs[list(needed)].sum())
     return [i for i in order if costs[i] + around[segment.units[i].requires] <= budget]
 
 
-def _costs(segment: Segment, counter: TokenCounter) -> np.ndarray:
-    """Estimated tokens of every unit, float64 (units,)."""
+def _estimate_costs(segment: Segment, counter: TokenCounter) -> np.ndarray:
+    """Estimated target tokens of every unit, float64 (units,)."""
     text, units = segment.text, segment.units
     costs = np.array([counter.count(text[unit.start : unit.end]) for unit in units], dtype=np.float64)
     for i in range(0, len(units), _COUNTED_UNITS):
@@ -114,45 +114,45 @@ class _Pool:
         self._cost_before = np.concatenate([[0.0], np.cumsum(costs)])
         self._delimiter_tokens = counter.count(style.longest(text))
         self._taken: dict[int, Selection] = {}
-        self._gaps, self._gaps_at = self._no_prefix(), 0
+        self._gaps, self._gaps_at = self._make_gaps(), 0
         self._steps_up = max(2, min(64, _COUNTED_CHARS // max(1, len(text))))
 
-    def best(self, budget: int) -> Selection | None:
+    def find_best(self, budget: int) -> Selection | None:
         """The longest prefix that fits, as far as it is worth counting; None where not even one unit does."""
-        n = self.longest_estimated(budget)
+        n = self.find_longest_estimated(budget)
         for _ in range(self._steps_up):
-            if n == len(self._order) or self.take(n + 1).tokens > budget:
+            if n == len(self._order) or self.take_prefix(n + 1).tokens > budget:
                 break
             n += 1
-        while n and self.take(n).tokens > budget:
+        while n and self.take_prefix(n).tokens > budget:
             n -= 1
-        return self.take(n) if n else None
+        return self.take_prefix(n) if n else None
 
-    def take(self, n: int) -> Selection:
-        """Render and count the prefix of length n."""
+    def take_prefix(self, n: int) -> Selection:
+        """Render the first n units of the order, with what they require, and count its tokens."""
         if n not in self._taken:
             if n < self._gaps_at:
-                self._gaps, self._gaps_at = self._no_prefix(), 0
+                self._gaps, self._gaps_at = self._make_gaps(), 0
             for unit in self._order[self._gaps_at : n]:
-                self._gaps.keep(unit)
+                self._gaps.keep_unit(unit)
             self._gaps_at = n
-            rendered = render(self._segment, self._gaps.kept(), self._style)
+            rendered = render_units(self._segment, self._gaps.list_kept(), self._style)
             self._taken[n] = Selection(rendered, self._counter.count(rendered.text))
         return self._taken[n]
 
-    def longest_estimated(self, budget: int) -> int:
+    def find_longest_estimated(self, budget: int) -> int:
         """Length of the longest prefix whose estimated cost is within the budget."""
-        gaps = self._no_prefix()
+        gaps = self._make_gaps()
         longest = 0
         for n, unit in enumerate(self._order, start=1):
-            gaps.keep(unit)
+            gaps.keep_unit(unit)
             if gaps.cost <= budget:
                 longest = n
             elif gaps.kept_cost > budget:  # only grows
                 break
         return longest
 
-    def _no_prefix(self) -> _Gaps:
+    def _make_gaps(self) -> _Gaps:
         return _Gaps(self._segment, self._cost_before, self._delimiter_tokens)
 
 
@@ -169,42 +169,44 @@ class _Gaps:
 
     @property
     def cost(self) -> float:
-        """Estimated tokens of what is kept, delimiters included."""
+        """Estimated tokens of what is kept, a delimiter for every gap included."""
         return self.kept_cost + len(self._starts) * self._delimiter_tokens
 
-    def keep(self, unit: int) -> None:
+    def keep_unit(self, unit: int) -> None:
         """Keep a unit and what it requires; nothing happens where it is kept already."""
-        for i in missing(self._segment, unit, self._followed):
+        for i in find_missing(self._segment, unit, self._followed):
             self._followed.add(i)
             self._keep_one(i)
 
-    def kept(self) -> list[int]:
-        """Indexes of all kept units, ascending."""
+    def list_kept(self) -> list[int]:
+        """Return the indexes of all kept units, ascending."""
         bounds = zip([0, *self._ends], [*self._starts, len(self._segment.units)], strict=True)
         return [i for start, end in bounds for i in range(start, end)]
 
     def _keep_one(self, i: int) -> None:
+        """Split the gap a unit stands in; what is left of it and not worth a delimiter is kept too."""
         at = bisect_right(self._starts, i) - 1
         if at < 0 or i >= self._ends[at]:
             return
         start, end = self._starts[at], self._ends[at]
-        left = [gap for gap in ((start, i), (i + 1, end)) if self._cost(*gap) > self._delimiter_tokens]
-        self.kept_cost += self._cost(start, end) - sum(self._cost(*gap) for gap in left)
+        left = [gap for gap in ((start, i), (i + 1, end)) if self._sum_cost(*gap) > self._delimiter_tokens]
+        self.kept_cost += self._sum_cost(start, end) - sum(self._sum_cost(*gap) for gap in left)
         self._starts[at : at + 1] = [a for a, _ in left]
         self._ends[at : at + 1] = [b for _, b in left]
 
-    def _cost(self, start: int, end: int) -> float:
+    def _sum_cost(self, start: int, end: int) -> float:
+        """Estimated tokens of units `start` up to `end`."""
         return float(self._cost_before[end] - self._cost_before[start])
 
 
-def _beginning(segment: Segment, unit: int, budget: int, counter: TokenCounter, style: DelimiterStyle) -> Selection:
+def _cut_beginning(segment: Segment, unit: int, budget: int, counter: TokenCounter, style: DelimiterStyle) -> Selection:
     """As much of the unit's beginning as fits, cut behind a word where there is one; else nothing but a delimiter.
 
     Budgets too small for any delimiter get an unmarked cut: the alternative is to lose the text without a trace.
     """
     text = segment.text
     start, end = segment.units[unit].start, segment.units[unit].end
-    cuts = _word_ends(text, start, end)
+    cuts = _find_word_ends(text, start, end)
     attempts = [(cut, style) for cut in reversed(cuts[: bisect_left(cuts, start + 32 * budget)])]
     attempts += [(cut, None) for cut in cuts[:1]]  # the shortest only, so that a larger budget never keeps less
     for cut, mark in attempts:
@@ -212,22 +214,22 @@ def _beginning(segment: Segment, unit: int, budget: int, counter: TokenCounter, 
         tokens = counter.count(rendered.text)
         if tokens <= budget:
             return Selection(rendered, tokens)
-    return _nothing(segment, budget, counter, style)
+    return _keep_nothing(segment, budget, counter, style)
 
 
-def _nothing(segment: Segment, budget: int, counter: TokenCounter, style: DelimiterStyle) -> Selection:
-    """The delimiter alone, or no text at all."""
+def _keep_nothing(segment: Segment, budget: int, counter: TokenCounter, style: DelimiterStyle) -> Selection:
+    """Select no unit: the delimiter alone where it fits the budget, else an empty text."""
     alone = render_spans(segment.text, [], style)
     tokens = counter.count(alone.text)
     return Selection(alone, tokens) if tokens <= budget else Selection(Rendered("", ()), 0)
 
 
-def _word_ends(text: str, start: int, end: int) -> list[int]:
+def _find_word_ends(text: str, start: int, end: int) -> list[int]:
     """Positions behind the words of `text[start:end]`, ascending; a word over 16 characters is cut up."""
     end = start + len(text[start:end].rstrip())
     ends = [i for i in range(start + 1, end) if text[i].isspace() and not text[i - 1].isspace()]
     cuts: list[int] = []
     for last, cut in zip([start, *ends], [*ends, end], strict=True):
         if cut > last:
-            cuts += [*cut_points(text, last, cut, 16), cut]
+            cuts += [*find_cut_points(text, last, cut, 16), cut]
     return cuts

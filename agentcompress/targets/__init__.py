@@ -1,1 +1,1 @@
-"""What is known of the models that prompts are sent to: tokens, prices, prompt caches."""
+"""The models that prompts are sent to: `counting` (tokens), `facts` (windows, prices), `prompt_cache`, `embedded`."""

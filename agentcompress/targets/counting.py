@@ -1,4 +1,4 @@
-"""What is known of a target by its LiteLLM name: which tokenizer counts its tokens. Works offline.
+"""Which tokenizer counts a target's tokens, by the target's LiteLLM name. Works offline.
 
 Reads LiteLLM's bundled tables without importing LiteLLM, which takes seconds and may ask the network.
 """
@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from functools import cache, lru_cache
 from pathlib import Path
 
-from cachetools import LRUCache
+from cachetools import LRUCache, cachedmethod
 
 from agentcompress.errors import UnknownNameError
 from agentcompress.protocols import TokenCounter
@@ -57,7 +57,7 @@ class TokenizerCounter:
         return sum(self._count(text[a:b]) for a, b in itertools.pairwise(sorted(cuts)))
 
 
-class RememberedCounts:
+class CachedCounts:
     """A counter that knows the texts it has counted: a conversation comes with all its texts again in every call."""
 
     def __init__(self, counter: TokenCounter, max_texts: int = 20_000) -> None:
@@ -67,59 +67,61 @@ class RememberedCounts:
         self._lock = threading.Lock()
 
     def count(self, text: str) -> int:
-        """Tokens of `text`."""
-        key = hash(text), len(text)  # a hash that two texts share would cost a wrong number in a receipt
-        with self._lock:
-            known = self._known.get(key)
-        if known is None:
-            known = self._counter.count(text)
-            with self._lock:
-                self._known[key] = known
-        return known
+        """Return the tokens of `text`, from memory where it was counted before."""
+        return self._count_once(text)
+
+    @cachedmethod(
+        lambda self: self._known,
+        key=lambda self, text: (hash(text), len(text)),  # a hash that two texts share would cost a wrong number
+        lock=lambda self: self._lock,
+    )
+    def _count_once(self, text: str) -> int:
+        return self._counter.count(text)
 
 
-def checked_target(target: object) -> str:
+def check_target(target: object) -> str:
     """Return the name of a target that tokens can be counted for; `UnknownNameError` for another."""
     name = str(target)
-    if isinstance(target, str) and (name.startswith(EMBEDDED) or is_mapped(name) or _tiktoken_name(name)):
+    if isinstance(target, str) and (name.startswith(EMBEDDED) or is_mapped(name) or _find_tiktoken_name(name)):
         return name
     if not isinstance(target, str) or not _is_known(name):
         raise UnknownNameError("target", target, _ALLOWED)
     return name
 
 
-def countable_target(model: object, usual: str) -> str:
+def choose_countable_target(model: object, usual: str) -> str:
     """A request's model where tokens can be counted for it, else the usual target."""
     try:
-        return checked_target(model)
+        return check_target(model)
     except UnknownNameError as error:
         _log.debug("tokens are counted for %s: %s", usual, error)
         return usual
 
 
 @lru_cache(maxsize=64)
-def token_counter(target: str) -> TokenCounter:
+def get_token_counter(target: str) -> TokenCounter:
     """Return the counter of a target. Raises `UnknownNameError` for a name that LiteLLM could not route.
 
     OpenAI models: tiktoken's encoding. Claude: the tokenizer that LiteLLM bundles (approximate: Anthropic publishes
     none for its newer models). `embedded/NAME`: that model's own. Everything else: LiteLLM's default, cl100k_base.
     """
     if target.startswith(EMBEDDED):
-        from agentcompress.drafts.tokens import draft_tokenizer
+        from agentcompress.drafts.tokens import get_draft_tokenizer
 
-        tokenizer = draft_tokenizer(target.removeprefix(EMBEDDED))
+        tokenizer = get_draft_tokenizer(target.removeprefix(EMBEDDED))
         return TokenizerCounter(target, lambda text: len(tokenizer.tokenize(text).ids), exact=True)
-    encoding = _tiktoken_name(target)
+    encoding = _find_tiktoken_name(target)
     if encoding:
-        return _tiktoken_counter(encoding, exact=True)
+        return _make_tiktoken_counter(encoding, exact=True)
     if not _is_known(target):
         raise UnknownNameError("target", target, _ALLOWED)
     if "claude" in target and "claude-3" not in target:
-        return _claude_counter()
-    return _tiktoken_counter(_FALLBACK, exact=False)
+        return _get_claude_counter()
+    return _make_tiktoken_counter(_FALLBACK, exact=False)
 
 
-def _tiktoken_name(target: str) -> str | None:
+def _find_tiktoken_name(target: str) -> str | None:
+    """The name of tiktoken's encoding for a target, or None where tiktoken has none."""
     import tiktoken
 
     _, slash, model = target.rpartition("/")
@@ -131,23 +133,24 @@ def _tiktoken_name(target: str) -> str | None:
         return None
 
 
-def _tiktoken_counter(name: str, *, exact: bool) -> TokenizerCounter:
+def _make_tiktoken_counter(name: str, *, exact: bool) -> TokenizerCounter:
+    """Make a counter with an encoding of tiktoken's, or with the default one where its table can't be had."""
     import tiktoken
 
     try:
-        with _bundled_files(name):
+        with _use_bundled_files(name):
             encoding = tiktoken.get_encoding(name)
     except Exception:
         if name in _BUNDLED:
             raise
-        return _tiktoken_counter(_FALLBACK, exact=False)  # a table that would have to be downloaded, and can't be
+        return _make_tiktoken_counter(_FALLBACK, exact=False)  # a table that would have to be downloaded, and can't be
     return TokenizerCounter(name, lambda text: len(encoding.encode_ordinary(text)), exact=exact)
 
 
 @contextmanager
-def _bundled_files(name: str) -> Iterator[None]:
+def _use_bundled_files(name: str) -> Iterator[None]:
     """Let tiktoken find LiteLLM's copies of its tables, unless the user named a folder of their own."""
-    folder = _litellm_folder() / "litellm_core_utils" / "tokenizers"
+    folder = _find_litellm_folder() / "litellm_core_utils" / "tokenizers"
     with _tiktoken_lock:
         if name not in _BUNDLED or "TIKTOKEN_CACHE_DIR" in os.environ or not folder.is_dir():
             yield
@@ -160,33 +163,36 @@ def _bundled_files(name: str) -> Iterator[None]:
 
 
 @cache
-def _claude_counter() -> TokenizerCounter:
+def _get_claude_counter() -> TokenizerCounter:
+    """The counter with LiteLLM's copy of Anthropic's older tokenizer."""
     from tokenizers import Tokenizer
 
-    from agentcompress.drafts.tokens import encodable
+    from agentcompress.drafts.tokens import replace_surrogates
 
-    file = _litellm_folder() / "litellm_core_utils" / "tokenizers" / "anthropic_tokenizer.json"
+    file = _find_litellm_folder() / "litellm_core_utils" / "tokenizers" / "anthropic_tokenizer.json"
     tokenizer = Tokenizer.from_file(str(file))
     tokenizer.encode_special_tokens = True
 
-    def count(text: str) -> int:
-        return len(tokenizer.encode(encodable(text), add_special_tokens=False).ids)
+    def count_tokens(text: str) -> int:
+        return len(tokenizer.encode(replace_surrogates(text), add_special_tokens=False).ids)
 
-    return TokenizerCounter("anthropic", count, exact=False)
+    return TokenizerCounter("anthropic", count_tokens, exact=False)
 
 
 def is_mapped(target: str) -> bool:
     """Whether LiteLLM's bundled map holds a model, or its provider; never imports LiteLLM."""
     provider, slash, model = target.partition("/")
-    return target in cost_map() or (bool(slash and model) and provider in _mapped_providers())
+    return target in read_cost_map() or (bool(slash and model) and provider in _list_mapped_providers())
 
 
 @cache
-def _mapped_providers() -> frozenset[object]:
-    return frozenset(entry.get("litellm_provider") for entry in cost_map().values())
+def _list_mapped_providers() -> frozenset[object]:
+    """The names of all providers in LiteLLM's bundled map."""
+    return frozenset(entry.get("litellm_provider") for entry in read_cost_map().values())
 
 
 def _is_known(target: str) -> bool:
+    """Whether LiteLLM could route a target: its map holds it, or it knows the provider. May import LiteLLM."""
     if is_mapped(target):
         return True
     provider, slash, model = target.partition("/")
@@ -199,13 +205,14 @@ def _is_known(target: str) -> bool:
 
 
 @cache
-def cost_map() -> dict[str, dict[str, object]]:
-    """LiteLLM's bundled map of models."""
-    file = _litellm_folder() / "model_prices_and_context_window_backup.json"
+def read_cost_map() -> dict[str, dict[str, object]]:
+    """Return LiteLLM's bundled map, from names of models to their facts; empty without LiteLLM."""
+    file = _find_litellm_folder() / "model_prices_and_context_window_backup.json"
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
 
 @cache
-def _litellm_folder() -> Path:
+def _find_litellm_folder() -> Path:
+    """The folder of the installed LiteLLM, found without importing it."""
     spec = importlib.util.find_spec("litellm")
     return Path(spec.submodule_search_locations[0]) if spec and spec.submodule_search_locations else Path()

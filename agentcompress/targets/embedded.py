@@ -27,7 +27,7 @@ _loading = threading.Lock()
 
 
 class EmbeddedLLM(CustomLLM):
-    """Runs a Hugging Face causal LM for LiteLLM."""
+    """The provider `embedded` of LiteLLM: a Hugging Face causal LM in this process."""
 
     # pyrefly: ignore[bad-override]
     def completion(
@@ -39,7 +39,7 @@ class EmbeddedLLM(CustomLLM):
         stop = settings.get("stop") or []
         stop = [stop] if isinstance(stop, str) else list(stop)
         name = model.removeprefix(PREFIX)
-        text, prompt_tokens, answer_tokens, first_token_ms = _model(name).answer(messages, int(max_tokens), stop)
+        text, prompt_tokens, answer_tokens, first_token_ms = _get_model(name).answer(messages, int(max_tokens), stop)
         model_response.model = f"{PREFIX}{name}"
         model_response.created = int(time.time())
         finish = "stop" if answer_tokens < max_tokens else "length"
@@ -56,7 +56,7 @@ class EmbeddedLLM(CustomLLM):
         return model_response
 
 
-def register() -> None:
+def register_embedded() -> None:
     """Make `embedded/...` known to LiteLLM; calling it again changes nothing."""
     if all(entry["provider"] != _PROVIDER for entry in litellm.custom_provider_map):
         litellm.custom_provider_map = [
@@ -65,7 +65,7 @@ def register() -> None:
         ]
 
 
-def plain_turns(messages: list[Any]) -> list[dict[str, str]]:
+def join_plain_turns(messages: list[Any]) -> list[dict[str, str]]:
     """Turns that every chat template can render: tool results are told by the user, turns of one role are joined.
 
     A tool call is named above its result and nowhere else: small models repeat calls that they see themselves make.
@@ -94,12 +94,12 @@ class _CausalLM:
     def __init__(self, name: str) -> None:
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
-        from agentcompress.drafts.runtime import best_dtype, default_device
+        from agentcompress.drafts.runtime import choose_device, choose_dtype
 
-        files = load.pull(name)
+        files = load.pull_draft(name)
         self._tokenizer: Any = AutoTokenizer.from_pretrained(str(files.folder))
-        self._model: Any = AutoModelForCausalLM.from_pretrained(str(files.folder), dtype=best_dtype())
-        self._model = self._model.eval().to(default_device())
+        self._model: Any = AutoModelForCausalLM.from_pretrained(str(files.folder), dtype=choose_dtype())
+        self._model = self._model.eval().to(choose_device())
         self._lock = threading.Lock()
 
     def answer(self, messages: list[Any], max_tokens: int, stop: list[str]) -> tuple[str, int, int, float]:
@@ -107,7 +107,7 @@ class _CausalLM:
         import torch
 
         prompt = self._tokenizer.apply_chat_template(
-            plain_turns(messages), add_generation_prompt=True, return_tensors="pt", return_dict=True
+            join_plain_turns(messages), add_generation_prompt=True, return_tensors="pt", return_dict=True
         ).to(self._model.device)
         length = prompt["input_ids"].shape[1]
         window = self._model.config.max_position_embeddings
@@ -119,7 +119,7 @@ class _CausalLM:
             )
         first: list[float] = []
 
-        def seen(ids: Any, scores: Any) -> Any:
+        def note_first_token(ids: Any, scores: Any) -> Any:
             first.append(time.perf_counter())
             return scores
 
@@ -130,7 +130,7 @@ class _CausalLM:
                 max_new_tokens=max_tokens,
                 do_sample=False,
                 repetition_penalty=1.0,  # greedy, whatever the model's own settings say
-                logits_processor=[seen],
+                logits_processor=[note_first_token],
                 pad_token_id=self._tokenizer.pad_token_id,
                 **({"stop_strings": stop, "tokenizer": self._tokenizer} if stop else {}),
             )
@@ -141,11 +141,12 @@ class _CausalLM:
         return text.strip(), length, len(answer), (first[0] - started) * 1000
 
 
-def _model(name: str) -> _CausalLM:
+def _get_model(name: str) -> _CausalLM:
+    """The process's one model of that name; the last one is kept."""
     with _loading:
-        return _loaded(name)
+        return _load_model(name)
 
 
 @lru_cache(maxsize=1)
-def _loaded(name: str) -> _CausalLM:
+def _load_model(name: str) -> _CausalLM:
     return _CausalLM(name)

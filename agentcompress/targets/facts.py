@@ -7,22 +7,26 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from agentcompress.errors import InvalidInputError, UnknownNameError
-from agentcompress.targets.counting import cost_map, token_counter
+from agentcompress.targets.counting import get_token_counter, read_cost_map
 
 MARGIN = 0.02
-"""Of a window that is left free, where tokens are counted exactly."""
+"""The share of a window that a request leaves free where tokens are counted exactly."""
 
 INEXACT_MARGIN = 0.1
-"""And where the target's own tokenizer is not public."""
+"""The share of a window that a request leaves free where the target's own tokenizer is not public."""
 
 
 @dataclass(frozen=True, slots=True)
 class TargetFacts:
-    """One target. Prices are US dollars a token; None: not known.
+    """What is known of one target. Prices are US dollars a token; a field that is not known is None.
 
-    window_tokens: the most that a request may hold. answer_tokens: the most that an answer may.
-    cache_read_price, cache_write_price: of tokens found in the prompt cache, and written to it (None: no own price).
-    cache_write_1h_price: where it is to last an hour. cache_min_tokens: a shorter prefix is not cached.
+    window_tokens: the most that a request may hold. answer_tokens: the most that an answer may. input_price,
+    output_price: of tokens sent and answered. cache_read_price, cache_write_price: of tokens found in the prompt cache,
+    and written to it (None: no own price). cache_write_1h_price: of those that are to last an hour.
+    cache_min_tokens: a shorter prefix is not cached.
+
+    Nothing here reads output_price and cache_write_1h_price: they are for callers of `target_facts`, whose settings may
+    name them too.
     """
 
     name: str
@@ -37,25 +41,25 @@ class TargetFacts:
 
     @property
     def read_multiple(self) -> float | None:
-        """What a cached token costs, in prices of one that is not."""
-        return self._over_input(self.cache_read_price)
+        """The price of a token read from the prompt cache over that of an input token; None: not known."""
+        return self._divide_by_input(self.cache_read_price)
 
     @property
     def write_multiple(self) -> float | None:
-        """What a token costs that is written to the cache, likewise; 1 where that has no price of its own."""
-        return self._over_input(self.cache_write_price or self.input_price)
+        """The price of a token written to the prompt cache over that of an input token; 1 where it has no own price."""
+        return self._divide_by_input(self.cache_write_price or self.input_price)
 
-    def fitting_tokens(self) -> int | None:
+    def count_fitting_tokens(self) -> int | None:
         """What a request may hold with a margin for what can't be counted exactly; None: no window is known."""
         if self.window_tokens is None:
             return None
         try:
-            exact = token_counter(self.name).exact
+            exact = get_token_counter(self.name).exact
         except UnknownNameError:
             exact = False
         return int(self.window_tokens * (1 - (MARGIN if exact else INEXACT_MARGIN)))
 
-    def _over_input(self, price: float | None) -> float | None:
+    def _divide_by_input(self, price: float | None) -> float | None:
         return price / self.input_price if price is not None and self.input_price else None
 
 
@@ -77,21 +81,22 @@ def target_facts(name: str, overrides: Mapping[str, Any] | None = None) -> Targe
     overrides: fields of `TargetFacts` that the user knows better. Raises `InvalidInputError` for other names, and for
     values that are no numbers >= 0.
     """
-    entry = entry_of(name)
-    known = {field: _first(entry, names) for field, names in _FIELDS.items()}
+    entry = find_entry(name)
+    known = {field: _read_first_number(entry, names) for field, names in _FIELDS.items()}
     facts = TargetFacts(name, **known)  # type: ignore[arg-type]
-    return replace(facts, **_checked(overrides or {}))
+    return replace(facts, **_check_overrides(overrides or {}))
 
 
-def entry_of(name: str) -> Mapping[str, Any]:
-    """The map's entry of a name, or of what is behind its provider."""
-    known = cost_map()
+def find_entry(name: str) -> Mapping[str, Any]:
+    """Return the map's entry of a name, or of what stands behind its provider; empty where neither is there."""
+    known = read_cost_map()
     while name not in known and "/" in name:
         name = name.partition("/")[2]
     return known.get(name, {})
 
 
-def _first(entry: Mapping[str, Any], names: tuple[str, ...]) -> Any:
+def _read_first_number(entry: Mapping[str, Any], names: tuple[str, ...]) -> Any:
+    """The first of the names that an entry has a positive number for; tokens as int, prices as float."""
     for name in names:
         value = entry.get(name)
         if isinstance(value, int | float) and value > 0:
@@ -99,7 +104,8 @@ def _first(entry: Mapping[str, Any], names: tuple[str, ...]) -> Any:
     return None
 
 
-def _checked(overrides: Mapping[str, Any]) -> dict[str, Any]:
+def _check_overrides(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the overrides as they are, or raise `InvalidInputError` for a field or value that can't be."""
     allowed = [field.name for field in fields(TargetFacts) if field.name != "name"]
     for name, value in overrides.items():
         if name not in allowed:

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agentcompress.targets.facts import TargetFacts, entry_of, target_facts
+from agentcompress.targets.facts import TargetFacts, find_entry, target_facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +53,11 @@ class Billed:
 
     @property
     def tokens(self) -> int:
-        """All of them."""
+        """All tokens of the request, however they are billed."""
         return self.input_tokens + self.read_tokens + self.write_tokens
 
-    def dollars(self, facts: TargetFacts) -> float | None:
-        """What they cost; None where no price is known."""
+    def compute_dollars(self, facts: TargetFacts) -> float | None:
+        """Return US dollars that the request costs at a target's prices; None where it has no known price."""
         if facts.input_price is None:
             return None
         read, write = facts.cache_read_price, facts.cache_write_price
@@ -68,18 +68,18 @@ class Billed:
         )
 
 
-def cache_rules(facts: TargetFacts) -> CacheRules | None:
+def find_cache_rules(facts: TargetFacts) -> CacheRules | None:
     """The rules of a target's provider; None where nothing is cheaper for being cached."""
     if facts.cache_read_price is None or facts.input_price is None or facts.cache_read_price >= facts.input_price:
         return None
-    provider = str(entry_of(facts.name).get("litellm_provider", ""))
+    provider = str(find_entry(facts.name).get("litellm_provider", ""))
     rules = _RULES["anthropic"] if provider in _CLAUDES and "claude" in facts.name else _RULES.get(provider)
     rules = rules or (_RULES["gemini"] if "gemini" in facts.name else CacheRules())
     least = rules.min_tokens if facts.cache_min_tokens is None else facts.cache_min_tokens
     return CacheRules(least, rules.step_tokens, rules.ttl_s, rules.marked)
 
 
-def billed(rules: CacheRules | None, tokens: int, cached_tokens: int, *, marked: bool = True) -> Billed:
+def bill_request(rules: CacheRules | None, tokens: int, cached_tokens: int, *, marked: bool = True) -> Billed:
     """How a request of so many tokens is billed whose first `cached_tokens` are in the cache.
 
     marked: whether the client has marked its end, where a provider wants that. Where nobody knows, what is new is taken
@@ -103,16 +103,16 @@ class PromptCache:
 
     def __init__(self, target: str | TargetFacts) -> None:
         self.facts = target_facts(target) if isinstance(target, str) else target
-        self.rules = cache_rules(self.facts)
+        self.rules = find_cache_rules(self.facts)
         self._seen: dict[str, float] = {}
 
-    def request(self, prefixes: Sequence[tuple[str, int]], at_s: float) -> Billed:
+    def bill(self, prefixes: Sequence[tuple[str, int]], at_s: float) -> Billed:
         """Bill a request: a hash of every beginning of it, and its tokens up to there. at_s: seconds, ascending."""
         tokens = prefixes[-1][1] if prefixes else 0
         if self.rules is None or not prefixes:
             return Billed(input_tokens=tokens)
         alive = [(key, upto) for key, upto in prefixes if at_s - self._seen.get(key, -1e18) <= self.rules.ttl_s]
-        found = billed(self.rules, tokens, alive[-1][1] if alive else 0)
+        found = bill_request(self.rules, tokens, alive[-1][1] if alive else 0)
         used = [prefixes[0], prefixes[-1], *alive[-1:]] if self.rules.marked else prefixes
         for key, upto in used:
             if upto >= self.rules.min_tokens:

@@ -1,1 +1,1 @@
-"""Texts without a model: delimiters, rendering, lines, where a text may be cut."""
+"""Texts without a model: `lines`, `cut_points`, `delimiters` and `recall_style`, `rendering`, `clip`."""

@@ -5,19 +5,19 @@ from __future__ import annotations
 from agentcompress.protocols import TokenCounter
 
 CLIP = "[...]"
-"""What stands for the middle of a text that nothing but its length was known of."""
+"""The mark in place of the middle of a text, where nothing but its length was known."""
 
 _MOST_CHARS = 8
-"""Of a token, on average over a text: a bound on what is tried."""
+"""A token has no more characters than this, on average over a text: no longer ends are tried."""
 
 
-def clipped(text: str, tokens: int, counter: TokenCounter) -> str:
+def clip_text(text: str, tokens: int, counter: TokenCounter) -> str:
     """Both ends of a text, whole lines where they are short, with a mark between; the mark alone where nothing fits."""
     low, high, best = 0, min(len(text) // 2, tokens * _MOST_CHARS), CLIP
     while low <= high:
         half = (low + high) // 2
         head, tail = text[:half], text[len(text) - half :]
-        shorter = f"{_to_line_end(head)}\n{CLIP}\n{_from_line_start(tail)}" if half else CLIP
+        shorter = f"{_cut_to_line_end(head)}\n{CLIP}\n{_cut_from_line_start(tail)}" if half else CLIP
         if counter.count(shorter) <= tokens:
             low, best = half + 1, shorter
         else:
@@ -25,10 +25,11 @@ def clipped(text: str, tokens: int, counter: TokenCounter) -> str:
     return best
 
 
-def _to_line_end(head: str) -> str:
-    """Without the line that is broken off, if another is left."""
+def _cut_to_line_end(head: str) -> str:
+    """Drop the line that a beginning of a text breaks off in, if another is left."""
     return head[: head.rfind("\n")] if "\n" in head.strip() else head
 
 
-def _from_line_start(tail: str) -> str:
+def _cut_from_line_start(tail: str) -> str:
+    """Drop the line that an end of a text begins inside of, if another is left."""
     return tail[tail.find("\n") + 1 :] if "\n" in tail.strip() else tail

@@ -31,10 +31,10 @@ class InlineStyle:
         before = " " if gap.start > 0 else ""
         if gap.end == len(text):
             return f"{before}{self.mark}"
-        return f"{before}{self.mark}{_line_break(text, gap) or ' '}"
+        return f"{before}{self.mark}{_find_line_break(text, gap) or ' '}"
 
     def longest(self, text: str) -> str:
-        """A line feed always costs most."""
+        """The mark with a line break behind it: a line break costs more tokens than a blank."""
         return f" {self.mark}\r\n" if "\r\n" in text else f" {self.mark}\n"
 
 
@@ -53,16 +53,16 @@ class LineStyle:
         ends_line = text[gap.end - 1] == "\n"
         if not lines:
             if (gap.start > 0 and text[gap.start - 1] != "\n") or gap.end < len(text):
-                return self._say(gap.end - gap.start, "char")
-            return f"{_indent(text, gap)}{self._say(1, 'line')}"
-        breaks = _line_break(text, gap) if ends_line else ""
-        return f"{_indent(text, gap)}{self._say(lines + (not ends_line), 'line')}{breaks}"
+                return self._say_omitted(gap.end - gap.start, "char")
+            return f"{_find_indent(text, gap)}{self._say_omitted(1, 'line')}"
+        breaks = _find_line_break(text, gap) if ends_line else ""
+        return f"{_find_indent(text, gap)}{self._say_omitted(lines + (not ends_line), 'line')}{breaks}"
 
     def longest(self, text: str) -> str:
-        """The largest count, as if the whole text were left out."""
-        return f"{' ' * _MOST_INDENT}{self._say(max(10, len(text)), 'line')}\n"
+        """The delimiter of a gap that leaves out as many lines as the text has characters: none is longer."""
+        return f"{' ' * _MOST_INDENT}{self._say_omitted(max(10, len(text)), 'line')}\n"
 
-    def _say(self, number: int, noun: str) -> str:
+    def _say_omitted(self, number: int, noun: str) -> str:
         return f"[{self.mark} {number} {noun}{'' if number == 1 else 's'} omitted]"
 
 
@@ -81,31 +81,31 @@ class CommentStyle:
 
     def gap(self, text: str, gap: Span) -> str:
         """`# ... 14 lines omitted (120-133)`, counted from 1; inside a line the characters are counted instead."""
-        rows = whole_rows(text, gap, self.line_starts)
+        rows = find_whole_rows(text, gap, self.line_starts)
         if rows is None:
             return f"[... {gap.end - gap.start} chars omitted]"
         first, last = rows
-        breaks = _line_break(text, gap) if text[gap.end - 1] == "\n" else ""
+        breaks = _find_line_break(text, gap) if text[gap.end - 1] == "\n" else ""
         lines = last - first + 1
         which = f"{first + 1}-{last + 1}" if lines > 1 else f"{last + 1}"
-        return f"{_indent(text, gap)}{self._say(lines, which)}{breaks}"
+        return f"{_find_indent(text, gap)}{self._say_omitted(lines, which)}{breaks}"
 
     def longest(self, text: str) -> str:
-        """All lines, by their largest numbers."""
+        """The delimiter of a gap over all lines, with their largest numbers: none is longer."""
         highest = max(10, len(self.line_starts))
-        return f"{' ' * _MOST_INDENT}{self._say(highest, f'{highest}-{highest}')}\n"
+        return f"{' ' * _MOST_INDENT}{self._say_omitted(highest, f'{highest}-{highest}')}\n"
 
-    def _say(self, lines: int, which: str) -> str:
+    def _say_omitted(self, lines: int, which: str) -> str:
         place = "" if self.numbered else f" ({which})"
         return f"{self.opening} {lines} line{'' if lines == 1 else 's'} omitted{place}{self.closing}"
 
 
-def comment_style(
+def make_comment_style(
     text: str, comment: tuple[str, str], line_starts: Sequence[int], *, numbered: bool = False
 ) -> CommentStyle:
     """A language's style, with a mark that the text does not contain. comment: what opens and closes one."""
     opening, closing = comment
-    mark = unused_mark(text, (f"{opening} ...", f"{opening} …"), f"{opening} ... #{{}}:")
+    mark = choose_unused_mark(text, (f"{opening} ...", f"{opening} …"), f"{opening} ... #{{}}:")
     return CommentStyle(mark, f" {closing}" if closing else "", line_starts, numbered)
 
 
@@ -126,17 +126,17 @@ class PartsStyle:
     parts: Sequence[Part]
 
     def gap(self, text: str, gap: Span) -> str:
-        """What the part's style says."""
+        """The delimiter of the style that the gap's part has; of the outer one, across parts."""
         at = bisect_right(self.parts, gap.start, key=lambda part: part.start) - 1
         if at < 0 or gap.end > self.parts[at].end:
             return self.outer.gap(text, gap)
         part = self.parts[at]
         said = part.style.gap(part.text, Span(gap.start - part.start, gap.end - part.start))
         ends_line = gap.end < len(text) and text[gap.end - 1] == "\n"
-        return said if said.endswith("\n") or not ends_line else f"{said}{_line_break(text, gap)}"
+        return said if said.endswith("\n") or not ends_line else f"{said}{_find_line_break(text, gap)}"
 
     def longest(self, text: str) -> str:
-        """The longest of all."""
+        """The longest delimiter of any of the styles."""
         said = [self.outer.longest(text), *(part.style.longest(part.text) for part in self.parts)]
         return max(said, key=len)
 
@@ -148,17 +148,17 @@ class FixedStyle:
     words: str
 
     def gap(self, text: str, gap: Span) -> str:
-        """On a line of its own where the gap ends lines, else between blanks."""
+        """The words, on a line of their own where the gap ends lines, else between blanks."""
         if gap.start == 0 or gap.end == len(text):
             return ""
         return f"\n{self.words}\n" if "\n" in text[gap.start : gap.end] else f" {self.words} "
 
     def longest(self, text: str) -> str:
-        """Line feeds cost most."""
+        """The words on a line of their own: line breaks cost more tokens than blanks."""
         return f"\n{self.words}\n"
 
 
-def style_for(segment: Segment, words: str | None = None) -> DelimiterStyle:
+def choose_style(segment: Segment, words: str | None = None) -> DelimiterStyle:
     """Return the segment's own style, else that of its kind, with a mark its text does not contain.
 
     words: of the user's own, which stand in every gap then.
@@ -167,20 +167,20 @@ def style_for(segment: Segment, words: str | None = None) -> DelimiterStyle:
         return FixedStyle(words)
     if segment.style:
         return segment.style
-    return inline_style(segment.text) if segment.kind in ("prose", "chunks") else line_style(segment.text)
+    return make_inline_style(segment.text) if segment.kind in ("prose", "chunks") else make_line_style(segment.text)
 
 
-def line_style(text: str) -> LineStyle:
-    """The style of lines, with a mark that the text does not contain."""
-    return LineStyle(unused_mark(text, ("[...", "[…"), "[... #{}:")[1:])
+def make_line_style(text: str) -> LineStyle:
+    """Make the style of whole lines, with a mark that the text does not contain."""
+    return LineStyle(choose_unused_mark(text, ("[...", "[…"), "[... #{}:")[1:])
 
 
-def inline_style(text: str) -> InlineStyle:
-    """The style of prose, with a mark that the text does not contain."""
-    return InlineStyle(unused_mark(text, ("[...]", "[…]"), "[... #{}]"))
+def make_inline_style(text: str) -> InlineStyle:
+    """Make the style of prose, with a mark that the text does not contain."""
+    return InlineStyle(choose_unused_mark(text, ("[...]", "[…]"), "[... #{}]"))
 
 
-def unused_mark(text: str, marks: tuple[str, ...], numbered: str) -> str:
+def choose_unused_mark(text: str, marks: tuple[str, ...], numbered: str) -> str:
     """Return the first of the marks that the text does not hold, else a numbered one above all it holds."""
     for mark in marks:
         if mark not in text:
@@ -189,7 +189,7 @@ def unused_mark(text: str, marks: tuple[str, ...], numbered: str) -> str:
     return numbered.format(max(used, default=1) + 1)
 
 
-def whole_rows(text: str, gap: Span, line_starts: Sequence[int]) -> tuple[int, int] | None:
+def find_whole_rows(text: str, gap: Span, line_starts: Sequence[int]) -> tuple[int, int] | None:
     """First and last row of a gap that leaves out whole lines; None where it begins or ends inside one."""
     first = bisect_right(line_starts, gap.start) - 1
     if line_starts[first] != gap.start or (gap.end < len(text) and text[gap.end - 1] != "\n"):
@@ -197,14 +197,15 @@ def whole_rows(text: str, gap: Span, line_starts: Sequence[int]) -> tuple[int, i
     return first, bisect_right(line_starts, gap.end - 1) - 1
 
 
-def _line_break(text: str, gap: Span) -> str:
+def _find_line_break(text: str, gap: Span) -> str:
+    """The last line break in a gap as it is written, "\\n" or "\\r\\n"; "" where it has none."""
     last = text.rfind("\n", gap.start, gap.end)
     if last < 0:
         return ""
     return "\r\n" if last > 0 and text[last - 1] == "\r" else "\n"
 
 
-def _indent(text: str, gap: Span) -> str:
+def _find_indent(text: str, gap: Span) -> str:
     """White space before the first line left out that is not blank, up to 40 characters; none inside a line."""
     if gap.start > 0 and text[gap.start - 1] != "\n":
         return ""

@@ -6,7 +6,9 @@ import itertools
 import re
 from dataclasses import dataclass
 
-_LINE = re.compile(r"[^\n]*\n|[^\n]+")
+LINE = re.compile(r"[^\n]*\n|[^\n]+")
+"""One line of a text, its line feed included; all of them tile the text."""
+
 _NUMBERED = re.compile(r"[ \t]{0,10}(\d{1,7})(?:\t|: ?|[ \t]?[|│→][ \t]?)")
 _LEAST_NUMBERED = 3
 _NUMBERED_SHARE = 0.8
@@ -17,7 +19,7 @@ class Rows:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.starts: list[int] = [match.start() for match in _LINE.finditer(text)]
+        self.starts: list[int] = [match.start() for match in LINE.finditer(text)]
         self._ends = [*self.starts[1:], len(text)] if self.starts else []
 
     def __len__(self) -> int:
@@ -26,12 +28,12 @@ class Rows:
     def __getitem__(self, row: int) -> str:
         return self.text[self.starts[row] : self._ends[row]]
 
-    def span(self, first: int, last: int) -> tuple[int, int]:
-        """Characters of rows `first` to `last`, both included."""
+    def get_span(self, first: int, last: int) -> tuple[int, int]:
+        """Return the character range [start, end) of rows `first` to `last`, both included."""
         return self.starts[first], self._ends[last]
 
-    def between(self, first: int, last: int) -> str:
-        """Text of rows `first` to `last`, both included."""
+    def get_text(self, first: int, last: int) -> str:
+        """Return the text of rows `first` to `last`, both included."""
         return self.text[self.starts[first] : self._ends[last]]
 
 
@@ -46,7 +48,7 @@ class View:
     foreign: frozenset[int]
 
 
-def view_of(rows: Rows) -> View | None:
+def find_view(rows: Rows) -> View | None:
     """See through line numbers: nearly all lines begin with one, that of the line before and one. None where not."""
     found = [_NUMBERED.match(rows[row]) for row in range(len(rows))]
     spoken = sum(1 for row in range(len(rows)) if rows[row].strip())

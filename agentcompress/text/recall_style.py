@@ -1,4 +1,4 @@
-"""Delimiters that carry the id of what they stand for."""
+"""Delimiters that carry the id by which what they stand for can be recalled."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agentcompress.schema import DelimiterStyle, Span
-from agentcompress.text.delimiters import whole_rows
+from agentcompress.text.delimiters import find_whole_rows
 from agentcompress.text.lines import Rows
 
 TOOL_NAME = "recall"
@@ -24,22 +24,23 @@ class RecallStyle:
     line_starts: Sequence[int]
 
     def gap(self, text: str, gap: Span) -> str:
-        """`[... 14 lines omitted, recall k7f2q9:120-133]`."""
-        rows = whole_rows(text, gap, self.line_starts)
+        """The inner style's delimiter with an id: `[... 14 lines omitted, recall k7f2q9:120-133]`."""
+        rows = find_whole_rows(text, gap, self.line_starts)
         place = f"@{gap.start}-{gap.end}" if rows is None else f":{rows[0] + 1}-{rows[1] + 1}"
-        return _with_id(self.inner.gap(text, gap), f"{self.name}{place}")
+        return _add_id(self.inner.gap(text, gap), f"{self.name}{place}")
 
     def longest(self, text: str) -> str:
-        """The inner style's longest with the longest id."""
-        return _with_id(self.inner.longest(text), f"{self.name}@{len(text)}-{len(text)}")
+        """The inner style's longest delimiter, with the longest id there may be."""
+        return _add_id(self.inner.longest(text), f"{self.name}@{len(text)}-{len(text)}")
 
 
-def add_recall_ids(style: DelimiterStyle, name: str, text: str) -> RecallStyle:
-    """A style whose delimiters call `text` by a name."""
+def make_recall_style(style: DelimiterStyle, name: str, text: str) -> RecallStyle:
+    """Make a style that adds to the delimiters of another one the name of `text` and the lines left out of it."""
     return RecallStyle(style, name, Rows(text).starts)
 
 
-def _with_id(said: str, id: str) -> str:  # noqa: A002 - the word users have for it
+def _add_id(said: str, id: str) -> str:  # noqa: A002 - the word users have for it
+    """A delimiter with the recall id in it: behind "omitted", else before its last bracket, else behind it."""
     if not said.strip():
         return said
     if _OMITTED.search(said):

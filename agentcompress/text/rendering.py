@@ -16,9 +16,9 @@ class Rendered:
     spans: tuple[Span, ...]
 
 
-def render(segment: Segment, kept: Iterable[int], style: DelimiterStyle) -> Rendered:
+def render_units(segment: Segment, kept: Iterable[int], style: DelimiterStyle) -> Rendered:
     """Join the kept units (indexes, ascending), a delimiter in every gap."""
-    return render_spans(segment.text, trimmed(segment, merged(segment, kept)), style)
+    return render_spans(segment.text, trim_spans(segment, merge_units(segment, kept)), style)
 
 
 def render_spans(text: str, spans: list[Span], style: DelimiterStyle | None) -> Rendered:
@@ -35,8 +35,8 @@ def render_spans(text: str, spans: list[Span], style: DelimiterStyle | None) -> 
     return Rendered("".join(parts), tuple(spans))
 
 
-def merged(segment: Segment, kept: Iterable[int]) -> list[Span]:
-    """Ranges of runs of neighbouring units."""
+def merge_units(segment: Segment, kept: Iterable[int]) -> list[Span]:
+    """Return the character ranges of runs of neighbouring units. kept: indexes, ascending."""
     spans: list[Span] = []
     for i in kept:
         unit = segment.units[i]
@@ -47,7 +47,7 @@ def merged(segment: Segment, kept: Iterable[int]) -> list[Span]:
     return spans
 
 
-def trimmed(segment: Segment, spans: list[Span]) -> list[Span]:
+def trim_spans(segment: Segment, spans: list[Span]) -> list[Span]:
     """In prose and chunks, leave the white space before a gap to the delimiter."""
     if segment.kind not in ("prose", "chunks"):
         return spans

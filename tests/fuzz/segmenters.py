@@ -15,9 +15,11 @@ from pathlib import Path
 import atheris  # pyrefly: ignore[missing-import]
 
 with atheris.instrument_imports(include=["agentcompress"]):
-    from agentcompress.segmenters.kinds import built_in, kind_of
-    from tests.unit.test_structure import KINDS, assert_sound, kept
+    from agentcompress.segmenters.kinds import Kind, detect_kind, make_segmenter
+    from tests.kept import assert_sound, kept
+    from tests.unit.test_segmenters import SEGMENTERS
 
+KINDS = [Kind(name, options) for name, options in SEGMENTERS if name != "chunks"]  # which need a draft
 _TREES = Path(__file__).parents[2]
 
 
@@ -26,8 +28,8 @@ def one_input(data: bytes) -> None:
     if len(data) < 2:
         return
     number, text = data[0], data[1:].decode("utf-8", "surrogateescape" if data[0] & 1 else "replace")
-    kind = KINDS[number % (len(KINDS) + 4)] if number % (len(KINDS) + 4) < len(KINDS) else kind_of(text)
-    segment = built_in(kind).segment(text)
+    kind = KINDS[number % (len(KINDS) + 4)] if number % (len(KINDS) + 4) < len(KINDS) else detect_kind(text)
+    segment = make_segmenter(kind).segment(text)
     assert_sound(segment, text)
     if not segment.units:
         return

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from agentcompress.drafts import load
-from agentcompress.drafts.runtime import DraftRuntime, shared_runtime
+from agentcompress.drafts.runtime import DraftRuntime, get_shared_runtime
 
 NAME = "smollm2-135m"
 
 
 @pytest.fixture(scope="session")
 def runtime() -> DraftRuntime:
-    if load.find(NAME) is None:
+    if load.find_draft(NAME) is None:
         pytest.fail(f"the draft is not on this machine: run `agentcompress draft pull {NAME}` (make draft)")
-    return shared_runtime(NAME)
+    return get_shared_runtime(NAME)

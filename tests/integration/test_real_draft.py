@@ -17,7 +17,7 @@ from agentcompress import CompressConfig, Compressor
 from agentcompress.drafts.runtime import DraftRuntime
 from agentcompress.scorers.calibrated import CalibratedScorer
 from agentcompress.segmenters.prose import ProseSegmenter
-from agentcompress.targets.counting import token_counter
+from agentcompress.targets.counting import get_token_counter
 from examples.facts import QUESTIONS, TEXT
 from tests.fakes import conversation
 
@@ -30,7 +30,7 @@ def kept_share(scorer: str, keep_rate: float) -> float:
     for question, evidence in QUESTIONS:
         result = compressor.compress_text(TEXT, query=question, keep_rate=keep_rate, target="gpt-4o")
         assert result.tokens_after <= math.ceil(keep_rate * result.tokens_before)
-        assert result.tokens_after == token_counter("gpt-4o").count(result.text)
+        assert result.tokens_after == get_token_counter("gpt-4o").count(result.text)
         kept += any(evidence in TEXT[a:b] for a, b in result.spans)
     return kept / len(QUESTIONS)
 
@@ -56,7 +56,7 @@ def test_the_same_bytes_in_every_process() -> None:
 def test_bfloat16_attention_agrees_with_a_dense_float32_pass(runtime: DraftRuntime) -> None:
     model = AutoModelForCausalLM.from_pretrained(runtime.files.folder, dtype=torch.float32, attn_implementation="eager")
     tokens = runtime.tokenizer.tokenize(TEXT).ids[:400]
-    sink = runtime.tokenizer.template_ids(runtime.tokenizer.template.sink)
+    sink = runtime.tokenizer.tokenize_template(runtime.tokenizer.template.sink)
     probe = runtime.tokenizer.tokenize("\n\nQuestion: Where does Mira Tolland have her bees?").ids.tolist()
     with torch.inference_mode():
         dense = model(torch.tensor([[*sink, *tokens.tolist(), *probe]]), output_attentions=True).attentions

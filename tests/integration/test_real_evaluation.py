@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from agentcompress.drafts.profile import profile_of
-from agentcompress.drafts.runtime import shared_runtime
+from agentcompress.drafts.profile import choose_profile
+from agentcompress.drafts.runtime import get_shared_runtime
 from agentcompress.evaluation.quality import grid, spearman
 from agentcompress.evaluation.quality.ruler import RulerTask
 from agentcompress.evaluation.quality.variants import build_variants
@@ -16,7 +16,7 @@ DRAFT = "smollm2-135m"
 
 
 def test_the_shipped_profile_is_this_drafts() -> None:
-    found = profile_of("auto", shared_runtime(DRAFT).fingerprint)
+    found = choose_profile("auto", get_shared_runtime(DRAFT).fingerprint)
     assert found.draft == DRAFT
     assert len(found.heads) == 3
 

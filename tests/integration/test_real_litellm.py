@@ -21,7 +21,7 @@ import agentcompress
 from agentcompress import CompressConfig, Compressor
 from agentcompress.evaluation.replay.replay import to_wire
 from agentcompress.ledger.memory import MemoryStore
-from agentcompress.targets.counting import token_counter
+from agentcompress.targets.counting import get_token_counter
 from tests.provider import Provider
 from tests.upstream import Upstream, upstream
 
@@ -296,7 +296,7 @@ def test_a_task_that_outlives_its_call_is_on_its_own(server: Upstream) -> None:
 def test_a_window_holds_the_answer_too(answer: dict[str, int], server: Upstream) -> None:
     options = {**chat(server, 6, **answer), "model": "openai/gpt-4"}
     completion(**options, agentcompress=compressor(keep_rate=1.0))
-    tokens = token_counter("gpt-4").count("".join(message["content"] or "" for message in server.sent()))
+    tokens = get_token_counter("gpt-4").count("".join(message["content"] or "" for message in server.sent()))
     assert tokens < 8192 - answer.get("max_tokens", 0)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from agentcompress import CompressConfig, Compressor
-from agentcompress.segmenters.kinds import Kind, kind_of
+from agentcompress.segmenters.kinds import Kind, detect_kind
 
 pytestmark = pytest.mark.integration
 
@@ -63,7 +63,7 @@ def test_a_failing_suite_keeps_every_id_and_its_summary(tmp_path: Path, seed: in
     log = ran(sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", "-c", "/dev/null", folder=tmp_path)
     ids = re.findall(r"^FAILED (\S+)", log, re.MULTILINE)
     assert len(ids) == 37
-    assert kind_of(log) == Kind("log")
+    assert detect_kind(log) == Kind("log")
     text = kept(log, seed)
     assert [name for name in ids if f"FAILED {name}" not in text] == []
     assert log.rstrip().rsplit("\n", 1)[1] in text
@@ -77,7 +77,7 @@ def test_a_failing_install_keeps_what_was_wrong(tmp_path: Path) -> None:
     )
     (tmp_path / "backend.py").write_text(_BACKEND, encoding="utf-8")
     log = ran(sys.executable, "-m", "pip", "install", "-v", "--no-index", "--no-deps", ".", folder=tmp_path)
-    assert kind_of(log) == Kind("log")
+    assert detect_kind(log) == Kind("log")
     text = kept(log, 0)
     assert "RuntimeError: no compiler for price.pyx" in text
     assert log.rstrip().rsplit("\n", 1)[1] in text
@@ -88,7 +88,7 @@ def test_a_failing_build_keeps_its_error(tmp_path: Path) -> None:
     for n in range(1, 121):
         (tmp_path / f"part{n}.c").write_text("int x;\n", encoding="utf-8")
     log = ran("make", "-k", folder=tmp_path)
-    assert kind_of(log) == Kind("log")
+    assert detect_kind(log) == Kind("log")
     text = kept(log, 0)
     assert "part97.c:12:5: error: unknown type name 'price_t'" in text
     assert re.search(r"make: \*\*\* .*part97\.o. Error 2", text)

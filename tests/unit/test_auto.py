@@ -10,7 +10,7 @@ import pytest
 from agentcompress import CompressConfig, Compressor, plugins
 from agentcompress.segmenters import kinds
 from agentcompress.segmenters.lines import LineSegmenter
-from agentcompress.segmenters.listings import RAW_LISTING, RAW_SHORT, left_whole
+from agentcompress.segmenters.listings import RAW_LISTING, RAW_SHORT, explain_left_whole
 from examples import ini_segmenter
 from tests.fakes import BrokenSegmenter, conversation
 from tests.unit.test_structure import CLASSES
@@ -38,7 +38,7 @@ def entry_points(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, type | N
 
     monkeypatch.setattr(plugins, "load", loaded)
     monkeypatch.setattr(plugins, "names", lambda kind: sorted(["lines", *found]))
-    caches = (kinds._class, kinds._claiming)
+    caches = (kinds._load_class, kinds._load_claims)
     for cache in caches:
         cache.cache_clear()
     yield found
@@ -54,7 +54,7 @@ def test_a_text_is_cut_by_its_kind() -> None:
 def test_a_hint_tells_languages_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "const total = 1;\nfunction run(a) {\n  return a;\n}\n" * 9
     asked = []
-    monkeypatch.setattr(kinds, "built_in", lambda kind: asked.append(kind.options["language"]) or LineSegmenter())
+    monkeypatch.setattr(kinds, "make_segmenter", lambda kind: asked.append(kind.options["language"]) or LineSegmenter())
     compressor().compress_text(text, query="run", hint="cat main.ts")
     compressor().compress_text(text, query="what does main.ts run?")
     compressor().compress_text(text, query="run")
@@ -64,7 +64,7 @@ def test_a_hint_tells_languages_apart(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_guess_that_fails_falls_back_to_lines(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(kinds, "segmenter_for", lambda *args: BrokenSegmenter())
+    monkeypatch.setattr(kinds, "choose_segmenter", lambda *args: BrokenSegmenter())
     with caplog.at_level(logging.WARNING, "agentcompress"):
         assert compressor().segment(CLASSES).kind == "lines"
     assert "cut at lines instead" in caplog.text
@@ -104,13 +104,13 @@ def test_a_plugin_whose_claim_fails_is_passed_over(
 
 def test_the_call_that_a_result_answers_is_the_hint(monkeypatch: pytest.MonkeyPatch) -> None:
     hints = []
-    segmenter_for = kinds.segmenter_for
+    choose_segmenter = kinds.choose_segmenter
 
     def noted(text: str, hint: str, config: CompressConfig) -> object:
         hints.append(hint)
-        return segmenter_for(text, hint, config)
+        return choose_segmenter(text, hint, config)
 
-    monkeypatch.setattr(kinds, "segmenter_for", noted)
+    monkeypatch.setattr(kinds, "choose_segmenter", noted)
     compressor().compress(conversation(MANY))
     assert len(hints) == 1
     assert "read_log" in hints[0]
@@ -129,7 +129,7 @@ def test_the_call_that_a_result_answers_is_the_hint(monkeypatch: pytest.MonkeyPa
     ],
 )
 def test_what_loses_everything_when_it_loses_anything_is_left_whole(text: str, reason: str | None) -> None:
-    assert left_whole(text) == reason
+    assert explain_left_whole(text) == reason
     (block,) = compressor().compress(conversation(text)).receipt.blocks
     assert block.reason == reason
     (block,) = compressor(segmenter="lines").compress(conversation(text)).receipt.blocks
@@ -138,7 +138,7 @@ def test_what_loses_everything_when_it_loses_anything_is_left_whole(text: str, r
 
 def test_what_stands_before_a_pasted_block_is_its_hint(monkeypatch: pytest.MonkeyPatch) -> None:
     hints = []
-    monkeypatch.setattr(kinds, "segmenter_for", lambda text, hint, config: hints.append(hint) or LineSegmenter())
+    monkeypatch.setattr(kinds, "choose_segmenter", lambda text, hint, config: hints.append(hint) or LineSegmenter())
     text = f'Why does it fail?\n\n<file path="app/main.ts">\n{MANY}</file>'
     compressor().compress([{"role": "user", "content": text}])
     assert len(hints) == 1

@@ -11,7 +11,7 @@ import torch
 from click.testing import CliRunner
 
 from agentcompress.cli.main import main
-from agentcompress.corpora.passages import passage
+from agentcompress.corpora.passages import make_passage
 from agentcompress.drafts import load
 from agentcompress.drafts.runtime import DraftRuntime
 from agentcompress.errors import InvalidInputError, PluginError
@@ -60,7 +60,7 @@ def test_every_figure_is_there(report: bench.BenchReport) -> None:
 
 
 def test_memory_of_the_cache_is_what_it_holds(report: bench.BenchReport, tiny_draft: str) -> None:
-    runtime = DraftRuntime(load.pull(tiny_draft))
+    runtime = DraftRuntime(load.pull_draft(tiny_draft))
     per_token = report.keys["kv_bytes_per_token"]
     assert per_token is not None
     assert runtime.shape.token_bytes <= per_token <= 1.25 * runtime.shape.token_bytes  # padded to pages
@@ -107,20 +107,20 @@ def test_a_plot_without_matplotlib_says_what_to_install(monkeypatch: pytest.Monk
 
 
 def test_passages_have_the_length_asked_for(tiny_draft: str) -> None:
-    tokenizer = DraftRuntime(load.pull(tiny_draft)).tokenizer
+    tokenizer = DraftRuntime(load.pull_draft(tiny_draft)).tokenizer
     for tokens in (100, 1000, 5000):
-        segment = passage(tokenizer, tokens, seed=1)
+        segment = make_passage(tokenizer, tokens, seed=1)
         assert tokens - 200 < len(tokenizer.tokenize(segment.text).ids) <= tokens
-        assert segment == passage(tokenizer, tokens, seed=1)
-        assert segment.text != passage(tokenizer, tokens, seed=2).text
+        assert segment == make_passage(tokenizer, tokens, seed=1)
+        assert segment.text != make_passage(tokenizer, tokens, seed=2).text
 
 
 def test_operations_are_counted_as_a_model_does_them(tiny_draft: str) -> None:
-    runtime = DraftRuntime(load.pull(tiny_draft), torch.float32)
+    runtime = DraftRuntime(load.pull_draft(tiny_draft), torch.float32)
     hidden, inner, heads, kv_heads, dim = 32, 48, 4, 2, 8
     a_layer = hidden * dim * (2 * heads + 2 * kv_heads) + 3 * hidden * inner
     pairs = sum(runtime.sink_tokens + row + 1 for row in range(50))
-    assert runtime.flops(50) == pytest.approx(5 * (2 * 50 * a_layer + 4 * heads * dim * pairs))
+    assert runtime.count_flops(50) == pytest.approx(5 * (2 * 50 * a_layer + 4 * heads * dim * pairs))
 
 
 def test_the_ceiling_is_a_rate() -> None:

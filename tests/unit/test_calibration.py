@@ -12,22 +12,22 @@ from click.testing import CliRunner
 from agentcompress import CompressConfig, Compressor
 from agentcompress.calibration import families, fit, items
 from agentcompress.cli.main import main
-from agentcompress.corpora.source_files import HELD_OUT_PACKAGES, PACKAGES, pick
+from agentcompress.corpora.source_files import HELD_OUT_PACKAGES, PACKAGES, pick_source
 from agentcompress.drafts import load, profile
 from agentcompress.drafts.profile import LINES, PROSE, Head, Profile, Weights
-from agentcompress.drafts.runtime import shared_runtime
+from agentcompress.drafts.runtime import get_shared_runtime
 from agentcompress.errors import ConfigError, EvaluationError, InvalidInputError
 from agentcompress.schema import Segment, Unit
 from agentcompress.scorers.calibrated import CalibratedScorer
 from agentcompress.scorers.features import UnitFeatures
-from agentcompress.scorers.specific import specific, specific_strings
-from agentcompress.scorers.units import blurred, standardised
+from agentcompress.scorers.specific import find_specific_strings, score_specific_strings
+from agentcompress.scorers.units import blur_scores, standardise
 from agentcompress.segmenters.lines import LineSegmenter
 
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(load, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(load, "get_cache_folder", lambda: tmp_path)
     return tmp_path
 
 
@@ -108,8 +108,8 @@ def test_calibrating_writes_a_profile_that_is_then_used(tiny_draft: str, cache: 
     result = CliRunner().invoke(main, ["calibrate", "-d", tiny_draft, "-n", "128"])
     assert result.exit_code == 0, result.output
     assert "64 items held out" in result.output
-    runtime = shared_runtime(tiny_draft)
-    found = profile.profile_of("auto", runtime.fingerprint)
+    runtime = get_shared_runtime(tiny_draft)
+    found = profile.choose_profile("auto", runtime.fingerprint)
     assert found.heads
     assert all(head.layer in runtime.band for head in found.heads)
     assert found.made["reach"].keys() == {"short", "all"}
@@ -125,31 +125,31 @@ def test_calibrating_writes_a_profile_that_is_then_used(tiny_draft: str, cache: 
 
 def test_too_few_items(tiny_draft: str) -> None:
     with pytest.raises(InvalidInputError, match="items must be >= 128, got 127"):
-        fit.calibrate(shared_runtime(tiny_draft), "x", items=127)
+        fit.calibrate(get_shared_runtime(tiny_draft), "x", items=127)
 
 
 def test_profiles_come_back_as_they_were(cache: Path) -> None:
     made = Profile(draft="d", fingerprint="f", heads=(Head(layer=3, head=1, weight=0.5),), made={"items": 200})
-    assert profile.write(made) == cache / "profiles" / "f.json"
-    assert profile.profile_of("auto", "f") == made
-    assert profile.profile_of("none", "f").heads == ()
-    assert profile.profile_of("auto", "other").heads == ()
+    assert profile.write_profile(made) == cache / "profiles" / "f.json"
+    assert profile.choose_profile("auto", "f") == made
+    assert profile.choose_profile("none", "f").heads == ()
+    assert profile.choose_profile("auto", "other").heads == ()
     with pytest.raises(ConfigError, match=r"profile must be one of this draft \(g\), not of 'd'"):
-        profile.profile_of(str(cache / "profiles" / "f.json"), "g")
+        profile.choose_profile(str(cache / "profiles" / "f.json"), "g")
 
 
 def test_a_damaged_profile_of_ones_own_is_left_aside(cache: Path, caplog: pytest.LogCaptureFixture) -> None:
-    own = profile.write(Profile(draft="d", fingerprint="f", heads=(Head(layer=3, head=1),)))
-    before = profile.state()
+    own = profile.write_profile(Profile(draft="d", fingerprint="f", heads=(Head(layer=3, head=1),)))
+    before = profile.digest_own_profiles()
     own.write_text("{")
-    assert profile.profile_of("auto", "f").heads == ()
+    assert profile.choose_profile("auto", "f").heads == ()
     assert "is left aside" in caplog.text
-    assert profile.state() != before
+    assert profile.digest_own_profiles() != before
 
 
 def test_packages_without_source_are_an_error() -> None:
     with pytest.raises(EvaluationError, match="no Python files with documented functions in the packages nothing_here"):
-        pick(random.Random(0), ("nothing_here",))
+        pick_source(random.Random(0), ("nothing_here",))
     assert not set(HELD_OUT_PACKAGES) & set(PACKAGES)
 
 
@@ -160,22 +160,24 @@ def test_files_that_are_no_profile(tmp_path: Path, content: str) -> None:
     file = tmp_path / "p.json"
     file.write_text(content)
     with pytest.raises(ConfigError, match="profile must be"):
-        profile.profile_of(str(file), "f")
+        profile.choose_profile(str(file), "f")
     with pytest.raises(ConfigError, match="profile must be"):
-        profile.profile_of(str(tmp_path / "nowhere.json"), "f")
+        profile.choose_profile(str(tmp_path / "nowhere.json"), "f")
 
 
 def test_a_profile_of_heads_the_draft_has_not(tiny_draft: str, tmp_path: Path) -> None:
-    runtime = shared_runtime(tiny_draft)
+    runtime = get_shared_runtime(tiny_draft)
     for head in (Head(layer=7, head=0), Head(layer=runtime.band.start, head=4)):
-        file = profile.write(Profile(draft="d", fingerprint=runtime.fingerprint, heads=(head,)), tmp_path / "p.json")
+        file = profile.write_profile(
+            Profile(draft="d", fingerprint=runtime.fingerprint, heads=(head,)), tmp_path / "p.json"
+        )
         scorer = CalibratedScorer(lambda: runtime, profile=str(file))
         with pytest.raises(ConfigError, match="profile must be of a draft with layers 2 to 5 in its band and 4 heads"):
             scorer.score(LineSegmenter().segment("one\ntwo\nthree\n"), "two?")
 
 
 def test_shipped_profiles_are_whole() -> None:
-    shipped = profile._shipped()
+    shipped = profile._read_shipped_profiles()
     assert {found.draft for found in shipped.values()} == {"smollm2-135m", "qwen2.5-coder-0.5b"}
     for found in shipped.values():
         assert found.heads
@@ -197,18 +199,18 @@ def test_a_fingerprint_is_the_models_and_not_the_files(tiny_drafts: dict[str, Pa
                 weight.add_(0.01 * torch.randn_like(weight))  # as quantising does
     model.save_pretrained(tmp_path)
     AutoTokenizer.from_pretrained(str(folder)).save_pretrained(tmp_path)
-    files = load.find(str(tmp_path))
+    files = load.find_draft(str(tmp_path))
     assert files
-    assert DraftRuntime(files).fingerprint == shared_runtime(str(folder)).fingerprint
+    assert DraftRuntime(files).fingerprint == get_shared_runtime(str(folder)).fingerprint
     assert DraftRuntime(files, torch.float32).fingerprint == DraftRuntime(files, torch.bfloat16).fingerprint
     with torch.no_grad():
         model.model.layers[3].input_layernorm.weight[5] += 0.1
     model.save_pretrained(tmp_path / "other")
     AutoTokenizer.from_pretrained(str(folder)).save_pretrained(tmp_path / "other")
-    other = load.find(str(tmp_path / "other"))
+    other = load.find_draft(str(tmp_path / "other"))
     assert other
     assert DraftRuntime(other).fingerprint != DraftRuntime(files).fingerprint
-    others = {shared_runtime(str(path)).fingerprint for path in tiny_drafts.values()}
+    others = {get_shared_runtime(str(path)).fingerprint for path in tiny_drafts.values()}
     assert len(others) == 3
 
 
@@ -222,23 +224,23 @@ def test_a_fingerprint_is_the_models_and_not_the_files(tiny_drafts: dict[str, Pa
     ],
 )
 def test_specific_strings(text: str, expected: set[str]) -> None:
-    assert specific_strings(text) == expected
+    assert find_specific_strings(text) == expected
 
 
 def test_a_string_on_every_line_says_nothing_about_any() -> None:
     lines = ["request_id done\n"] * 9 + ["request_id took_long\n"]
     segment = LineSegmenter().segment("".join(lines))
-    found = specific(segment, np.full(10, 4.0))
+    found = score_specific_strings(segment, np.full(10, 4.0))
     assert found.argmax() == 9
     assert found[0] == pytest.approx(0.1 / 4)
 
 
 def test_blurring_spreads_and_keeps_what_is_level() -> None:
     sizes = np.array([1.0, 5, 2, 0, 7, 3, 1, 1])
-    assert np.allclose(blurred(np.full(8, 3.0), sizes, 24), 3.0)
+    assert np.allclose(blur_scores(np.full(8, 3.0), sizes, 24), 3.0)
     spike = np.zeros(8)
     spike[3] = 1
-    spread = blurred(spike, np.ones(8), 2.0)
+    spread = blur_scores(spike, np.ones(8), 2.0)
     assert spread.argmax() == 3
     assert (np.diff(spread[:4]) > 0).all()
     assert (np.diff(spread[3:]) < 0).all()
@@ -258,7 +260,7 @@ def test_scores_are_the_weighted_parts() -> None:
     def score(**weights: float) -> np.ndarray:
         return features.score(Weights(**{**nothing, **weights}), [1.0], words)
 
-    z = standardised
+    z = standardise
     means = np.array([2.5, 2.5, 6 / 5, 6 / 5])
     assert np.allclose(score(own=2), 2 * z(head))
     assert np.allclose(score(own=1, band=0.5), z(z(head) + 0.5 * z(band)))

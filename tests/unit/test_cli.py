@@ -87,7 +87,7 @@ class TestDraft:
     @pytest.fixture(autouse=True)
     def _empty(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AGENTCOMPRESS_CACHE", str(tmp_path))
-        monkeypatch.setattr(load.fetch, "cached_snapshot", lambda hub_id: None)
+        monkeypatch.setattr(load.fetch, "find_cached_snapshot", lambda hub_id: None)
 
     def test_list_and_path_and_remove_of_what_is_not_here(self) -> None:
         assert run("draft", "list").stdout == "smollm2-135m\tnot on this machine\n"

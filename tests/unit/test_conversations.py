@@ -170,13 +170,13 @@ def test_a_block_is_found_again_by_another_targets_tokenizer() -> None:
 
 
 def test_a_receipt_counts_what_was_sent_in_the_targets_own_tokens() -> None:
-    from agentcompress.targets.counting import token_counter
+    from agentcompress.targets.counting import get_token_counter
 
     mine = compressor()
     messages = conversation(LOG)
     mine.compress(messages, target="gpt-4o")
     result = mine.compress(messages, target="claude-sonnet-4-5")
-    count = token_counter("claude-sonnet-4-5").count
+    count = get_token_counter("claude-sonnet-4-5").count
     assert result.receipt.tokens_after == sum(count(m["content"] or "") for m in result.messages)
     assert result.receipt.tokens_before == sum(count(m["content"] or "") for m in messages)
 

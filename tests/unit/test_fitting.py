@@ -21,7 +21,7 @@ from agentcompress.messages.formats import WIRES
 from agentcompress.messages.sizes import FILE_TOKENS, IMAGE_TOKENS, request_tokens
 from agentcompress.protocols import Store
 from agentcompress.schema import Decision
-from agentcompress.text.clip import CLIP, clipped
+from agentcompress.text.clip import CLIP, clip_text
 from tests.fakes import WordCounter
 from tests.provider import Provider, reasoning, with_reasoning
 
@@ -211,7 +211,7 @@ def test_shares_never_come_to_more(sizes: list[tuple[int, int]], tokens: int, le
 @given(text=st.text(alphabet="ab \n.", max_size=400), tokens=st.integers(3, 60))
 def test_a_clipped_text_has_its_ends_and_fits(text: str, tokens: int) -> None:
     counter = WordCounter()
-    short = clipped(text, max(tokens, counter.count(CLIP)), counter)
+    short = clip_text(text, max(tokens, counter.count(CLIP)), counter)
     assert counter.count(short) <= max(tokens, counter.count(CLIP))
     head, _, tail = short.partition(CLIP)
     assert text.startswith(head.removesuffix("\n"))

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from agentcompress import CompressConfig, Compressor
 from agentcompress.evaluation.replay import break_evens
-from agentcompress.targets.counting import token_counter
+from agentcompress.targets.counting import get_token_counter
 from agentcompress.targets.facts import TargetFacts, target_facts
-from agentcompress.targets.prompt_cache import Billed, CacheRules, PromptCache, billed, cache_rules
+from agentcompress.targets.prompt_cache import Billed, CacheRules, PromptCache, bill_request, find_cache_rules
 from tests.fakes import conversation
 
 TURNS = [6000, 9000, 9800, 15800, 16200, 20000]
@@ -27,8 +27,8 @@ def requests(sizes: list[int]) -> list[list[tuple[str, int]]]:
 
 def run(target: str | TargetFacts, sizes: list[int] = TURNS, gap_s: float = 60.0) -> tuple[list[Billed], float]:
     cache = PromptCache(target)
-    found = [cache.request(request, i * gap_s) for i, request in enumerate(requests(sizes))]
-    return found, sum(each.dollars(cache.facts) or 0.0 for each in found)
+    found = [cache.bill(request, i * gap_s) for i, request in enumerate(requests(sizes))]
+    return found, sum(each.compute_dollars(cache.facts) or 0.0 for each in found)
 
 
 def test_anthropic_by_hand() -> None:
@@ -103,11 +103,11 @@ def test_what_is_written_again_costs_what_it_costs_to_write() -> None:
     """A tool that clears the second message in turn 4 saves 2,000 tokens, and has all behind it written again."""
     cache = PromptCache("claude-sonnet-4-6")
     for i, request in enumerate(requests(TURNS)[:3]):
-        cache.request(request, 60.0 * i)
+        cache.bill(request, 60.0 * i)
     edited = [("message 0", 6000), ("edited", 7000), ("edited 2", 7800), ("edited 3", 13800)]
-    found = cache.request(edited, 180.0)
+    found = cache.bill(edited, 180.0)
     assert (found.read_tokens, found.write_tokens) == (6000, 7800)  # turn 1 ended with message 0
-    kept, lost = 6000 * 3.75e-6 + 9800 * 0.3e-6, found.dollars(cache.facts) or 0.0
+    kept, lost = 6000 * 3.75e-6 + 9800 * 0.3e-6, found.compute_dollars(cache.facts) or 0.0
     assert lost > kept  # fewer tokens, more money
 
 
@@ -128,17 +128,17 @@ def test_short_prompts_are_not_cached(target: str, least: int, below: int) -> No
 
 def test_rules_of_targets() -> None:
     def rules(name: str) -> Any:
-        return cache_rules(target_facts(name))
+        return find_cache_rules(target_facts(name))
 
     assert rules("claude-sonnet-4-6") == CacheRules(1024, 1, 300.0, marked=True)
     assert rules("anthropic/claude-haiku-4-5") == CacheRules(4096, 1, 300.0, marked=True)
     assert rules("openai/gpt-4o") == CacheRules(1024, 128, 300.0)
     assert rules("gemini/gemini-2.5-pro") == CacheRules(2048, 1, 300.0)
     assert rules("no-such-model") is None
-    assert cache_rules(TargetFacts("x", input_price=1.0, cache_read_price=1.0)) is None
-    assert PromptCache("no-such-model").request([("a", 9)], 0.0) == Billed(input_tokens=9)
-    assert Billed(9).dollars(TargetFacts("x")) is None
-    assert Billed(read_tokens=2, write_tokens=3).dollars(TargetFacts("x", input_price=1.0)) == 5.0
+    assert find_cache_rules(TargetFacts("x", input_price=1.0, cache_read_price=1.0)) is None
+    assert PromptCache("no-such-model").bill([("a", 9)], 0.0) == Billed(input_tokens=9)
+    assert Billed(9).compute_dollars(TargetFacts("x")) is None
+    assert Billed(read_tokens=2, write_tokens=3).compute_dollars(TargetFacts("x", input_price=1.0)) == 5.0
 
 
 @given(st.lists(st.integers(1, 40_000), min_size=1, max_size=8), st.sampled_from(["claude-sonnet-4-6", "gpt-5", "x"]))
@@ -152,8 +152,10 @@ def test_every_token_is_billed_once(sizes: list[int], target: str) -> None:
 @given(st.integers(0, 9000), st.integers(0, 9000))
 def test_less_is_never_dearer_than_nothing_cached(tokens: int, cached: int) -> None:
     facts = target_facts("gpt-5")
-    rules = cache_rules(facts)
-    assert (billed(rules, tokens, cached).dollars(facts) or 0.0) <= (billed(rules, tokens, 0).dollars(facts) or 0.0)
+    rules = find_cache_rules(facts)
+    assert (bill_request(rules, tokens, cached).compute_dollars(facts) or 0.0) <= (
+        bill_request(rules, tokens, 0).compute_dollars(facts) or 0.0
+    )
 
 
 def test_cutting_pays_also_where_a_request_becomes_too_short_to_be_cached() -> None:
@@ -161,7 +163,7 @@ def test_cutting_pays_also_where_a_request_becomes_too_short_to_be_cached() -> N
     log = "".join(f"worker {i} did {i * 7919 % 1000} jobs in time\n" for i in range(100))
     compressor = Compressor(CompressConfig(scorer="lexical", ledger="memory", keep_rate=0.3, target="claude-haiku-4-5"))
     whole, cut = PromptCache("claude-haiku-4-5"), PromptCache("claude-haiku-4-5")
-    count = token_counter("claude-haiku-4-5").count
+    count = get_token_counter("claude-haiku-4-5").count
     dollars = [0.0, 0.0]
     messages = conversation(log)
     for turn in range(8):
@@ -169,7 +171,7 @@ def test_cutting_pays_also_where_a_request_becomes_too_short_to_be_cached() -> N
             prefixes = [
                 (str(sent[:i]), sum(count(str(m["content"])) for m in sent[:i])) for i in range(2, len(sent) + 1, 2)
             ]
-            dollars[n] += cache.request(prefixes, 30.0 * turn).dollars(cache.facts) or 0.0
+            dollars[n] += cache.bill(prefixes, 30.0 * turn).compute_dollars(cache.facts) or 0.0
         call = {"id": f"c{turn}", "type": "function", "function": {"name": "read", "arguments": "{}"}}
         messages = [
             *messages,
@@ -180,9 +182,9 @@ def test_cutting_pays_also_where_a_request_becomes_too_short_to_be_cached() -> N
 
 
 def test_a_request_that_nobody_marked_is_taken_to_cost_the_least() -> None:
-    rules = cache_rules(target_facts("claude-sonnet-4-6"))
-    assert billed(rules, 9000, 5000) == Billed(read_tokens=5000, write_tokens=4000)
-    assert billed(rules, 9000, 5000, marked=False) == Billed(input_tokens=4000, read_tokens=5000)
+    rules = find_cache_rules(target_facts("claude-sonnet-4-6"))
+    assert bill_request(rules, 9000, 5000) == Billed(read_tokens=5000, write_tokens=4000)
+    assert bill_request(rules, 9000, 5000, marked=False) == Billed(input_tokens=4000, read_tokens=5000)
 
 
 def test_the_table_of_break_evens_in_the_docs_is_what_the_map_says() -> None:

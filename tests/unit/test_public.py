@@ -136,8 +136,10 @@ def test_the_embedded_provider_answers_through_litellm(tiny_draft: str) -> None:
 
 
 def test_the_embedded_provider_says_tool_calls_in_words() -> None:
-    from agentcompress.targets.embedded import plain_turns
+    from agentcompress.targets.embedded import join_plain_turns
 
-    turns = plain_turns([*conversation("result"), {"role": "user", "content": [{"type": "text", "text": "Well?"}]}])
+    turns = join_plain_turns(
+        [*conversation("result"), {"role": "user", "content": [{"type": "text", "text": "Well?"}]}]
+    )
     assert [turn["role"] for turn in turns] == ["system", "user"]
     assert turns[1]["content"] == ('Which line failed?\n\nOutput of read_log {"path": "a.log"}:\nresult\n\nWell?')

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from agentcompress import CompressConfig, Compressor
 from agentcompress.errors import ScoringError
 from agentcompress.schema import Segment, Unit
-from agentcompress.selection.budget import LEAST, auto_rate
-from agentcompress.selection.select import budget_tokens
+from agentcompress.selection.budget import LEAST, compute_auto_rate
+from agentcompress.selection.select import compute_budget_tokens
 
 
 def lines(n: int, kind: str = "source") -> Segment:
@@ -28,37 +28,39 @@ def peaked(n: int, peaks: int) -> np.ndarray:
     kind=st.sampled_from(["prose", "log"]),
 )
 def test_it_is_a_rate(scores: list[float], tokens: int, kind: str) -> None:
-    rate = auto_rate(lines(len(scores), kind), np.array(scores), tokens)
+    rate = compute_auto_rate(lines(len(scores), kind), np.array(scores), tokens)
     assert LEAST <= rate <= 1
 
 
 def test_flat_scores_keep_nearly_all_and_peaks_little() -> None:
-    flat = auto_rate(lines(100), np.zeros(100), 1000)
+    flat = compute_auto_rate(lines(100), np.zeros(100), 1000)
     assert flat == pytest.approx(0.9**0.5, abs=0.01)
     scores = np.random.default_rng(0).exponential(size=100) ** 2  # a few far above the rest
-    assert auto_rate(lines(100), scores, 1000) < flat
-    assert auto_rate(lines(100, "prose"), peaked(100, 2), 1000) == LEAST
+    assert compute_auto_rate(lines(100), scores, 1000) < flat
+    assert compute_auto_rate(lines(100, "prose"), peaked(100, 2), 1000) == LEAST
 
 
 def test_the_scale_of_scores_says_nothing() -> None:
     scores = np.random.default_rng(1).normal(size=200)
-    rates = {round(auto_rate(lines(200), scores * scale + 7, 1000), 9) for scale in (1e-3, 1.0, 1e3)}
+    rates = {round(compute_auto_rate(lines(200), scores * scale + 7, 1000), 9) for scale in (1e-3, 1.0, 1e3)}
     assert len(rates) == 1
 
 
 def test_long_texts_keep_less() -> None:
-    rates = [auto_rate(lines(100), peaked(100, 10), tokens) for tokens in (500, 3000, 12_000, 48_000)]
+    rates = [compute_auto_rate(lines(100), peaked(100, 10), tokens) for tokens in (500, 3000, 12_000, 48_000)]
     assert rates[0] == rates[1] > rates[2] > rates[3]
 
 
 def test_questions_about_prose_are_sharper() -> None:
     scores = np.random.default_rng(0).normal(size=200)
-    assert auto_rate(lines(200, "prose"), scores, 3000) < 0.8 * auto_rate(lines(200, "source"), scores, 3000)
+    assert compute_auto_rate(lines(200, "prose"), scores, 3000) < 0.8 * compute_auto_rate(
+        lines(200, "source"), scores, 3000
+    )
 
 
 def test_scores_that_can_not_be_used_say_so() -> None:
     with pytest.raises(ScoringError):
-        auto_rate(lines(3), np.array([1.0, np.nan, 0.0]), 30)
+        compute_auto_rate(lines(3), np.array([1.0, np.nan, 0.0]), 30)
 
 
 def test_it_is_the_default_and_a_budget_that_holds() -> None:
@@ -68,7 +70,7 @@ def test_it_is_the_default_and_a_budget_that_holds() -> None:
     assert "room 41 is 697" in result.text
     segment = mine.segment(text)
     scores = mine.scorer.score(segment, "Which key has room 41?")
-    allowed = budget_tokens(auto_rate(segment, scores, result.tokens_before), result.tokens_before)
+    allowed = compute_budget_tokens(compute_auto_rate(segment, scores, result.tokens_before), result.tokens_before)
     assert 0.9 * allowed < result.tokens_after <= allowed
     assert mine.compress_text(text, query="Which key has room 41?", keep_rate="auto").text == result.text
     assert mine.compress_text("", query="x").text == ""

@@ -22,7 +22,7 @@ from agentcompress.ledger.memory import MemoryStore
 from agentcompress.ledger.opening import lasting_store
 from agentcompress.results import CompressedText
 from agentcompress.schema import Decision
-from agentcompress.targets.counting import token_counter
+from agentcompress.targets.counting import get_token_counter
 from tests.fakes import conversation
 
 ID = re.compile(r"recall ([0-9a-z]{6}[:@]\d+-\d+)")
@@ -101,7 +101,7 @@ def test_every_gap_comes_back_exactly(lines: list[str], keep_rate: float) -> Non
 def test_the_budget_holds_with_ids(kind: str, keep_rate: float) -> None:
     result = compressor().compress_text(TEXTS[kind], query="keeper", keep_rate=keep_rate, recall_name="abc123")
     assert result.tokens_after <= -(-keep_rate * result.tokens_before // 1)
-    assert result.tokens_after == token_counter("gpt-4o").count(result.text)
+    assert result.tokens_after == get_token_counter("gpt-4o").count(result.text)
     if kind == "json":
         json.loads(result.text)
 

@@ -19,7 +19,7 @@ from agentcompress.errors import ConfigError
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.ledger.notes import sent_key
 from agentcompress.receipt import Money, Usage
-from agentcompress.targets.counting import token_counter
+from agentcompress.targets.counting import get_token_counter
 from agentcompress.targets.prompt_cache import PromptCache
 from tests.fakes import conversation
 
@@ -55,7 +55,7 @@ def text_of(message: Any) -> str:
 
 def test_money_is_what_a_provider_bills() -> None:
     """The same conversation through the model of a prompt cache, with and without."""
-    shared, count = compressor(), token_counter(SONNET).count
+    shared, count = compressor(), get_token_counter(SONNET).count
     caches = PromptCache(SONNET), PromptCache(SONNET)
     saved = 0.0
     for turns in range(1, 6):
@@ -70,8 +70,8 @@ def test_money_is_what_a_provider_bills() -> None:
             tokens = [sum(count(text_of(m)) for m in sent[:end]) for end in ends]
             prefixes = [(str(sent[:end]), n) for end, n in zip(ends, tokens, strict=True)]
             if turns == 1:
-                cache.request(prefixes[:1], -1.0)  # the request that the first call answered
-            assert said == pytest.approx(cache.request(prefixes, float(turns)).dollars(cache.facts))
+                cache.bill(prefixes[:1], -1.0)  # the request that the first call answered
+            assert said == pytest.approx(cache.bill(prefixes, float(turns)).compute_dollars(cache.facts))
         assert money.saved == pytest.approx(money.before - money.after - money.draft)
         saved += money.saved
     assert saved > 0

@@ -10,8 +10,8 @@ import torch
 from transformers import AutoModelForCausalLM, Qwen2Config, Qwen2Model
 
 from agentcompress.drafts import capture, load
-from agentcompress.drafts.decoder import FusedDecoder, ModuleDecoder, decoder_for
-from agentcompress.drafts.pages import Shape, placed, runs
+from agentcompress.drafts.decoder import FusedDecoder, ModuleDecoder, choose_decoder
+from agentcompress.drafts.pages import Shape, find_runs, place_windows
 from agentcompress.drafts.probe import Probe
 from agentcompress.drafts.runtime import LAST_ROWS, DraftRuntime
 from agentcompress.errors import DraftCorruptError, DraftUnsupportedError, InvalidInputError, ScoringError
@@ -23,7 +23,7 @@ TEXT = "The cat sat on the mat. The dog barked at the cat, and then it ran away.
 
 @pytest.fixture(scope="module", params=ARCHITECTURES)
 def runtime(request: pytest.FixtureRequest, tiny_drafts: dict[str, Path]) -> DraftRuntime:
-    return DraftRuntime(load.pull(str(tiny_drafts[request.param])), torch.float32)
+    return DraftRuntime(load.pull_draft(str(tiny_drafts[request.param])), torch.float32)
 
 
 def dense_attention(folder: Path, ids: list[int]) -> torch.Tensor:
@@ -41,7 +41,7 @@ def dense_attention(folder: Path, ids: list[int]) -> torch.Tensor:
 @pytest.mark.parametrize("text", [TEXT, TEXT * 20])
 def test_one_window_is_a_plain_prefill(runtime: DraftRuntime, question: str, text: str) -> None:
     tokens = runtime.tokenizer.tokenize(text).ids[:400]
-    sink = runtime.tokenizer.template_ids(runtime.tokenizer.template.sink)
+    sink = runtime.tokenizer.tokenize_template(runtime.tokenizer.template.sink)
     probe = runtime.tokenizer.tokenize(question).ids.tolist()
     read = runtime.probe(runtime.encode([tokens]), probe, probe[:3])
 
@@ -63,8 +63,8 @@ def test_windows_do_not_see_each_other_and_their_order_does_not_matter(runtime: 
     straight, turned = runtime.encode(windows), runtime.encode(windows[::-1])
     for one, other in zip(straight, turned[::-1], strict=True):
         assert one.key == other.key
-        assert torch.equal(one.kv(), other.kv())
-        assert torch.equal(one.kv(), runtime.encode([windows[straight.index(one)]])[0].kv())
+        assert torch.equal(one.copy_kv(), other.copy_kv())
+        assert torch.equal(one.copy_kv(), runtime.encode([windows[straight.index(one)]])[0].copy_kv())
     a, b = runtime.probe(straight, probe, probe)[0].mean, runtime.probe(turned, probe, probe)[0].mean
     assert torch.allclose(a[..., :300], b[..., -300:], atol=1e-5)
     assert torch.allclose(a[..., -23:], b[..., :23], atol=1e-5)
@@ -74,7 +74,7 @@ def test_windows_do_not_see_each_other_and_their_order_does_not_matter(runtime: 
 def test_the_same_bits_whatever_is_computed_beside_it_and_wherever_it_lies(
     tiny_drafts: dict[str, Path], dtype: torch.dtype
 ) -> None:
-    files = load.pull(str(tiny_drafts["llama"]))
+    files = load.pull_draft(str(tiny_drafts["llama"]))
     one, three = DraftRuntime(files, dtype, threads=1), DraftRuntime(files, dtype, threads=3)
     tokens = one.tokenizer.tokenize(TEXT * 200).ids
     windows = [tokens[i * 400 : (i + 1) * 400] for i in range(9)]
@@ -91,7 +91,7 @@ def test_only_the_layers_of_the_band_are_loaded(runtime: DraftRuntime) -> None:
     assert runtime.layers == 8
     assert runtime.band == range(2, 6)
     window = runtime.encode([runtime.tokenizer.tokenize(TEXT).ids])[0]
-    assert window.kv().shape == (6, 2, 2, window.tokens, 8)  # KV heads, not query heads
+    assert window.copy_kv().shape == (6, 2, 2, window.tokens, 8)  # KV heads, not query heads
     assert runtime.shape.token_bytes == 6 * 2 * 2 * 8 * 4
 
 
@@ -114,7 +114,7 @@ def test_a_fused_draft_that_disagrees_is_left_aside(caplog: pytest.LogCaptureFix
     model = Qwen2Model(Qwen2Config(**tiny_shape(400))).eval()
     model.layers[1].mlp.act_fn = torch.nn.Tanh()  # not what its config says
     assert fused_and_modules_agree(model) > 1e-2
-    assert isinstance(decoder_for(model, torch.arange(30)), ModuleDecoder)
+    assert isinstance(choose_decoder(model, torch.arange(30)), ModuleDecoder)
     assert "fused layers are" in caplog.text
 
 
@@ -125,13 +125,13 @@ def test_a_build_without_the_fused_operators_runs_on_modules(monkeypatch: pytest
     monkeypatch.setattr(FusedDecoder, "forward", unsupported)
     torch.manual_seed(7)
     model = Qwen2Model(Qwen2Config(**tiny_shape(400))).eval()
-    capture.register()
+    capture.register_attention()
     model.set_attn_implementation(capture.NAME)
-    assert isinstance(decoder_for(model, torch.arange(30)), ModuleDecoder)
+    assert isinstance(choose_decoder(model, torch.arange(30)), ModuleDecoder)
 
 
 def fused_and_modules_agree(model: Qwen2Model) -> float:
-    capture.register()
+    capture.register_attention()
     model.set_attn_implementation(capture.NAME)
     ids, last = torch.arange(30), []
     with torch.inference_mode():
@@ -144,13 +144,15 @@ def fused_and_modules_agree(model: Qwen2Model) -> float:
 
 def test_sums_beyond_half_precision_do_not_overflow() -> None:
     shape = Shape(1, 1, 8, torch.float16, torch.device("cpu"))
-    window = placed(["a"], [200], shape, 16)[0]
+    window = place_windows(["a"], [200], shape, 16)[0]
     keys = torch.full((1, 200, 8), 1.0, dtype=torch.float16)
-    window.extent.write(0, 0, keys, keys * 0.01)
+    window.extent.write_window(0, 0, keys, keys * 0.01)
     zero, q = torch.zeros(1, 1, 3, 8, dtype=torch.float16), torch.full((1, 1, 2, 8), 1.25, dtype=torch.float16)
-    state = Probe(runs([window], 2), [(zero, zero)], 2, range(1), 1)  # exp(10) of 200 tokens, over exp(0) of the sink
+    state = Probe(
+        find_runs([window], 2), [(zero, zero)], 2, range(1), 1
+    )  # exp(10) of 200 tokens, over exp(0) of the sink
     out = state.attend(0, q, zero[:, :, :2], zero[:, :, :2], 1.0, None)
-    mean, _, rest = state.read()
+    mean, _, rest = state.collect_attention()
     assert torch.allclose(out.float(), torch.full_like(out, 0.01).float(), rtol=1e-2)
     assert torch.allclose(mean.sum(-1), torch.ones(1, 1), atol=1e-2)
     assert torch.allclose(mean[0, 0], torch.full((200,), 1 / 200), rtol=1e-2)
@@ -160,7 +162,7 @@ def test_sums_beyond_half_precision_do_not_overflow() -> None:
 @pytest.mark.parametrize("threads", [0, -1, 1.5])
 def test_threads_are_counted(tiny_draft: str, threads: float) -> None:
     with pytest.raises(InvalidInputError, match="threads must be a whole number >= 1"):
-        DraftRuntime(load.pull(tiny_draft), torch.float32, threads=threads)  # type: ignore[arg-type]
+        DraftRuntime(load.pull_draft(tiny_draft), torch.float32, threads=threads)  # type: ignore[arg-type]
 
 
 def test_logits_far_above_the_sinks_do_not_overflow() -> None:
@@ -186,13 +188,13 @@ def checked_against_dense(q: torch.Tensor, keys: torch.Tensor, near_keys: torch.
     """Windows of 300 and 20 keys, behind four of the sink and before five of the probe; returns all logits."""
     values, near_values = torch.randn(2, 320, 8), torch.randn(1, 2, 9, 8)
     shape = Shape(1, 2, 8, torch.float32, torch.device("cpu"))
-    windows = placed(["a", "b"], [300, 20], shape, 16)
+    windows = place_windows(["a", "b"], [300, 20], shape, 16)
     for window, part in zip(windows, (slice(0, 300), slice(300, 320)), strict=True):
-        window.extent.write(0, window.page, keys[:, part], values[:, part])
+        window.extent.write_window(0, window.page, keys[:, part], values[:, part])
     sink = [(near_keys[:, :, :4], near_values[:, :, :4])]
-    state = Probe(runs(windows, 2), sink, 5, range(1), 2)
+    state = Probe(find_runs(windows, 2), sink, 5, range(1), 2)
     out = state.attend(0, q, near_keys[:, :, 4:], near_values[:, :, 4:], 1.0, softcap)
-    mean, last, rest = state.read()
+    mean, last, rest = state.collect_attention()
 
     all_keys, all_values = (
         torch.cat([near[0, :, :4], far, near[0, :, 4:]], 1).double().repeat_interleave(2, 0)
@@ -239,7 +241,7 @@ def test_a_failing_call_leaves_nothing_behind(runtime: DraftRuntime) -> None:
 
 
 def test_special_tokens_in_a_text_are_text(runtime: DraftRuntime) -> None:
-    special = runtime.tokenizer.template_ids("<|im_end|>")
+    special = runtime.tokenizer.tokenize_template("<|im_end|>")
     assert len(special) == 1
     tokens = runtime.tokenizer.tokenize("a<|im_end|>b")
     assert special[0] not in tokens.ids
@@ -251,15 +253,15 @@ def test_a_damaged_draft_says_so(tiny_drafts: dict[str, Path], tmp_path: Path) -
         (tmp_path / file.name).write_bytes(file.read_bytes())
     (tmp_path / "model.safetensors").write_bytes(b"not safetensors")
     with pytest.raises(DraftCorruptError, match="can't be loaded"):
-        DraftRuntime(load.pull(str(tmp_path)))
+        DraftRuntime(load.pull_draft(str(tmp_path)))
 
 
 def test_attention_that_can_not_be_read_says_so() -> None:
     q = torch.zeros(1, 2, 3, 4)
     with pytest.raises(DraftUnsupportedError, match="outside of a capture"):
-        capture._attention(torch.nn.Module(), q, q, q, None)
-    with capture.capturing(capture.Encode(1, lambda *_: None)):
+        capture._run_attention(torch.nn.Module(), q, q, q, None)
+    with capture.capture_attention(capture.Encode(1, lambda *_: None)):
         with pytest.raises(DraftUnsupportedError, match="learned attention sinks"):
-            capture._attention(torch.nn.Module(), q, q, q, None, s_aux=torch.zeros(2))
+            capture._run_attention(torch.nn.Module(), q, q, q, None, s_aux=torch.zeros(2))
         with pytest.raises(DraftUnsupportedError, match="which layer it is"):
-            capture._attention(torch.nn.Module(), q, q, q, None)
+            capture._run_attention(torch.nn.Module(), q, q, q, None)

@@ -25,14 +25,14 @@ from hypothesis import strategies as st
 from agentcompress import CompressConfig, Compressor
 from agentcompress.common import deadlines
 from agentcompress.drafts import load
-from agentcompress.drafts.cache.files import SegmentFiles
-from agentcompress.drafts.cache.windows import SegmentCache, shared_cache
+from agentcompress.drafts.cache.files import WindowFiles
+from agentcompress.drafts.cache.windows import WindowCache, get_shared_cache
 from agentcompress.drafts.pages import Window
 from agentcompress.drafts.runtime import DraftRuntime
 from agentcompress.errors import ConfigError, DeadlineError, ScoringError
 from agentcompress.schema import Segment
+from agentcompress.scorers.cached import CachedScores
 from agentcompress.scorers.calibrated import CalibratedScorer
-from agentcompress.scorers.remembered import RememberedScores
 from tests.fakes import LongestScorer
 
 PROBE, NULL = [5, 6, 7, 8, 9], [5, 6]
@@ -41,7 +41,7 @@ DOCUMENTS = [np.arange(start, start + length) % 300 + 3 for start, length in ((0
 
 @pytest.fixture(scope="module")
 def runtime(tiny_draft: str) -> DraftRuntime:
-    return DraftRuntime(load.pull(tiny_draft), torch.float32)
+    return DraftRuntime(load.pull_draft(tiny_draft), torch.float32)
 
 
 @pytest.fixture
@@ -49,12 +49,12 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "segments"
 
 
-def same(runtime: DraftRuntime, cache: SegmentCache, documents: Sequence[np.ndarray]) -> None:
+def same(runtime: DraftRuntime, cache: WindowCache, documents: Sequence[np.ndarray]) -> None:
     """The cache gives the very bits that its runtime gives."""
     windows, plain = cache.encode(documents), runtime.encode(documents)
     assert [window.key for window in windows] == [window.key for window in plain]
     for window, expected in zip(windows, plain, strict=True):
-        assert torch.equal(window.kv(), expected.kv())
+        assert torch.equal(window.copy_kv(), expected.copy_kv())
     for found, expected in zip(cache.probe(windows, PROBE, NULL), runtime.probe(plain, PROBE, NULL), strict=True):
         assert torch.equal(found.mean, expected.mean)
         assert torch.equal(found.last, expected.last)
@@ -67,29 +67,29 @@ def same(runtime: DraftRuntime, cache: SegmentCache, documents: Sequence[np.ndar
     budget=st.sampled_from([1, 400_000, 1 << 30]),
 )
 def test_a_cache_changes_nothing(runtime: DraftRuntime, calls: list[list[int]], budget: int) -> None:
-    cache = SegmentCache(runtime, budget)
+    cache = WindowCache(runtime, budget)
     for call in calls:
         same(runtime, cache, [DOCUMENTS[i] for i in call])
-        assert cache.stats().bytes <= budget
+        assert cache.get_stats().bytes <= budget
 
 
 def test_a_document_hits_in_another_order_and_beside_others(runtime: DraftRuntime) -> None:
-    cache = SegmentCache(runtime)
+    cache = WindowCache(runtime)
     cache.encode(DOCUMENTS[:2])
     cache.encode([DOCUMENTS[2], DOCUMENTS[1], DOCUMENTS[0], DOCUMENTS[1]])
-    assert (cache.stats().hits, cache.stats().misses) == (2, 3)
-    assert cache.stats().encode_ms > 0
+    assert (cache.get_stats().hits, cache.get_stats().misses) == (2, 3)
+    assert cache.get_stats().encode_ms > 0
     cache.clear()
-    assert cache.stats().bytes == 0
+    assert cache.get_stats().bytes == 0
     cache.encode(DOCUMENTS[:1])
-    assert cache.stats().misses == 4
+    assert cache.get_stats().misses == 4
 
 
 def test_the_query_free_probe_is_computed_once(runtime: DraftRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
-    cache, probed = SegmentCache(runtime), []
-    original = DraftRuntime._probed
+    cache, probed = WindowCache(runtime), []
+    original = DraftRuntime._run_probe
     monkeypatch.setattr(
-        DraftRuntime, "_probed", lambda self, windows, ids: (probed.append(ids), original(self, windows, ids))[1]
+        DraftRuntime, "_run_probe", lambda self, windows, ids: (probed.append(ids), original(self, windows, ids))[1]
     )
     windows = cache.encode(DOCUMENTS)
     cache.probe(windows, PROBE, NULL)
@@ -100,41 +100,41 @@ def test_the_query_free_probe_is_computed_once(runtime: DraftRuntime, monkeypatc
 
 def test_a_thousand_segments_through_a_small_cache(runtime: DraftRuntime) -> None:
     budget = 64 << 20
-    cache = SegmentCache(runtime, budget)
+    cache = WindowCache(runtime, budget)
     rng = np.random.default_rng(0)
     documents = [rng.integers(3, 300, 40) for _ in range(1000)]
     most = 0
     for document in documents:
         cache.encode([document])
-        most = max(most, cache.stats().bytes)
+        most = max(most, cache.get_stats().bytes)
     assert budget * 0.9 < most <= budget
-    stats = cache.stats()
+    stats = cache.get_stats()
     assert stats.misses == 1000
     assert stats.bytes + stats.evicted_bytes == 1000 * runtime.shape.page_bytes
     cache.encode(documents[-300:])
-    assert cache.stats().misses == 1000  # the last ones are all here
+    assert cache.get_stats().misses == 1000  # the last ones are all here
     cache.encode(documents[:300])
-    assert cache.stats().misses == 1300  # the first ones are not
+    assert cache.get_stats().misses == 1300  # the first ones are not
 
 
 def test_what_is_used_stays(runtime: DraftRuntime) -> None:
-    cache = SegmentCache(runtime, 3 * runtime.shape.page_bytes)
+    cache = WindowCache(runtime, 3 * runtime.shape.page_bytes)
     for document in (DOCUMENTS[1], DOCUMENTS[2], DOCUMENTS[3], DOCUMENTS[1], np.arange(3, 60), np.arange(4, 60)):
         cache.encode([document])
-    before = cache.stats().misses
+    before = cache.get_stats().misses
     cache.encode([DOCUMENTS[1]])
-    assert cache.stats().misses == before
+    assert cache.get_stats().misses == before
 
 
 def test_a_budget_smaller_than_one_request(runtime: DraftRuntime) -> None:
-    cache = SegmentCache(runtime, runtime.shape.page_bytes)
+    cache = WindowCache(runtime, runtime.shape.page_bytes)
     for _ in range(2):
         same(runtime, cache, DOCUMENTS)
-    assert cache.stats().bytes <= runtime.shape.page_bytes
+    assert cache.get_stats().bytes <= runtime.shape.page_bytes
 
 
 def test_callers_at_the_same_window_encode_it_once(runtime: DraftRuntime) -> None:
-    cache, errors = SegmentCache(runtime), []
+    cache, errors = WindowCache(runtime), []
 
     def call() -> None:
         try:
@@ -148,7 +148,7 @@ def test_callers_at_the_same_window_encode_it_once(runtime: DraftRuntime) -> Non
     for caller in callers:
         caller.join()
     assert errors == []
-    assert cache.stats().misses == len(DOCUMENTS)
+    assert cache.get_stats().misses == len(DOCUMENTS)
 
 
 class SlowRuntime(DraftRuntime):
@@ -166,9 +166,9 @@ class SlowRuntime(DraftRuntime):
 
 
 def test_a_call_that_waits_for_another_takes_over_when_that_fails(tiny_draft: str) -> None:
-    slow = SlowRuntime(load.pull(tiny_draft), torch.float32)
+    slow = SlowRuntime(load.pull_draft(tiny_draft), torch.float32)
     slow.gate, slow.failures = threading.Event(), 1
-    cache, ends = SegmentCache(slow), []
+    cache, ends = WindowCache(slow), []
 
     def call() -> None:
         try:
@@ -186,13 +186,13 @@ def test_a_call_that_waits_for_another_takes_over_when_that_fails(tiny_draft: st
     for caller in callers:
         caller.join()
     assert sorted(map(str, ends)) == ["300", "300", "not this time"]
-    assert cache.stats().misses == 1
+    assert cache.get_stats().misses == 1
 
 
 def test_what_was_done_before_a_deadline_is_kept(tiny_draft: str) -> None:
-    own = DraftRuntime(load.pull(tiny_draft), torch.float32, threads=1)
-    cache, gate = SegmentCache(own), threading.Event()
-    original, encoded = own._encode, []
+    own = DraftRuntime(load.pull_draft(tiny_draft), torch.float32, threads=1)
+    cache, gate = WindowCache(own), threading.Event()
+    original, encoded = own._encode_window, []
 
     def slow(ids: np.ndarray, window: Window) -> None:
         if encoded:  # all but the first
@@ -200,29 +200,29 @@ def test_what_was_done_before_a_deadline_is_kept(tiny_draft: str) -> None:
         original(ids, window)
         encoded.append(window)
 
-    own._encode = slow  # type: ignore[method-assign]
+    own._encode_window = slow  # type: ignore[method-assign]
     with deadlines.within(200), pytest.raises(DeadlineError):
         cache.encode(DOCUMENTS)
     gate.set()
-    assert cache.stats().misses == 1
+    assert cache.get_stats().misses == 1
     same(own, cache, DOCUMENTS)
-    assert cache.stats().hits == 1
-    assert cache.stats().misses == len(DOCUMENTS)
+    assert cache.get_stats().hits == 1
+    assert cache.get_stats().misses == len(DOCUMENTS)
 
 
 def test_a_failed_call_holds_no_memory(tiny_draft: str) -> None:
-    own = DraftRuntime(load.pull(tiny_draft), torch.float32)
+    own = DraftRuntime(load.pull_draft(tiny_draft), torch.float32)
     extents = []
 
     def fail(ids: np.ndarray, window: Window) -> None:
         extents.append(weakref.ref(window.extent))
         raise ZeroDivisionError
 
-    own._encode = fail  # type: ignore[method-assign]
+    own._encode_window = fail  # type: ignore[method-assign]
     gc.disable()
     try:
         with pytest.raises(ZeroDivisionError):
-            SegmentCache(own).encode(DOCUMENTS)
+            WindowCache(own).encode(DOCUMENTS)
         own._streams.run(lambda _: None, 8)
         assert [extent() for extent in extents if extent() is not None] == []
     finally:
@@ -230,12 +230,12 @@ def test_a_failed_call_holds_no_memory(tiny_draft: str) -> None:
 
 
 def test_numbers_that_are_none_are_not_kept(tiny_draft: str) -> None:
-    own = DraftRuntime(load.pull(tiny_draft), torch.float32)
+    own = DraftRuntime(load.pull_draft(tiny_draft), torch.float32)
     embedding = own.decoder._embedding  # type: ignore[attr-defined]
     with torch.no_grad():
         healthy = embedding[9].clone()
         embedding[9] = float("nan")
-    cache = SegmentCache(own)
+    cache = WindowCache(own)
     with pytest.raises(ScoringError, match="finite"):
         cache.encode(DOCUMENTS)
     with torch.no_grad():
@@ -244,21 +244,21 @@ def test_numbers_that_are_none_are_not_kept(tiny_draft: str) -> None:
 
 
 def test_files_serve_the_next_process(runtime: DraftRuntime, folder: Path) -> None:
-    files = SegmentFiles(folder, 1 << 30)
-    first = SegmentCache(runtime, files=files)
+    files = WindowFiles(folder, 1 << 30)
+    first = WindowCache(runtime, files=files)
     first.encode(DOCUMENTS)
     files.flush()
-    second = SegmentCache(runtime, files=SegmentFiles(folder, 1 << 30))
+    second = WindowCache(runtime, files=WindowFiles(folder, 1 << 30))
     same(runtime, second, DOCUMENTS[::-1])
-    assert (second.stats().file_hits, second.stats().misses) == (len(DOCUMENTS), 0)
+    assert (second.get_stats().file_hits, second.get_stats().misses) == (len(DOCUMENTS), 0)
 
 
 @pytest.mark.parametrize("damage", ["emptied", "cut", "one bit", "another window's"])
 def test_damaged_files_are_computed_again(
     runtime: DraftRuntime, folder: Path, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    files = SegmentFiles(folder, 1 << 30)
-    window, other = SegmentCache(runtime, files=files).encode([DOCUMENTS[0], DOCUMENTS[2]])
+    files = WindowFiles(folder, 1 << 30)
+    window, other = WindowCache(runtime, files=files).encode([DOCUMENTS[0], DOCUMENTS[2]])
     files.flush()
     file = folder / f"{window.key}.kv.safetensors"
     data = bytearray(file.read_bytes())
@@ -271,23 +271,23 @@ def test_damaged_files_are_computed_again(
             "another window's": (folder / f"{other.key}.kv.safetensors").read_bytes(),
         }[damage]
     )
-    cache = SegmentCache(runtime, files=files)
+    cache = WindowCache(runtime, files=files)
     same(runtime, cache, [DOCUMENTS[0], DOCUMENTS[2]])
-    assert (cache.stats().file_hits, cache.stats().misses) == (1, 1)
+    assert (cache.get_stats().file_hits, cache.get_stats().misses) == (1, 1)
     assert "is damaged" in caplog.text
     files.flush()
-    fresh = SegmentCache(runtime, files=SegmentFiles(folder, 1 << 30))
+    fresh = WindowCache(runtime, files=WindowFiles(folder, 1 << 30))
     fresh.encode([DOCUMENTS[0]])
-    assert fresh.stats().file_hits == 1  # it was mended
+    assert fresh.get_stats().file_hits == 1  # it was mended
 
 
 def test_a_folder_that_can_not_be_written_to_is_worked_without(
     runtime: DraftRuntime, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").touch()
-    files = SegmentFiles(tmp_path / "file" / "segments", 1 << 30)
+    files = WindowFiles(tmp_path / "file" / "segments", 1 << 30)
     for _ in range(2):
-        same(runtime, SegmentCache(runtime, files=files), DOCUMENTS)
+        same(runtime, WindowCache(runtime, files=files), DOCUMENTS)
         files.flush()
     assert caplog.text.count("can't be written to") == 1
 
@@ -297,8 +297,8 @@ def test_a_file_that_can_not_be_read_is_left_alone(
 ) -> None:
     import safetensors
 
-    files = SegmentFiles(folder, 1 << 30)
-    SegmentCache(runtime, files=files).encode(DOCUMENTS)
+    files = WindowFiles(folder, 1 << 30)
+    WindowCache(runtime, files=files).encode(DOCUMENTS)
     files.flush()
 
     def refuse(*_: object, **__: object) -> None:
@@ -307,11 +307,11 @@ def test_a_file_that_can_not_be_read_is_left_alone(
     with monkeypatch.context() as patch:
         patch.setattr(safetensors, "safe_open", refuse)
         patch.setattr(files, "store", lambda windows: None)
-        same(runtime, SegmentCache(runtime, files=files), DOCUMENTS)
+        same(runtime, WindowCache(runtime, files=files), DOCUMENTS)
     monkeypatch.setattr(os, "utime", refuse)
-    again = SegmentCache(runtime, files=files)
+    again = WindowCache(runtime, files=files)
     same(runtime, again, DOCUMENTS)
-    assert again.stats().file_hits == len(DOCUMENTS)
+    assert again.get_stats().file_hits == len(DOCUMENTS)
     assert caplog.text == ""
 
 
@@ -325,10 +325,12 @@ def test_another_config_or_draft_has_other_keys(tiny_drafts: dict[str, Path], tm
         config.update(change)
         (copy / "config.json").write_text(json.dumps(config))
         files = load.DraftFiles("draft", copy, "the same revision")
-        keys |= {DraftRuntime(files, dtype).window_key(DOCUMENTS[0]) for dtype in (torch.float32, torch.bfloat16)}
+        keys |= {
+            DraftRuntime(files, dtype).compute_window_key(DOCUMENTS[0]) for dtype in (torch.float32, torch.bfloat16)
+        }
     assert len(keys) == 6
     files = load.DraftFiles("draft", tmp_path / "same" / "draft", "the same revision")
-    assert DraftRuntime(files, torch.float32, threads=1).window_key(DOCUMENTS[0]) in keys
+    assert DraftRuntime(files, torch.float32, threads=1).compute_window_key(DOCUMENTS[0]) in keys
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of a process's file sizes are POSIX's")
@@ -339,7 +341,7 @@ def test_a_full_disk_is_worked_without(tiny_draft: str, folder: Path) -> None:
         "import resource, signal\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))\n"
-        "cache.encode(documents); files.flush(); print(cache.stats().misses)",
+        "cache.encode(documents); files.flush(); print(cache.get_stats().misses)",
     )
     assert "can't be written to" in out.stderr
     assert out.stdout == "4\n"
@@ -348,8 +350,8 @@ def test_a_full_disk_is_worked_without(tiny_draft: str, folder: Path) -> None:
 
 
 def test_a_folder_that_goes_away_under_way_comes_back(runtime: DraftRuntime, folder: Path) -> None:
-    files = SegmentFiles(folder, 1 << 30)
-    cache = SegmentCache(runtime, files=files)
+    files = WindowFiles(folder, 1 << 30)
+    cache = WindowCache(runtime, files=files)
     cache.encode(DOCUMENTS[:2])
     files.flush()
     shutil.rmtree(folder)
@@ -359,8 +361,8 @@ def test_a_folder_that_goes_away_under_way_comes_back(runtime: DraftRuntime, fol
 
 
 def test_the_folder_is_capped(runtime: DraftRuntime, folder: Path) -> None:
-    files = SegmentFiles(folder, 300_000)
-    cache = SegmentCache(runtime, files=files)
+    files = WindowFiles(folder, 300_000)
+    cache = WindowCache(runtime, files=files)
     (folder).mkdir()
     left = folder / "x.part"
     left.touch()
@@ -371,9 +373,9 @@ def test_the_folder_is_capped(runtime: DraftRuntime, folder: Path) -> None:
     sizes = [file.stat().st_size for file in folder.iterdir()]
     assert 200_000 < sum(sizes) <= 300_000 + max(sizes)
     assert not left.exists()
-    again = SegmentCache(runtime, files=SegmentFiles(folder, 300_000))
+    again = WindowCache(runtime, files=WindowFiles(folder, 300_000))
     again.encode([np.arange(22, 72)])
-    assert again.stats().file_hits == 1  # the last one is among those that stayed
+    assert again.get_stats().file_hits == 1  # the last one is among those that stayed
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is POSIX's")
@@ -389,8 +391,8 @@ def test_killed_while_writing(tiny_draft: str, runtime: DraftRuntime, folder: Pa
     )
     assert killed.returncode == -signal.SIGKILL
     assert len(list(folder.glob("*.part"))) == 1
-    files = SegmentFiles(folder, 1 << 30)
-    same(runtime, SegmentCache(runtime, files=files), DOCUMENTS)
+    files = WindowFiles(folder, 1 << 30)
+    same(runtime, WindowCache(runtime, files=files), DOCUMENTS)
     files.flush()
     assert len(list(folder.glob("*.kv.safetensors"))) == len(DOCUMENTS)
 
@@ -399,12 +401,12 @@ def test_two_processes_on_one_folder(tiny_draft: str, runtime: DraftRuntime, fol
     code = (
         "for _ in range(20):\n"
         "    cache.clear(); cache.encode(documents); files.flush()\n"
-        "print(cache.stats().misses + cache.stats().file_hits)"
+        "print(cache.get_stats().misses + cache.get_stats().file_hits)"
     )
     other = subprocess.Popen(command(tiny_draft, folder, code), stdout=subprocess.PIPE, text=True)
-    files = SegmentFiles(folder, 300_000)  # so small that files come and go
+    files = WindowFiles(folder, 300_000)  # so small that files come and go
     while other.poll() is None:
-        same(runtime, SegmentCache(runtime, files=files), DOCUMENTS)
+        same(runtime, WindowCache(runtime, files=files), DOCUMENTS)
     files.flush()
     assert other.returncode == 0
     assert other.stdout is not None
@@ -417,11 +419,11 @@ def command(draft: str, folder: Path, code: str) -> list[str]:
         "import torch\n"
         "from agentcompress.drafts import load\n"
         "from agentcompress.drafts.runtime import DraftRuntime\n"
-        "from agentcompress.drafts.cache.windows import SegmentCache\n"
-        "from agentcompress.drafts.cache.files import SegmentFiles\n"
+        "from agentcompress.drafts.cache.windows import WindowCache\n"
+        "from agentcompress.drafts.cache.files import WindowFiles\n"
         "from tests.unit.test_segment_cache import DOCUMENTS as documents\n"
-        f"files = SegmentFiles({str(folder)!r}, 1 << 30)\n"
-        f"cache = SegmentCache(DraftRuntime(load.pull({draft!r}), torch.float32), files=files)\n"
+        f"files = WindowFiles({str(folder)!r}, 1 << 30)\n"
+        f"cache = WindowCache(DraftRuntime(load.pull_draft({draft!r}), torch.float32), files=files)\n"
     )
     return [sys.executable, "-c", setup + code]
 
@@ -441,7 +443,7 @@ class CountingScorer(LongestScorer):
 
 def test_scores_are_remembered_by_text_units_and_query() -> None:
     counting = CountingScorer()
-    scorer = RememberedScores(counting)
+    scorer = CachedScores(counting)
     segments = [
         Compressor(CompressConfig(scorer="lexical", segmenter=name)).segment("a\n\nb. c\n")
         for name in ("lines", "prose")
@@ -452,7 +454,7 @@ def test_scores_are_remembered_by_text_units_and_query() -> None:
                 scorer.score(segment, query)[:] = 0  # the caller's copy
     assert counting.calls == 4
     assert scorer.score(segments[0], "b").any()
-    small = RememberedScores(counting, budget_bytes=1)
+    small = CachedScores(counting, budget_bytes=1)
     small.score(segments[0], "b")
     assert np.array_equal(small.score(segments[0], "b"), scorer.score(segments[0], "b"))
 
@@ -469,14 +471,14 @@ def test_the_default_scorer_runs_on_the_cache_its_config_asks_for(tiny_draft: st
         compressor = Compressor(config)
         results.append(compressor.compress_text(text, query="Who barked?", keep_rate=0.2).text)
         scorer = compressor.scorer
-        assert isinstance(scorer, RememberedScores)
+        assert isinstance(scorer, CachedScores)
         assert isinstance(scorer.scorer, CalibratedScorer)
     assert results[0] == results[1] == results[2]
-    cache = shared_cache(tiny_draft, 1 << 20, str(folder), 8 << 30)
-    assert isinstance(cache, SegmentCache)
-    assert cache.stats().misses > 0
-    assert cache is shared_cache(tiny_draft, 1 << 20, str(folder), 8 << 30)
-    assert isinstance(shared_cache(tiny_draft, 0, None, 1), DraftRuntime)
+    cache = get_shared_cache(tiny_draft, 1 << 20, str(folder), 8 << 30)
+    assert isinstance(cache, WindowCache)
+    assert cache.get_stats().misses > 0
+    assert cache is get_shared_cache(tiny_draft, 1 << 20, str(folder), 8 << 30)
+    assert isinstance(get_shared_cache(tiny_draft, 0, None, 1), DraftRuntime)
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,22 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agentcompress import CompressConfig, plugins
+from agentcompress.protocols import Segmenter
 from agentcompress.schema import Segment
-from agentcompress.segmenters.detect import detect
+from agentcompress.segmenters.check import segment_checked
+from agentcompress.segmenters.detect import tell_prose_from_lines
+from agentcompress.segmenters.grammars import GRAMMARS
 from agentcompress.segmenters.lines import LineSegmenter
 from agentcompress.segmenters.prose import ProseSegmenter
-from agentcompress.text.cut_points import cut_points
+from agentcompress.text.cut_points import find_cut_points
+from tests.kept import assert_sound, kept
+from tests.shipped import entry_points
 from tests.texts import any_text
 
 
@@ -26,10 +33,65 @@ def assert_tiles(segment: Segment, text: str) -> None:
     assert all(0 <= i < len(segment.units) for unit in segment.units for i in unit.requires)
 
 
-@pytest.mark.parametrize("segmenter", [ProseSegmenter(max_unit_chars=40), LineSegmenter(3, 60, 20)])
+SEGMENTERS: list[tuple[str, dict[str, Any]]] = [
+    *(("source", {"language": language}) for language in GRAMMARS),
+    ("log", {}),
+    ("json", {}),
+    ("json", {"small_chars": 20, "record_chars": 100, "string_chars": 60}),
+    ("diff", {}),
+    ("diff", {"hunk_lines": 2}),
+    ("matches", {}),
+    ("table", {}),
+    ("outline", {}),
+    ("mixed", {}),
+    ("prose", {}),
+    ("prose", {"max_unit_chars": 40}),
+    ("lines", {}),
+    ("lines", {"block_lines": 3, "max_line_chars": 60, "piece_chars": 20}),
+    ("chunks", {"chunk_tokens": 4}),
+]
+"""Every segmenter keeps the contract below; a new one is tested by adding it here."""
+
+
+def test_the_list_holds_every_segmenter_there_is() -> None:
+    assert {name for name, _ in SEGMENTERS} == set(entry_points("segmenters"))
+
+
+@pytest.fixture(
+    scope="module", params=SEGMENTERS, ids=lambda listed: "-".join([listed[0], *map(str, listed[1].values())])
+)
+def segmenter(request: pytest.FixtureRequest, tiny_draft: str) -> Segmenter:
+    name, options = request.param
+    return plugins.build("segmenters", name, options, CompressConfig(draft=tiny_draft))
+
+
+@given(text=any_text, seed=st.integers(0, 9))
+def test_contract_units_tile_any_text_and_what_is_kept_is_in_the_budget(
+    segmenter: Segmenter, text: str, seed: int
+) -> None:
+    segment = segment_checked(segmenter, "under test", text)
+    assert_sound(segment, text)
+    if segment.units:
+        smaller, larger = (kept(segment, 1 + len(text) // part, seed) for part in (16, 8))
+        assert smaller.tokens <= 1 + len(text) // 16
+        assert larger.tokens <= 1 + len(text) // 8
+
+
 @given(text=any_text)
-def test_units_tile_any_text(segmenter: ProseSegmenter | LineSegmenter, text: str) -> None:
-    assert_tiles(segmenter.segment(text), text)
+def test_contract_the_same_text_is_cut_the_same(segmenter: Segmenter, text: str) -> None:
+    first, second = segmenter.segment(text), segmenter.segment(text)
+    assert (first.kind, first.units, first.floor_share) == (second.kind, second.units, second.floor_share)
+
+
+def test_contract_an_empty_text_has_no_units(segmenter: Segmenter) -> None:
+    assert isinstance(segmenter, Segmenter)
+    assert segmenter.segment("").units == ()
+
+
+@pytest.mark.parametrize("in_order", [ProseSegmenter(max_unit_chars=40), LineSegmenter(3, 60, 20)])
+@given(text=any_text)
+def test_units_tile_any_text(in_order: ProseSegmenter | LineSegmenter, text: str) -> None:
+    assert_tiles(in_order.segment(text), text)
 
 
 @given(text=any_text)
@@ -40,7 +102,7 @@ def test_oversized_units_are_cut(text: str) -> None:
 
 @pytest.mark.parametrize("chunk_tokens", [1, 4, 32])
 def test_chunks_tile_and_count_draft_tokens(tiny_draft: str, chunk_tokens: int) -> None:
-    from agentcompress.drafts.tokens import draft_tokenizer
+    from agentcompress.drafts.tokens import get_draft_tokenizer
 
     text = "The cat sat on the mat. 漢字 🙂 \ud800 and <|im_end|> stays text.\n" * 9
     config = CompressConfig(draft=tiny_draft)
@@ -48,7 +110,7 @@ def test_chunks_tile_and_count_draft_tokens(tiny_draft: str, chunk_tokens: int) 
     assert_tiles(segment, text)
     assert segment.kind == "chunks"
     if chunk_tokens == 32:
-        starts = draft_tokenizer(tiny_draft).tokenize(text).starts
+        starts = get_draft_tokenizer(tiny_draft).tokenize(text).starts
         assert [unit.start for unit in segment.units] == starts[::32].tolist()
 
 
@@ -96,7 +158,7 @@ def test_blocks_of_lines_end_at_blank_lines_or_are_full() -> None:
 def test_characters_drawn_as_one_are_not_cut() -> None:
     family = "👩\u200d👩\u200d👧"
     text = family * 40
-    cuts = cut_points(text, 0, len(text), 24)
+    cuts = find_cut_points(text, 0, len(text), 24)
     assert cuts
     assert all(text[cut] != "\u200d" and text[cut - 1] != "\u200d" for cut in cuts)
 
@@ -113,12 +175,12 @@ def test_characters_drawn_as_one_are_not_cut() -> None:
     ],
 )
 def test_detection(text: str, kind: str) -> None:
-    assert detect(text) == kind
+    assert tell_prose_from_lines(text) == kind
 
 
 @given(text=st.text())
 def test_detection_never_fails(text: str) -> None:
-    assert detect(text) in ("prose", "lines")
+    assert tell_prose_from_lines(text) in ("prose", "lines")
 
 
 @pytest.mark.parametrize("hostile", [".", '?"', "\n \n", " \n", "# \n", "a.\n", "--", ", ", "\u200d", "e\u0301"])
@@ -126,7 +188,7 @@ def test_hostile_repetition_takes_linear_time(hostile: str) -> None:
     text = hostile * (600_000 // len(hostile))
     assert_tiles(ProseSegmenter().segment(text), text)
     assert_tiles(LineSegmenter().segment(text), text)
-    assert detect(text) in ("prose", "lines")
+    assert tell_prose_from_lines(text) in ("prose", "lines")
 
 
 def test_what_is_spelt_like_no_word_comes_first_where_it_is_rare() -> None:

@@ -12,21 +12,21 @@ from agentcompress.schema import Segment, Span, Unit
 from agentcompress.scorers.seeded import RandomScorer
 from agentcompress.segmenters.lines import LineSegmenter
 from agentcompress.segmenters.prose import ProseSegmenter
-from agentcompress.selection.select import Selection, budget_tokens, select
-from agentcompress.targets.counting import token_counter
-from agentcompress.text.delimiters import style_for
-from agentcompress.text.rendering import render
+from agentcompress.selection.select import Selection, compute_budget_tokens, select_units
+from agentcompress.targets.counting import get_token_counter
+from agentcompress.text.delimiters import choose_style
+from agentcompress.text.rendering import render_units
 from tests.fakes import WordCounter
 from tests.texts import any_text
 
 SEGMENTERS = {"prose": ProseSegmenter(max_unit_chars=80), "lines": LineSegmenter(3, 120, 40)}
-COUNTERS = {"words": WordCounter(), "gpt-4o": token_counter("gpt-4o")}
+COUNTERS = {"words": WordCounter(), "gpt-4o": get_token_counter("gpt-4o")}
 
 
 def selected(text: str, kind: str, budget: int, counter: str, seed: int = 0) -> tuple[Segment, Selection]:
     segment = SEGMENTERS[kind].segment(text)
     scores = RandomScorer(seed).score(segment, "")
-    return segment, select(segment, scores, budget, COUNTERS[counter], style_for(segment))
+    return segment, select_units(segment, scores, budget, COUNTERS[counter], choose_style(segment))
 
 
 @pytest.mark.parametrize("counter", COUNTERS)
@@ -43,7 +43,7 @@ def test_budget_is_never_exceeded_and_kept_text_is_verbatim(
 
 def assert_subsequence(segment: Segment, text: str, spans: tuple[Span, ...]) -> None:
     """The kept ranges stand in the text in order, with nothing but delimiters between them."""
-    style = style_for(segment)
+    style = choose_style(segment)
     at, last = 0, 0
     for span in spans:
         assert last <= span.start < span.end <= len(segment.text)
@@ -75,20 +75,20 @@ def test_a_larger_budget_keeps_a_superset(kind: str, counter: str, text: str, se
 @given(text=any_text.filter(bool), kind=st.sampled_from(sorted(SEGMENTERS)), kept=st.sets(st.integers(0, 40)))
 def test_a_source_text_never_holds_the_delimiter_it_gets(text: str, kind: str, kept: set[int]) -> None:
     segment = SEGMENTERS[kind].segment(text)
-    style = style_for(segment)
+    style = choose_style(segment)
     mark = getattr(style, "mark")  # noqa: B009 - both styles have one, the protocol does not say so
     assert (mark if kind == "prose" else f"[{mark}") not in text
-    rendered = render(segment, sorted(i for i in kept if i < len(segment.units)), style)
+    rendered = render_units(segment, sorted(i for i in kept if i < len(segment.units)), style)
     again = SEGMENTERS[kind].segment(rendered.text)
     if len(rendered.spans) < len(kept) and mark in rendered.text:
-        assert style_for(again) != style
+        assert choose_style(again) != style
 
 
 def test_best_units_are_kept_in_order_with_a_delimiter_in_every_gap() -> None:
     text = "".join(f"This is line number {i} of the log.\n" for i in range(12))
     segment = LineSegmenter().segment(text)
     scores = np.array([1.0 if i in (3, 4, 9) else 0.0 for i in range(12)])
-    chosen = select(segment, scores, 60, COUNTERS["words"], style_for(segment))
+    chosen = select_units(segment, scores, 60, COUNTERS["words"], choose_style(segment))
     assert chosen.rendered.text == (
         "[... 3 lines omitted]\n"
         "This is line number 3 of the log.\n"
@@ -102,21 +102,21 @@ def test_best_units_are_kept_in_order_with_a_delimiter_in_every_gap() -> None:
 def test_delimiters_of_lines_keep_indentation_and_line_endings() -> None:
     text = "def f():\r\n    a = 1\r\n    b = 2\r\n    c = 3\r\n    return a\r\nlast"
     segment = LineSegmenter().segment(text)
-    rendered = render(segment, [0, 4], style_for(segment))
+    rendered = render_units(segment, [0, 4], choose_style(segment))
     assert rendered.text == ("def f():\r\n    [... 3 lines omitted]\r\n    return a\r\n[... 1 line omitted]")
 
 
 def test_delimiters_of_prose_stand_between_sentences_and_at_paragraph_ends() -> None:
     segment = ProseSegmenter().segment("One is here. Two is here. Three is here.\n\nFour is here. Five is here.")
-    assert render(segment, [0, 2], style_for(segment)).text == "One is here. [...] Three is here. [...]"
-    assert render(segment, [1, 3], style_for(segment)).text == "[...] Two is here. [...]\nFour is here. [...]"
+    assert render_units(segment, [0, 2], choose_style(segment)).text == "One is here. [...] Three is here. [...]"
+    assert render_units(segment, [1, 3], choose_style(segment)).text == "[...] Two is here. [...]\nFour is here. [...]"
 
 
 def test_a_gap_that_costs_no_more_than_its_delimiter_is_kept() -> None:
     text = "alpha beta gamma delta epsilon zeta\nx\nalpha beta gamma delta epsilon zeta\n" + "y y y y y y y y\n" * 9
     segment = LineSegmenter().segment(text)
     scores = np.array([1.0, 0.0, 1.0] + [0.0] * 9)
-    chosen = select(segment, scores, 26, COUNTERS["words"], style_for(segment))
+    chosen = select_units(segment, scores, 26, COUNTERS["words"], choose_style(segment))
     assert "x\n" in chosen.rendered.text
     assert chosen.rendered.spans == (Span(0, text.index("y")),)
 
@@ -125,7 +125,7 @@ def test_a_sentence_brings_its_heading() -> None:
     text = "# Storms\n\nIt rained a lot. It blew hard.\n\n# Calm\n\nThe sea lay still for days. Nothing moved at all.\n"
     segment = ProseSegmenter().segment(text)
     scores = np.array([float("sea" in text[unit.start : unit.end]) for unit in segment.units])
-    chosen = select(segment, scores, 24, COUNTERS["words"], style_for(segment))
+    chosen = select_units(segment, scores, 24, COUNTERS["words"], choose_style(segment))
     assert "# Calm\n\nThe sea lay still for days." in chosen.rendered.text
     assert "Storms" not in chosen.rendered.text
 
@@ -146,21 +146,24 @@ def test_a_long_line_after_a_hash_is_no_heading() -> None:
 def test_blank_lines_give_no_indentation_to_a_delimiter() -> None:
     text = f"a = 1\n{' ' * 3000}\n    b = 2\n{' ' * 90}c = 3\nd = 4\n"
     segment = LineSegmenter(max_line_chars=4000).segment(text)
-    assert render(segment, [0, 4], style_for(segment)).text == "a = 1\n    [... 3 lines omitted]\nd = 4\n"
-    assert render(segment, [0, 1, 2, 4], style_for(segment)).text.splitlines()[-2] == " " * 40 + "[... 1 line omitted]"
+    assert render_units(segment, [0, 4], choose_style(segment)).text == "a = 1\n    [... 3 lines omitted]\nd = 4\n"
+    assert (
+        render_units(segment, [0, 1, 2, 4], choose_style(segment)).text.splitlines()[-2]
+        == " " * 40 + "[... 1 line omitted]"
+    )
 
 
 def test_a_text_full_of_marks_gets_one_of_its_own() -> None:
     text = "[...] […] " + " ".join(f"[... #{i}]" for i in range(2, 30_000))
     segment = SEGMENTERS["prose"].segment(text)
-    assert style_for(segment).gap(text, Span(0, len(text))) == "[... #30000]"
+    assert choose_style(segment).gap(text, Span(0, len(text))) == "[... #30000]"
 
 
 @pytest.mark.parametrize("budget", [1, 2, 3, 4, 8])
 def test_tiny_budgets_keep_a_beginning(budget: int) -> None:
     text = "Supercalifragilistic words everywhere are hard to fit into one small budget"
     segment = ProseSegmenter().segment(text)
-    chosen = select(segment, np.zeros(1), budget, COUNTERS["gpt-4o"], style_for(segment))
+    chosen = select_units(segment, np.zeros(1), budget, COUNTERS["gpt-4o"], choose_style(segment))
     assert chosen.tokens <= budget
     if budget == 8:
         assert chosen.rendered.text.startswith("Super")
@@ -172,13 +175,13 @@ def test_tiny_budgets_keep_a_beginning(budget: int) -> None:
 def test_scores_that_can_not_be_used(scores: np.ndarray) -> None:
     segment = Segment("abc", "lines", (Unit(0, 1, 0), Unit(1, 2, 0), Unit(2, 3, 0)))
     with pytest.raises(ScoringError, match="one finite score for each of 3 units"):
-        select(segment, scores, 1, COUNTERS["words"], style_for(segment))
+        select_units(segment, scores, 1, COUNTERS["words"], choose_style(segment))
 
 
 @given(rate=st.floats(0.001, 1), tokens=st.integers(1, 10**6))
 def test_budget_rounds_up(rate: float, tokens: int) -> None:
-    assert budget_tokens(rate, tokens) <= math.ceil(rate * tokens)
-    assert budget_tokens(1.0, tokens) == tokens
-    assert budget_tokens(1e-12, tokens) == 1
-    assert budget_tokens(rate, 0) == 0
-    assert budget_tokens(0.1, 1830) == 183  # 0.1 * 1830 is a little over 183 in floating point
+    assert compute_budget_tokens(rate, tokens) <= math.ceil(rate * tokens)
+    assert compute_budget_tokens(1.0, tokens) == tokens
+    assert compute_budget_tokens(1e-12, tokens) == 1
+    assert compute_budget_tokens(rate, 0) == 0
+    assert compute_budget_tokens(0.1, 1830) == 183  # 0.1 * 1830 is a little over 183 in floating point

@@ -140,13 +140,16 @@ def test_a_load_that_can_not_be_told_stops_nobody() -> None:
     assert done == [0, 1, 2]
 
 
-def test_waiting_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    streams = Streams(1)
+def test_waiting_counts() -> None:
+    now = [100.0]
+    streams = Streams(1, clock=lambda: now[0])
     long, short = streams.start(lambda _: None, 0), streams.start(lambda _: None, 0)
     long._count, short._count = 100, 10
-    assert short.turn() < long.turn()
-    long._since -= 10
-    assert long.turn() < short.turn()
+    assert short.get_turn() < long.get_turn()
+    now[0] += 10
+    late = streams.start(lambda _: None, 0)
+    late._count = 10
+    assert long.get_turn() < late.get_turn()
 
 
 def test_a_deadline_is_a_positive_time() -> None:
@@ -219,50 +222,49 @@ def test_a_forked_process_has_streams_of_its_own() -> None:
 
 
 def test_cores_are_the_least_that_anything_allows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(cores, "_affinity", lambda: set(range(6)))
+    monkeypatch.setattr(cores, "_get_affinity", lambda: set(range(6)))
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    assert cores.available(tmp_path) == 6
+    assert cores.count_available_cores(tmp_path) == 6
     for quota, expected in (("max 100000", 6), ("250000 100000", 2), ("50000 100000", 1), ("nonsense", 6)):
         (tmp_path / "cpu.max").write_text(quota)
-        assert cores.available(tmp_path) == expected
+        assert cores.count_available_cores(tmp_path) == expected
     (tmp_path / "cpu.max").unlink()
     (tmp_path / "cpu").mkdir()
     (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000\n")
     for quota, expected in (("-1\n", 6), ("400000\n", 4)):
         (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text(quota)
-        assert cores.available(tmp_path) == expected
+        assert cores.count_available_cores(tmp_path) == expected
     (tmp_path / "slice" / "unit").mkdir(parents=True)
     (tmp_path / "slice" / "cpu.max").write_text("300000 100000")
     (tmp_path / "slice" / "unit" / "cpu.max").write_text("max 100000")
     (tmp_path / "membership").write_text("4:memory:/other\n0::/slice/unit\n")
     monkeypatch.setattr(cores, "_MEMBERSHIP", tmp_path / "membership")
-    assert cores.available(tmp_path) == 3
+    assert cores.count_available_cores(tmp_path) == 3
     (tmp_path / "membership").write_text("2:cpu,cpuacct:/job\n")
     (tmp_path / "cpu" / "job").mkdir()
     (tmp_path / "cpu" / "job" / "cpu.cfs_period_us").write_text("100000\n")
     (tmp_path / "cpu" / "job" / "cpu.cfs_quota_us").write_text("200000\n")
-    assert cores.available(tmp_path) == 2
+    assert cores.count_available_cores(tmp_path) == 2
     (tmp_path / "membership").unlink()
     for asked, expected in (("3", 3), ("3,2", 3), ("0", 4), ("many", 4)):
         monkeypatch.setenv("OMP_NUM_THREADS", asked)
-        assert cores.available(tmp_path) == expected
+        assert cores.count_available_cores(tmp_path) == expected
 
 
 def test_cores_that_others_keep_busy_are_left_to_them(monkeypatch: pytest.MonkeyPatch) -> None:
     now, busy = [100.0], [(50.0, 10.0)]
-    monkeypatch.setattr(cores, "_affinity", lambda: set(range(4)))
-    monkeypatch.setattr(cores.time, "monotonic", lambda: now[0])
-    load = cores.Load(4, lambda: busy[0])
+    monkeypatch.setattr(cores, "_get_affinity", lambda: set(range(4)))
+    load = cores.Load(4, lambda: busy[0], clock=lambda: now[0])
     for others, own, expected in ((0.0, 3.0, 4), (1.1, 2.0, 3), (3.9, 0.1, 1), (9.0, 0.0, 1), (0.2, 0.2, 4)):
         now[0] += 1
         busy[0] = (busy[0][0] + others + own, busy[0][1] + own)
-        assert load.free_cores() == expected
+        assert load.count_free_cores() == expected
     busy[0] = (busy[0][0] + 4, busy[0][1])
-    assert load.free_cores() == 4  # looked a moment ago
+    assert load.count_free_cores() == 4  # looked a moment ago
 
 
 def test_the_load_of_this_machine_can_be_read() -> None:
-    everyone, own = cores._busy_s()
+    everyone, own = cores._measure_busy_s()
     assert everyone >= 0
     assert own > 0
-    assert 1 <= cores.Load(2).free_cores() <= 2
+    assert 1 <= cores.Load(2).count_free_cores() <= 2

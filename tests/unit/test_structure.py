@@ -14,63 +14,27 @@ from agentcompress import Compressor, plugins
 from agentcompress.config import CompressConfig
 from agentcompress.errors import AgentCompressError
 from agentcompress.schema import Segment, Unit
-from agentcompress.scorers.named import named
+from agentcompress.scorers.called_by_name import score_called
 from agentcompress.segmenters import logs
 from agentcompress.segmenters.diff import DiffSegmenter
-from agentcompress.segmenters.grammars import GRAMMARS, language_of_fence, language_of_file
-from agentcompress.segmenters.kinds import Kind, built_in, kind_of
+from agentcompress.segmenters.grammars import GRAMMARS, find_language_of_fence, find_language_of_file
+from agentcompress.segmenters.kinds import Kind, detect_kind, make_segmenter
 from agentcompress.segmenters.logs import LogSegmenter
 from agentcompress.segmenters.matches import MatchSegmenter
 from agentcompress.segmenters.source import SourceSegmenter
 from agentcompress.segmenters.structured import JsonSegmenter
 from agentcompress.segmenters.tables import TableSegmenter
-from agentcompress.selection.order import keep_order, missing
-from agentcompress.selection.select import Selection, select
-from agentcompress.text.delimiters import style_for
-from agentcompress.text.lines import Rows, view_of
+from agentcompress.selection.order import find_missing, order_units
+from agentcompress.selection.select import select_units
+from agentcompress.text.delimiters import choose_style
+from agentcompress.text.lines import Rows, find_view
+from tests.kept import Quarters, assert_sound, kept
 from tests.texts import any_text
-
-KINDS = [
-    *(Kind("source", {"language": language}) for language in GRAMMARS),
-    *(Kind(name) for name in ("log", "json", "diff", "matches", "table", "outline", "mixed", "prose", "lines")),
-]
-
-
-class Quarters:
-    """Four characters a token."""
-
-    def count(self, text: str) -> int:
-        return (len(text) + 3) // 4
-
-
-def kept(segment: Segment, budget: int, seed: int = 0) -> Selection:
-    """What a scorer that knows nothing keeps."""
-    scores = np.random.default_rng(seed).normal(size=len(segment.units))
-    return select(segment, scores, budget, Quarters(), style_for(segment))
-
-
-def assert_sound(segment: Segment, text: str) -> None:
-    assert segment.text == text
-    assert "".join(text[unit.start : unit.end] for unit in segment.units) == text
-    assert all(unit.end > unit.start for unit in segment.units)
-    everyone = range(len(segment.units))
-    assert all(i in everyone for unit in segment.units for i in (*unit.requires, *unit.wants))
-
-
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join([kind.name, *kind.options.values()]))
-@given(text=any_text, seed=st.integers(0, 9))
-def test_every_kind_takes_every_text(kind: Kind, text: str, seed: int) -> None:
-    segment = built_in(kind).segment(text)
-    assert_sound(segment, text)
-    if segment.units:
-        smaller, larger = (kept(segment, 1 + len(text) // part, seed) for part in (16, 8))
-        assert smaller.tokens <= 1 + len(text) // 16
-        assert larger.tokens <= 1 + len(text) // 8
 
 
 @given(text=any_text, hint=any_text)
 def test_telling_kinds_apart_never_fails(text: str, hint: str) -> None:
-    assert_sound(built_in(kind_of(text, hint)).segment(text), text)
+    assert_sound(make_segmenter(detect_kind(text, hint)).segment(text), text)
 
 
 PYTHON = Path(agentcompress.__file__).parent
@@ -299,7 +263,7 @@ def best(segment: Segment, wanted: str, budget: int) -> str:
     """What is kept when the unit that holds `wanted` is the best one, and the others are none the better."""
     scores = np.array([float(wanted in segment.text[unit.start : unit.end]) for unit in segment.units])
     assert scores.sum() == 1
-    return select(segment, scores, budget, Quarters(), style_for(segment)).rendered.text
+    return select_units(segment, scores, budget, Quarters(), choose_style(segment)).rendered.text
 
 
 CLASSES = '''import os
@@ -355,7 +319,7 @@ def test_a_view_of_part_of_a_file_is_seen_through() -> None:
     body = CLASSES.splitlines()[9:24]
     view = "[File: store.py (29 lines total)]\n" + "".join(f"{n:6d}\t{line}\n" for n, line in enumerate(body, 10))
     rows = Rows(view)
-    found = view_of(rows)
+    found = find_view(rows)
     assert found
     assert found.bare.splitlines()[1:] == body
     assert found.foreign == {0}
@@ -369,7 +333,7 @@ def test_a_view_of_part_of_a_file_is_seen_through() -> None:
 def test_order_takes_floors_up_to_their_share() -> None:
     units = tuple(Unit(i, i + 1, 0, floor=int(i >= 5), wants=(9,) if i == 0 else ()) for i in range(10))
     segment = Segment("x" * 10, "lines", units, floor_share=0.4)
-    order = keep_order(segment, -np.arange(10.0), np.ones(10))
+    order = order_units(segment, -np.arange(10.0), np.ones(10))
     assert sorted(order) == list(range(10))
     assert order[:6] == [0, 1, 9, 2, 5, 3]
     for n in range(1, 11):
@@ -378,19 +342,19 @@ def test_order_takes_floors_up_to_their_share() -> None:
 
 def test_order_without_floors_is_that_of_the_scores() -> None:
     segment = Segment("abc", "lines", tuple(Unit(i, i + 1, 0) for i in range(3)))
-    assert keep_order(segment, np.array([1.0, 3.0, 2.0]), np.ones(3)) == [1, 2, 0]
+    assert order_units(segment, np.array([1.0, 3.0, 2.0]), np.ones(3)) == [1, 2, 0]
 
 
 def test_repeats_come_later_unless_they_stand_out() -> None:
     units = tuple(Unit(i, i + 1, 0, prior=-1.0 if i in (1, 3) else 0.0) for i in range(4))
     segment = Segment("abcd", "lines", units)
-    assert keep_order(segment, np.array([0.0, 0.1, 0.2, 9.0]), np.ones(4)) == [3, 2, 0, 1]
+    assert order_units(segment, np.array([0.0, 0.1, 0.2, 9.0]), np.ones(4)) == [3, 2, 0, 1]
 
 
 def test_requirements_are_followed_to_the_end() -> None:
     units = (Unit(0, 1, 0), Unit(1, 2, 0, (0,)), Unit(2, 3, 0, (1, 3)), Unit(3, 4, 0, (2,)))
-    assert sorted(missing(Segment("abcd", "x", units), 3, ())) == [0, 1, 2, 3]
-    assert sorted(missing(Segment("abcd", "x", units), 3, {1})) == [2, 3]
+    assert sorted(find_missing(Segment("abcd", "x", units), 3, ())) == [0, 1, 2, 3]
+    assert sorted(find_missing(Segment("abcd", "x", units), 3, {1})) == [2, 3]
 
 
 values = st.recursive(
@@ -486,7 +450,7 @@ def test_failures_and_how_it_ended_survive(seed: int) -> None:
     ],
 )
 def test_what_lines_are_worth_for_their_own_sake(line: str, floor: int) -> None:
-    assert logs._floor(line) == floor
+    assert logs._rate_line(line) == floor
 
 
 def test_lines_like_the_one_before_are_counted() -> None:
@@ -610,12 +574,12 @@ _PROSE = Kind("prose")
     ],
 )
 def test_kinds(text: str, hint: str, kind: Kind) -> None:
-    assert kind_of(text, hint) == kind
+    assert detect_kind(text, hint) == kind
 
 
 def test_a_fenced_block_is_cut_by_its_kind() -> None:
     text = f"Here is the file. It has a class.\n\n```python\n{CLASSES}```\n\nThat was all. Ask on.\n"
-    segment = built_in(Kind("mixed")).segment(text)
+    segment = make_segmenter(Kind("mixed")).segment(text)
     assert_sound(segment, text)
     shown = best(segment, "raise FileNotFoundError", 140)
     assert "```python\n" in shown
@@ -634,12 +598,12 @@ def test_text_that_looks_like_a_delimiter_is_never_confused_with_one() -> None:
     ("name", "language"), [("a/b.PY", "python"), ("x.tsx", "tsx"), ("Gemfile", "ruby"), ("x.unknown", None)]
 )
 def test_languages_by_name(name: str, language: str | None) -> None:
-    assert language_of_file(name) == language
+    assert find_language_of_file(name) == language
 
 
 def test_languages_of_fences() -> None:
-    assert language_of_fence("C++") == "cpp"
-    assert language_of_fence("text") is None
+    assert find_language_of_fence("C++") == "cpp"
+    assert find_language_of_fence("text") is None
 
 
 @pytest.mark.parametrize(
@@ -660,7 +624,7 @@ def test_options_out_of_range(name: str, options: dict[str, object], message: st
 
 
 def called(segment: Segment, query: str) -> dict[str, float]:
-    scores = named(segment, query).tolist()
+    scores = score_called(segment, query).tolist()
     return {unit.name: score for unit, score in zip(segment.units, scores, strict=True) if score}
 
 
@@ -815,13 +779,15 @@ def test_an_alias_keeps_its_anchor() -> None:
 
 
 def test_a_fence_is_believed_when_its_text_agrees() -> None:
-    assert [unit.floor for unit in built_in(Kind("mixed")).segment(f"Log:\n\n```python\n{FAILING}```\n").units].count(3)
+    assert [
+        unit.floor for unit in make_segmenter(Kind("mixed")).segment(f"Log:\n\n```python\n{FAILING}```\n").units
+    ].count(3)
 
 
 def test_json_with_words_around_it_still_parses() -> None:
     inner = json.dumps({"items": [{"id": i, "name": f"user {i}"} for i in range(90)], "total": 90}, indent=1)
     text = f"HTTP/1.1 200 OK\n\n{inner}\n[exit code 0]\n"
-    segment = built_in(kind_of(text)).segment(text)
+    segment = make_segmenter(detect_kind(text)).segment(text)
     assert_sound(segment, text)
     shown = kept(segment, 300).rendered.text
     assert json.JSONDecoder().raw_decode(shown, shown.index("{"))[0]

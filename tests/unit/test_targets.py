@@ -5,10 +5,10 @@ import tiktoken
 from hypothesis import given
 
 from agentcompress.errors import UnknownNameError
-from agentcompress.targets.counting import token_counter
+from agentcompress.targets.counting import get_token_counter
 from tests.texts import any_text
 
-O200K = token_counter("gpt-4o")
+O200K = get_token_counter("gpt-4o")
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ O200K = token_counter("gpt-4o")
     ],
 )
 def test_tokenizers_of_targets(target: str, tokenizer: str, exact: bool) -> None:
-    counter = token_counter(target)
+    counter = get_token_counter(target)
     assert (counter.name, counter.exact) == (tokenizer, exact)
     assert counter.count("") == 0
     assert 2 <= counter.count("hello world") <= 3
@@ -40,7 +40,7 @@ def test_counts_are_tiktokens_own(text: str) -> None:
 
 def test_special_token_spellings_are_text() -> None:
     for target in ("gpt-4o", "claude-sonnet-4-5"):
-        assert token_counter(target).count("<|endoftext|><EOT>") > 2
+        assert get_token_counter(target).count("<|endoftext|><EOT>") > 2
 
 
 @pytest.mark.parametrize("blank", [" ", "\t", "\u3000"])
@@ -49,17 +49,17 @@ def test_a_million_blanks_are_counted(blank: str) -> None:
 
 
 def test_embedded_targets_count_with_their_own_tokenizer(tiny_draft: str) -> None:
-    counter = token_counter(f"embedded/{tiny_draft}")
+    counter = get_token_counter(f"embedded/{tiny_draft}")
     assert counter.exact
     assert counter.count("The cat sat on the mat.") < 23
 
 
 @pytest.mark.parametrize("target", ["text-davinci-001", "huggingface/gpt2"])
 def test_tables_that_would_have_to_be_downloaded_are_approximated(target: str) -> None:
-    assert (token_counter(target).name, token_counter(target).exact) == ("cl100k_base", False)
+    assert (get_token_counter(target).name, get_token_counter(target).exact) == ("cl100k_base", False)
 
 
 @pytest.mark.parametrize("target", ["", "gpt-40", "claude", "nowhere/model", "openai/", "/gpt-4o", "embedded/"])
 def test_unknown_targets(target: str) -> None:
     with pytest.raises(UnknownNameError, match=r"(target|draft) must be"):
-        token_counter(target)
+        get_token_counter(target)

@@ -1,1 +1,1 @@
-"""What the draft has encoded, kept in memory and in files."""
+"""Encoded windows, kept: `protocol` (what is wrapped), `windows` (the cache), `memory` and `files` (where it keeps)."""

@@ -1,4 +1,4 @@
-"""What a segment cache holds in memory, within a budget of bytes; what was not used for longest goes first."""
+"""What a window cache holds in memory, within a budget of bytes; what was not used for longest goes first."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ if TYPE_CHECKING:
     from agentcompress.drafts.pages import Window
 
 
-class SegmentMemory:
-    """What is in memory: extents of windows, and anything else that has `nbytes`. Safe in several threads."""
+class WindowMemory:
+    """Extents of windows, and anything else that has `nbytes`, within `budget_bytes`. Safe in several threads."""
 
     def __init__(self, budget_bytes: int) -> None:
         self._lock = threading.Lock()
         self._entries = _Entries(budget_bytes)
 
     def get(self, key: str) -> Any:
-        """What is kept under a key, or None."""
+        """Return the value that was put under a key, or None where there is none, or it was evicted."""
         with self._lock:
             return self._entries.get(key)
 
@@ -28,15 +28,15 @@ class SegmentMemory:
         with self._lock:
             self._entries.put(key, value)
 
-    def window(self, key: str) -> Window | None:
-        """The window with that key, or None."""
+    def get_window(self, key: str) -> Window | None:
+        """Return the window of that key, and count its extent as used; None where it is not here."""
         with self._lock:
             window = self._entries.windows.get(key)
             if window is not None:
                 self._entries.get(id(window.extent))  # used: moves to the end of the line
             return window
 
-    def keep(self, windows: list[Window]) -> None:
+    def keep_windows(self, windows: list[Window]) -> None:
         """Keep windows, as far as their extents are within the budget."""
         with self._lock:
             for window in windows:
@@ -53,24 +53,24 @@ class SegmentMemory:
             while self._entries and self._entries.currsize + free > self._entries.maxsize:
                 self._entries.popitem()
 
-    def windows(self) -> list[Window]:
-        """All windows here."""
+    def list_windows(self) -> list[Window]:
+        """Return all windows in memory, in the order in which they came."""
         with self._lock:
             return list(self._entries.windows.values())
 
-    def sizes(self) -> tuple[int, int]:
-        """Bytes held, and bytes evicted so far."""
+    def get_sizes(self) -> tuple[int, int]:
+        """Return the bytes held now, and the bytes evicted so far."""
         with self._lock:
             return int(self._entries.currsize), self._entries.evicted_bytes
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Drop all windows and values, and count from zero what is evicted."""
         with self._lock:
             self._entries = _Entries(int(self._entries.maxsize))
 
 
 class _Entries(LRUCache):
-    """Extents by identity (an int), anything else by its key (a str)."""
+    """Extents by their identity (an int), any other value by its key (a str); `windows` are those on extents here."""
 
     def __init__(self, budget_bytes: int) -> None:
         super().__init__(budget_bytes, getsizeof=lambda value: value.nbytes)

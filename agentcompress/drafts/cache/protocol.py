@@ -1,4 +1,4 @@
-"""What the cache asks of a draft."""
+"""What a window cache asks of the draft it wraps, and scorers of either."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ if TYPE_CHECKING:
 
 
 class Tokenizer(Protocol):
-    """What a runtime's tokenizer does."""
+    """Text to token ids of a draft."""
 
     @property
     def template(self) -> Any:
-        """The words around the windows."""
+        """The draft's chat template, taken apart: the text before the windows, and the text behind the query."""
         ...
 
     def tokenize(self, text: str) -> Tokens:
-        """Tokenize plain text."""
+        """Return the tokens of plain text, where special-token spellings are text."""
         ...
 
-    def template_ids(self, text: str) -> list[int]:
-        """Ids of template text."""
+    def tokenize_template(self, text: str) -> list[int]:
+        """Return the ids of template text, where special-token spellings are special tokens."""
         ...
 
 
 class Runtime(Protocol):
-    """What encodes and probes: a `DraftRuntime`, or a `SegmentCache` around one."""
+    """What encodes and probes: a `DraftRuntime`, or a `WindowCache` around one."""
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -40,20 +40,20 @@ class Runtime(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """What the draft's profile is known by."""
+        """The digest that the draft's profile is found by, the same for a quantised copy of its weights."""
         ...
 
     @property
     def band(self) -> range:
-        """The layers whose attention is read."""
+        """The layers whose attention is read, counted from 0."""
         ...
 
     def encode(self, windows: Sequence[np.ndarray]) -> list[Window]:
-        """Encode windows of token ids."""
+        """Encode windows of token ids, int64 (tokens,) each; returns them in the same order."""
         ...
 
     def probe(
         self, windows: Sequence[Window], query: Sequence[int], null: Sequence[int]
     ) -> tuple[ProbeAttention, ProbeAttention]:
-        """Read the attention of a query and of the query-free probe on encoded windows."""
+        """Read the attention of a query, and of the query-free probe, on encoded windows; both are token ids."""
         ...

@@ -1,4 +1,4 @@
-"""Remembers what a draft has encoded: a wrapper around `drafts.runtime.DraftRuntime`, with the same interface.
+"""Keeps what a draft has encoded: a wrapper around `drafts.runtime.DraftRuntime`, with the same interface.
 
 Keys and values of a window depend on nothing but its own tokens and the draft, so they are kept by content: the same
 document hits in another order, conversation or call. Also kept: what the query-free probe found on the same windows,
@@ -21,11 +21,11 @@ import numpy as np
 from agentcompress.common import deadlines
 from agentcompress.common.checks import checked_count
 from agentcompress.common.digests import digest
-from agentcompress.drafts.cache.memory import SegmentMemory
+from agentcompress.drafts.cache.memory import WindowMemory
 from agentcompress.drafts.cache.protocol import Runtime, Tokenizer
 
 if TYPE_CHECKING:
-    from agentcompress.drafts.cache.files import SegmentFiles
+    from agentcompress.drafts.cache.files import WindowFiles
     from agentcompress.drafts.pages import Window
     from agentcompress.drafts.runtime import ProbeAttention
     from agentcompress.drafts.tokens import Tokens
@@ -50,41 +50,41 @@ class CacheStats:
     probe_ms: float = 0.0
 
 
-class SegmentCache:
+class WindowCache:
     """A runtime that encodes every window once, as long as the budget holds. Safe in several threads.
 
     budget_bytes: memory of everything kept, >= 1; a call may need more than that while it runs. files: a second,
     slower place, shared with other processes.
     """
 
-    def __init__(self, runtime: Any, budget_bytes: int = 1 << 30, files: SegmentFiles | None = None) -> None:
+    def __init__(self, runtime: Any, budget_bytes: int = 1 << 30, files: WindowFiles | None = None) -> None:
         from agentcompress.drafts.pages import EXTENT_PAGES  # with torch, which a runtime has loaded by now
 
         self.runtime = runtime
         self.fingerprint, self.band = runtime.fingerprint, runtime.band
-        self._kept = SegmentMemory(checked_count("segment_cache_bytes", budget_bytes))
+        self._kept = WindowMemory(checked_count("segment_cache_bytes", budget_bytes))
         self._files = files
         self._lock = threading.Lock()
         self._pending: dict[str, Future[Window]] = {}
         self._stats = CacheStats()
         page_bytes = runtime.shape.page_bytes
         self._extent_pages = max(1, min(EXTENT_PAGES, budget_bytes // (_EXTENTS_PER_BUDGET * page_bytes)))
-        self.tokenizer = _RememberingTokenizer(runtime.tokenizer, self._kept)
+        self.tokenizer = _CachingTokenizer(runtime.tokenizer, self._kept)
 
     def encode(self, windows: Sequence[np.ndarray]) -> list[Window]:
         """Encode windows of token ids, those that are not here yet; a window that another call is at is waited for."""
-        keys = [self.runtime.window_key(ids) for ids in windows]
+        keys = [self.runtime.compute_window_key(ids) for ids in windows]
         ids_of = dict(zip(keys, windows, strict=True))
         found: dict[str, Window] = {}
         while len(found) < len(ids_of):
-            mine, others = self._claim([key for key in ids_of if key not in found], found)
+            mine, others = self._claim_windows([key for key in ids_of if key not in found], found)
             if mine:
-                found.update(self._encode({key: ids_of[key] for key in mine}))
+                found.update(self._encode_claimed({key: ids_of[key] for key in mine}))
             for key, pending in others.items():
-                window = _awaited(pending)
+                window = _await_window(pending)
                 if window is not None:  # else whoever was at it gave up, and it is anyone's again
                     found[key] = window
-                    self._count(hits=1)
+                    self._add_counts(hits=1)
         return [found[key] for key in keys]
 
     def probe(
@@ -99,32 +99,32 @@ class SegmentCache:
             self._kept.put(key, known)
         else:
             asked = self.runtime.probe_query(windows, query)
-        self._count(probe_ms=(time.perf_counter() - started) * 1000)
+        self._add_counts(probe_ms=(time.perf_counter() - started) * 1000)
         return asked, known
 
-    def stats(self) -> CacheStats:
-        """What was found, computed, kept and given up so far."""
+    def get_stats(self) -> CacheStats:
+        """Return how many windows were found, computed, kept and given up since the cache was made."""
         with self._lock:
             stats = self._stats
-        held, evicted = self._kept.sizes()
+        held, evicted = self._kept.get_sizes()
         return replace(stats, bytes=held, evicted_bytes=evicted)
 
-    def kv_bytes_per_token(self) -> float:
+    def measure_kv_bytes_per_token(self) -> float:
         """Memory of the windows kept now, padding included, for each of their draft tokens; 0 when none are."""
-        windows = self._kept.windows()
+        windows = self._kept.list_windows()
         held = sum({id(window.extent): window.extent.nbytes for window in windows}.values())
         return held / max(1, sum(window.tokens for window in windows))
 
     def clear(self) -> None:
-        """Forget everything in memory; files stay."""
+        """Drop all windows, probes and tokens from memory; files stay."""
         self._kept.clear()
 
-    def _claim(self, keys: list[str], found: dict[str, Window]) -> tuple[list[str], dict[str, Future[Window]]]:
+    def _claim_windows(self, keys: list[str], found: dict[str, Window]) -> tuple[list[str], dict[str, Future[Window]]]:
         """Put what is here into `found`; return the keys this call is to encode, and those others are at."""
         mine, others = [], {}
         with self._lock:
             for key in keys:
-                window = self._kept.window(key)
+                window = self._kept.get_window(key)
                 if window is not None:
                     found[key] = window
                 elif key in self._pending:
@@ -132,11 +132,11 @@ class SegmentCache:
                 else:
                     self._pending[key] = Future()
                     mine.append(key)
-        self._count(hits=len(keys) - len(mine) - len(others))
+        self._add_counts(hits=len(keys) - len(mine) - len(others))
         return mine, others
 
-    def _encode(self, ids_of: dict[str, np.ndarray]) -> dict[str, Window]:
-        """Read or compute windows that this call has claimed."""
+    def _encode_claimed(self, ids_of: dict[str, np.ndarray]) -> dict[str, Window]:
+        """Read from disk, or compute, windows that this call has claimed; returns those that were done by key."""
         started = time.perf_counter()
         done: dict[str, Window] = {}
         read = 0
@@ -144,7 +144,7 @@ class SegmentCache:
             if self._files:
                 done.update(self._files.load({key: len(ids) for key, ids in ids_of.items()}, self.runtime.shape))
             read, missing = len(done), [key for key in ids_of if key not in done]
-            self._kept.make_room(self.runtime.shape.window_bytes(len(ids_of[key]) for key in missing))
+            self._kept.make_room(self.runtime.shape.count_window_bytes(len(ids_of[key]) for key in missing))
             encoded = self.runtime.encode(
                 [ids_of[key] for key in missing],
                 extent_pages=self._extent_pages,
@@ -154,14 +154,14 @@ class SegmentCache:
                 self._files.store(encoded)
         finally:
             try:
-                self._kept.keep(list(done.values()))
+                self._kept.keep_windows(list(done.values()))
             finally:
-                self._settle(ids_of, done)
+                self._settle_pending(ids_of, done)
             milliseconds = (time.perf_counter() - started) * 1000
-            self._count(file_hits=read, misses=len(done) - read, encode_ms=milliseconds)
+            self._add_counts(file_hits=read, misses=len(done) - read, encode_ms=milliseconds)
         return done
 
-    def _settle(self, keys: Iterable[str], done: Mapping[str, Window]) -> None:
+    def _settle_pending(self, keys: Iterable[str], done: Mapping[str, Window]) -> None:
         """Tell those who wait for these windows that they are there, or that nobody is at them any more."""
         with self._lock:
             pending = {key: self._pending.pop(key) for key in keys}
@@ -171,16 +171,17 @@ class SegmentCache:
             else:
                 future.cancel()
 
-    def _count(self, **more: float) -> None:
+    def _add_counts(self, **more: float) -> None:
+        """Add to the counts, each by its name in `CacheStats`."""
         with self._lock:
             changed = {name: getattr(self._stats, name) + value for name, value in more.items()}
             self._stats = replace(self._stats, **changed)
 
 
-class _RememberingTokenizer:
-    """A tokenizer that knows the texts it saw last."""
+class _CachingTokenizer:
+    """A tokenizer that keeps the tokens of the texts it saw last, in the cache's memory."""
 
-    def __init__(self, tokenizer: Tokenizer, kept: SegmentMemory) -> None:
+    def __init__(self, tokenizer: Tokenizer, kept: WindowMemory) -> None:
         self._tokenizer, self._kept = tokenizer, kept  # not the cache: a cycle would keep its memory for long
         self.template = tokenizer.template
 
@@ -192,32 +193,32 @@ class _RememberingTokenizer:
             self._kept.put(key, tokens)
         return tokens
 
-    def template_ids(self, text: str) -> list[int]:
-        return self._tokenizer.template_ids(text)
+    def tokenize_template(self, text: str) -> list[int]:
+        return self._tokenizer.tokenize_template(text)
 
 
-def shared_cache(draft: str, budget_bytes: int, folder: str | None, folder_bytes: int) -> Runtime:
+def get_shared_cache(draft: str, budget_bytes: int, folder: str | None, folder_bytes: int) -> Runtime:
     """Return the process's one cache of a draft with these settings; budget_bytes 0 is the bare runtime."""
-    from agentcompress.drafts.runtime import shared_runtime
+    from agentcompress.drafts.runtime import get_shared_runtime
 
-    runtime = shared_runtime(draft)
+    runtime = get_shared_runtime(draft)
     if not budget_bytes:
         return runtime
     with _making:
-        return _made(runtime, budget_bytes, folder, folder_bytes)
+        return _make_cache(runtime, budget_bytes, folder, folder_bytes)
 
 
 @lru_cache(maxsize=2)
-def _made(runtime: Any, budget_bytes: int, folder: str | None, folder_bytes: int) -> SegmentCache:
-    from agentcompress.drafts.cache.files import SegmentFiles
+def _make_cache(runtime: Any, budget_bytes: int, folder: str | None, folder_bytes: int) -> WindowCache:
+    from agentcompress.drafts.cache.files import WindowFiles
 
-    return SegmentCache(runtime, budget_bytes, SegmentFiles(folder, folder_bytes) if folder else None)
+    return WindowCache(runtime, budget_bytes, WindowFiles(folder, folder_bytes) if folder else None)
 
 
 _making = threading.Lock()
 
 
-def _awaited(pending: Future[Window]) -> Window | None:
+def _await_window(pending: Future[Window]) -> Window | None:
     """What another call is at, or None when it gave up; `DeadlineError` when this caller's deadline comes first."""
     deadline = deadlines.current()
     while True:

@@ -19,8 +19,8 @@ import torch
 
 from agentcompress.common import progress
 from agentcompress.common.checks import checked_count
-from agentcompress.corpora.passages import passage
-from agentcompress.drafts.cache.windows import SegmentCache
+from agentcompress.corpora.passages import make_passage
+from agentcompress.drafts.cache.windows import WindowCache
 from agentcompress.errors import InvalidInputError
 from agentcompress.evaluation.bench import conversation, doors, structure
 from agentcompress.evaluation.bench.rivals import GemmCeiling, SpeculativePass, call_at_once
@@ -80,17 +80,17 @@ class Bench:
     """One run over a draft's runtime. Everything is measured on caches of its own."""
 
     def __init__(self, draft: str, lengths: Sequence[int] = LENGTHS, budget_bytes: int = 1 << 30) -> None:
-        from agentcompress.drafts.runtime import shared_runtime
+        from agentcompress.drafts.runtime import get_shared_runtime
+        from agentcompress.scorers.cached import CachedScores
         from agentcompress.scorers.calibrated import CalibratedScorer
-        from agentcompress.scorers.remembered import RememberedScores
 
         if not lengths or min(checked_count("lengths", length) for length in lengths) < 64:
             raise InvalidInputError("lengths", list(lengths), "token counts >= 64")
         self._lengths = sorted(set(lengths))
-        self._runtime = shared_runtime(draft)
+        self._runtime = get_shared_runtime(draft)
         self._budget = budget_bytes
-        self._new_cache = lambda: SegmentCache(self._runtime, budget_bytes)
-        self._new_scorer = lambda cache: RememberedScores(CalibratedScorer(lambda: cache))
+        self._new_cache = lambda: WindowCache(self._runtime, budget_bytes)
+        self._new_scorer = lambda cache: CachedScores(CalibratedScorer(lambda: cache))
         self._seed = 0
         self._report = BenchReport(draft, self._describe_machine())
 
@@ -146,7 +146,7 @@ class Bench:
         with _watch_peak_rss() as peak:
             cold = time_score("user")
             warm, hot = [time_score(subject) for subject in subjects], [time_score("user") for _ in range(9)]
-        return _Call([cold], warm, hot, peak[0], cache.kv_bytes_per_token())
+        return _Call([cold], warm, hot, peak[0], cache.measure_kv_bytes_per_token())
 
     def _measure_share(self) -> None:
         """Measure the share of the best matrix product's speed that encoding reaches.
@@ -161,7 +161,7 @@ class Bench:
                 windows = [ids[i : i + 512] for i in range(start, min(start + 4096, len(ids)), 512)]
                 seconds = time_ms(self._runtime.encode, windows) / 1000
                 readings.append(ceiling.measure())
-                flops = sum(self._runtime.flops(len(window)) for window in windows)
+                flops = sum(self._runtime.count_flops(len(window)) for window in windows)
                 shares.append(flops / seconds / statistics.mean(readings[-2:]))
         self._report.keys["gemm_share_16k"] = _median(shares)
         self._report.keys["gemm_ceiling_flops"] = _median(readings)
@@ -210,7 +210,7 @@ class Bench:
 
     def _make_passage(self, tokens: int) -> Segment:
         self._seed += 1
-        return passage(self._runtime.tokenizer, tokens, self._seed)
+        return make_passage(self._runtime.tokenizer, tokens, self._seed)
 
     def _describe_machine(self) -> dict[str, Any]:
         return {

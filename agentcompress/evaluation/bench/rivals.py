@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from agentcompress.drafts import load
-from agentcompress.drafts.quiet import without_bars
+from agentcompress.drafts.quiet import silence_progress_bars
 from agentcompress.drafts.streams import use_one_thread
 
 LOOKAHEAD = 8
@@ -30,7 +30,7 @@ class SpeculativePass:
     def __init__(self, files: load.DraftFiles, dtype: torch.dtype, device: str) -> None:
         from transformers import AutoModelForCausalLM
 
-        with without_bars():
+        with silence_progress_bars():
             model: Any = AutoModelForCausalLM.from_pretrained(
                 str(files.folder), dtype=dtype, attn_implementation="sdpa"
             )

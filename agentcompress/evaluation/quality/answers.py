@@ -14,7 +14,7 @@ class LiteLLMTarget:
     def __init__(self, model: str) -> None:
         self.model = model
         if model.startswith(embedded.PREFIX):
-            embedded.register()
+            embedded.register_embedded()
 
     def answer(self, prompt: str, max_tokens: int) -> tuple[str, float | None]:
         """Return the answer, and the milliseconds until its first token, which only embedded targets tell.

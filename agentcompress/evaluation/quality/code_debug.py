@@ -10,7 +10,7 @@ import random
 import re
 from collections.abc import Iterator
 
-from agentcompress.corpora.source_files import HELD_OUT_PACKAGES, Function, Source, pick
+from agentcompress.corpora.source_files import HELD_OUT_PACKAGES, Function, Source, pick_source
 from agentcompress.errors import InvalidInputError
 from agentcompress.evaluation.quality.tasks import EvalItem, Evidence
 from agentcompress.schema import Span
@@ -48,7 +48,7 @@ class CodeDebugTask:
     def _make_item(self, number: int, rng: random.Random) -> EvalItem:
         sources: dict[str, Source] = {}
         while sum(len(line) + 1 for source in sources.values() for line in source.lines) < self.chars:
-            source = pick(rng, HELD_OUT_PACKAGES)
+            source = pick_source(rng, HELD_OUT_PACKAGES)
             sources[source.path] = source
         broken, function, line, text = _break_function(list(sources.values()), rng)
         parts, at = [], 0

@@ -26,8 +26,8 @@ from agentcompress.errors import InvalidInputError, TooLongError
 from agentcompress.evaluation.quality import metrics
 from agentcompress.evaluation.quality.tasks import EvalItem, Task
 from agentcompress.evaluation.quality.variants import FULL, Variant
-from agentcompress.segmenters.listings import left_whole
-from agentcompress.targets.counting import token_counter
+from agentcompress.segmenters.listings import explain_left_whole
+from agentcompress.targets.counting import get_token_counter
 
 _WARM_UP = "The first sentence stands here. The second one stands behind it.\n" * 4
 RESULTS, TIMINGS, PLAN = "results.jsonl", "timings.jsonl", "plan.json"
@@ -68,8 +68,8 @@ class Plan:
             "limit": self.limit,
             "answers": self.answers,
             "oracle": self.oracle,
-            "drafts": {draft: load.pull(draft).revision for draft in sorted(drafts)},
-            "profiles": profile.state(),
+            "drafts": {draft: load.pull_draft(draft).revision for draft in sorted(drafts)},
+            "profiles": profile.digest_own_profiles(),
         }
 
 
@@ -108,7 +108,7 @@ class Grid:
         names = [task.name for task in plan.tasks]
         if len(set(names)) < len(names):
             raise InvalidInputError("task", names, "tasks of different names")
-        token_counter(plan.target)
+        get_token_counter(plan.target)
         self.plan, self.folder = plan, folder
         self._answering = answering
         self._compressors = {(v.name, v.draft): Compressor(v.config) for v in plan.variants}
@@ -184,7 +184,7 @@ class Grid:
             self._make_cold(variant)
         started = time.perf_counter()
         compressor = self._compressors[variant.name, variant.draft]
-        whole = item.tool_result and variant.config.segmenter == "auto" and left_whole(item.text)
+        whole = item.tool_result and variant.config.segmenter == "auto" and explain_left_whole(item.text)
         result = compressor.compress_text(item.text, query=item.query, keep_rate=1.0 if whole else cell.keep_rate)
         took["compress_ms"] = (time.perf_counter() - started) * 1000
         row |= {"tokens_before": result.tokens_before, "tokens_after": result.tokens_after}
@@ -196,10 +196,10 @@ class Grid:
         compressor = Compressor(variant.config.model_copy(update={"segment_cache_bytes": 0}))
         compressor.compress_text(_WARM_UP, query="Which one is ready?", keep_rate=0.5)
         self._compressors[variant.name, variant.draft] = compressor
-        if "agentcompress.drafts.remembered_pass" in sys.modules:
-            from agentcompress.drafts import remembered_pass
+        if "agentcompress.drafts.cached_pass" in sys.modules:
+            from agentcompress.drafts import cached_pass
 
-            remembered_pass.forget()
+            cached_pass.forget_prompts()
 
     def _answer_cell(
         self, answering: Answering, item: EvalItem, text: str, row: dict[str, Any], took: dict[str, float]

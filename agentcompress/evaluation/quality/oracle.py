@@ -12,7 +12,7 @@ import numpy as np
 
 from agentcompress.common.checks import checked_count
 from agentcompress.schema import Segment
-from agentcompress.scorers.units import unit_means, unit_of_tokens
+from agentcompress.scorers.units import average_by_unit, find_units_of_tokens
 
 if TYPE_CHECKING:
     from agentcompress.config import CompressConfig
@@ -26,10 +26,10 @@ class OracleScorer:
     """
 
     def __init__(self, model: str, *, answer_tokens: int = 64, pool: int = 7) -> None:
-        from agentcompress.scorers.published import checked_width
+        from agentcompress.scorers.published import check_width
 
         self.model = model
-        self.answer_tokens, self.pool = checked_count("answer_tokens", answer_tokens), checked_width(pool)
+        self.answer_tokens, self.pool = checked_count("answer_tokens", answer_tokens), check_width(pool)
 
     @classmethod
     def from_config(cls, config: CompressConfig, *, model: str | None = None, **options: int) -> OracleScorer:
@@ -45,22 +45,24 @@ class OracleScorer:
 
         Raises `InvalidInputError` where text and answer do not fit the model's context.
         """
-        from agentcompress.drafts.full_pass import shared_full_pass
-        from agentcompress.drafts.tokens import question_ids
-        from agentcompress.scorers.attention import oracle
+        from agentcompress.drafts.full_pass import get_shared_full_pass
+        from agentcompress.drafts.tokens import tokenize_question
+        from agentcompress.scorers.attention import score_oracle
 
         if len(segment.units) < 2:
             return np.zeros((1, len(segment.units)))
-        reader = shared_full_pass(self.model)
+        reader = get_shared_full_pass(self.model)
         tokens = reader.tokenizer.tokenize(segment.text)
-        before = reader.tokenizer.template_ids(reader.tokenizer.template.sink)
-        ids = [*before, *tokens.ids.tolist(), *question_ids(reader.tokenizer, query)]
-        answer = reader.read(ids, steps=self.answer_tokens, last_rows=1, reduce=_take_largest_head).lookahead[:, 0]
-        found = [oracle(layer[None], pool=self.pool) for layer in answer] + [oracle(answer, pool=self.pool)]
-        unit_of_token = unit_of_tokens(segment, tokens.ends)
+        before = reader.tokenizer.tokenize_template(reader.tokenizer.template.sink)
+        ids = [*before, *tokens.ids.tolist(), *tokenize_question(reader.tokenizer, query)]
+        answer = reader.read_prompt(ids, steps=self.answer_tokens, last_rows=1, reduce=_take_largest_head).lookahead[
+            :, 0
+        ]
+        found = [score_oracle(layer[None], pool=self.pool) for layer in answer] + [score_oracle(answer, pool=self.pool)]
+        unit_of_token = find_units_of_tokens(segment, tokens.ends)
         inside = slice(len(before), len(before) + len(tokens.ids))
         return np.stack(
-            [unit_means(part[inside].double().numpy(), unit_of_token, len(segment.units))[0] for part in found]
+            [average_by_unit(part[inside].double().numpy(), unit_of_token, len(segment.units))[0] for part in found]
         )
 
 

@@ -18,7 +18,7 @@ from agentcompress.evaluation.quality.oracle import OracleScorer, correlate_rank
 from agentcompress.evaluation.quality.tasks import EvalItem, Task
 from agentcompress.evaluation.quality.variants import Variant
 from agentcompress.scorers.published import LayerScorer
-from agentcompress.scorers.units import segment_digest
+from agentcompress.scorers.units import digest_segment
 
 RESULTS = "spearman.jsonl"
 _log = logging.getLogger("agentcompress")
@@ -52,7 +52,7 @@ def _correlate_item(item: EvalItem, ways: Sequence[Variant], model: str) -> list
     try:
         for way in ways:
             segment = Compressor(way.config).segment(item.text, item.query)
-            key = segment_digest(segment)
+            key = digest_segment(segment)
             if key not in ranked:
                 ranked[key] = oracle.score_layers(segment, item.query)
             for layer, scorer in _build_scorers(way):

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from agentcompress.targets.facts import target_facts
-from agentcompress.targets.prompt_cache import cache_rules
+from agentcompress.targets.prompt_cache import find_cache_rules
 
 TARGETS = (
     *("claude-opus-4-8", "claude-sonnet-5", "claude-sonnet-4-6", "claude-haiku-4-5"),
@@ -43,7 +43,7 @@ def render_table(targets: Sequence[str] = TARGETS) -> str:
 
 def _build_row(target: str) -> list[str]:
     facts = target_facts(target)
-    rules = cache_rules(facts)
+    rules = find_cache_rules(facts)
     price, read, write = facts.input_price or 0.0, facts.read_multiple or 1.0, facts.write_multiple or 1.0
     saved = 1000 * price * (write + read * (TURNS - 1))
     rewrite = (write - read) / (read * TURNS)

@@ -19,7 +19,7 @@ from agentcompress.evaluation.files import read_json_rows
 from agentcompress.evaluation.quality.references import find_cases, find_references
 from agentcompress.evaluation.replay.replay import check_trajectory, find_requests, find_starts, to_wire
 from agentcompress.evaluation.replay.ways import Way
-from agentcompress.targets.counting import RememberedCounts, token_counter
+from agentcompress.targets.counting import CachedCounts, get_token_counter
 from agentcompress.targets.prompt_cache import Billed, PromptCache
 
 
@@ -96,7 +96,7 @@ class Costs:
         if not 0 <= gap_s < float("inf"):
             raise InvalidInputError("gap", gap_s, "a number of seconds >= 0")
         self._ways = ways
-        self._counters = {target: RememberedCounts(token_counter(target), 200_000) for target in targets}
+        self._counters = {target: CachedCounts(get_token_counter(target), 200_000) for target in targets}
         self._gap_s = gap_s
         reports = [WayReport(name, [Cost(target) for target in targets]) for name in ways]
         self.report = CostReport(list(targets), gap_s, reports)
@@ -138,8 +138,8 @@ class Costs:
             sent_at[end] = "\n".join(_read_content(message) for message in sent)
             for cost, cache in zip(report.costs, caches, strict=True):
                 prefixes = _hash_prefixes(texts, self._counters[cost.target])
-                billed = cache.request(prefixes, step * self._gap_s)
-                cost.add(billed, billed.dollars(cache.facts))
+                billed = cache.bill(prefixes, step * self._gap_s)
+                cost.add(billed, billed.compute_dollars(cache.facts))
             self._count_results(report, messages, sent, len(previous))
             previous = texts
         for use in uses:
@@ -184,7 +184,7 @@ def _find_uses(row: Mapping[str, Any], recorded: Sequence[Mapping[str, Any]], st
         yield _Uses({string: first[string] for string in case.evidence.strings if string in first})
 
 
-def _hash_prefixes(texts: Sequence[str], counter: RememberedCounts) -> list[tuple[str, int]]:
+def _hash_prefixes(texts: Sequence[str], counter: CachedCounts) -> list[tuple[str, int]]:
     digest, tokens, prefixes = hashlib.sha256(), 0, []
     for text in texts:
         digest.update(text.encode("utf-8", "surrogatepass"))

@@ -19,7 +19,7 @@ from agentcompress.errors import InvalidInputError
 from agentcompress.evaluation.files import read_json_rows
 from agentcompress.evaluation.quality.references import find_cases
 from agentcompress.messages.formats import WIRES
-from agentcompress.targets.counting import RememberedCounts, token_counter
+from agentcompress.targets.counting import CachedCounts, get_token_counter
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def _replay_steps(
     compressor: Compressor,
     wire: str,
 ) -> Iterator[Step]:
-    counter = RememberedCounts(token_counter(compressor.config.target))
+    counter = CachedCounts(get_token_counter(compressor.config.target))
     previous = b""
     for step, end in enumerate(find_requests(recorded, wire)):
         request = messages[:end]

@@ -11,10 +11,10 @@ import numpy as np
 from agentcompress.schema import Segment, Unit
 
 _WHOLE = frozenset({"prose", "chunks"})
-"""Kinds whose units are read as they are."""
+"""Kinds of segments whose units are scored as they are, not line by line."""
 
 
-def in_rows(segment: Segment) -> tuple[Segment, np.ndarray]:
+def split_lines(segment: Segment) -> tuple[Segment, np.ndarray]:
     """Cut a segment's units at their line ends. Returns the rows, and the unit each is of, int64 (rows,)."""
     if segment.kind in _WHOLE:
         return segment, np.arange(len(segment.units))
@@ -30,8 +30,8 @@ def in_rows(segment: Segment) -> tuple[Segment, np.ndarray]:
     return Segment(segment.text, segment.kind, tuple(rows), breaks=segment.breaks), np.array(units, dtype=np.int64)
 
 
-def best_rows(scores: np.ndarray, unit_of_row: np.ndarray, units: int) -> np.ndarray:
-    """The score of every unit's best row, float64 (units,)."""
+def take_best_lines(scores: np.ndarray, unit_of_row: np.ndarray, units: int) -> np.ndarray:
+    """The score of every unit's best line, float64 (units,). scores, unit_of_row: (lines,), as of `split_lines`."""
     best = np.full(units, -np.inf)
     np.maximum.at(best, unit_of_row, scores)
     return best

@@ -1,4 +1,4 @@
-"""Remembers the last prompts' attention: a wrapper around `full_pass.FullPass`, with the same interface.
+"""The last prompts' attention, kept: a wrapper around `full_pass.FullPass`, with the same interface.
 
 Several scorers then read one pass. Attention of a prompt is large (L H (W + N) T numbers), so that little is kept.
 """
@@ -13,13 +13,13 @@ import numpy as np
 from cachetools import LRUCache
 
 from agentcompress.common.digests import digest
-from agentcompress.drafts.full_pass import FullPass, PromptAttention, shared_full_pass
+from agentcompress.drafts.full_pass import FullPass, PromptAttention, get_shared_full_pass
 
-_made: dict[str, RememberedPass] = {}
+_made: dict[str, CachedPass] = {}
 _making = threading.Lock()
 
 
-class RememberedPass:
+class CachedPass:
     """A full pass that reads the same prompt once. budget_bytes: of the attention kept."""
 
     def __init__(self, full_pass: FullPass, budget_bytes: int = 1 << 30) -> None:
@@ -29,36 +29,39 @@ class RememberedPass:
         self._kept: LRUCache[str, tuple[int, PromptAttention]] = LRUCache(budget_bytes, lambda kept: kept[1].nbytes)
         self._lock = threading.Lock()
 
-    def read(self, ids: Sequence[int], *, steps: int = 8, last_rows: int = 8) -> PromptAttention:
-        """As `FullPass.read`, but that `answer` may be longer; more rows or steps than were kept are a new pass."""
+    def read_prompt(self, ids: Sequence[int], *, steps: int = 8, last_rows: int = 8) -> PromptAttention:
+        """Do what `FullPass.read_prompt` does, from memory where as many rows and steps are kept, else by a new pass.
+
+        Its `answer` may be longer than asked for: it is that of the pass that was made.
+        """
         key = digest("prompt", np.asarray(ids, dtype="<i8").tobytes())
         with self._lock:
             read_steps, found = self._kept.get(key, (0, None))
         if found is None or read_steps < steps or found.window.shape[2] < min(last_rows, len(ids)):
             # Scorers that look back need 8 rows, those that look ahead as many: the second finds the first's.
-            found = self._pass.read(ids, steps=steps, last_rows=max(8, last_rows))
+            found = self._pass.read_prompt(ids, steps=steps, last_rows=max(8, last_rows))
             with self._lock:
                 if found.nbytes <= self._kept.maxsize:
                     self._kept[key] = (steps, found)
         return replace(found, window=found.window[:, :, -last_rows:], lookahead=found.lookahead[:, :, :steps])
 
     def forget(self) -> None:
-        """Drop what is kept."""
+        """Drop all prompts' attention: the next prompt is read anew."""
         with self._lock:
             self._kept.clear()
 
 
-def forget() -> None:
-    """Drop what is remembered of prompts, for a measurement that must not find it."""
+def forget_prompts() -> None:
+    """Drop all prompts' attention of the process, for a measurement that must not find it."""
     with _making:
         for reader in _made.values():
             reader.forget()
 
 
-def shared_reader(name: str) -> RememberedPass:
+def get_shared_reader(name: str) -> CachedPass:
     """Return the process's one reader of a model, fetching and loading it on first use; the last one is kept."""
     with _making:
         if name not in _made:
             _made.clear()
-            _made[name] = RememberedPass(shared_full_pass(name))
+            _made[name] = CachedPass(get_shared_full_pass(name))
         return _made[name]

@@ -7,8 +7,12 @@ from agentcompress.protocols import Segmenter
 from agentcompress.schema import Segment
 
 
-def tiled(segmenter: Segmenter, name: str, text: str) -> Segment:
-    """Return what the segmenter of that name makes of a text; `SegmentationError` unless the units tile it."""
+def segment_checked(segmenter: Segmenter, name: str, text: str) -> Segment:
+    """Return what the segmenter of that name makes of a text.
+
+    Raises `SegmentationError` where it fails, its units do not tile the text, or they name units there are not; our own
+    errors pass as they are.
+    """
     try:
         segment = segmenter.segment(text)
     except AgentCompressError:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import threading
 
 import numpy as np
-from cachetools import LRUCache
+from cachetools import LRUCache, cachedmethod
 
 from agentcompress.common.digests import digest
 from agentcompress.protocols import Scorer
 from agentcompress.schema import Segment
-from agentcompress.scorers.units import segment_digest
+from agentcompress.scorers.units import digest_segment
 
 _ENTRY_BYTES = 200
 
 
-class RememberedScores:
+class CachedScores:
     """A scorer that computes the same segment and query once. budget_bytes: of the scores kept."""
 
     def __init__(self, scorer: Scorer, budget_bytes: int = 1 << 24) -> None:
@@ -24,13 +24,13 @@ class RememberedScores:
         self._lock = threading.Lock()
 
     def score(self, segment: Segment, query: str) -> np.ndarray:
-        """Float64 (units,), a copy."""
-        key = digest(segment_digest(segment), query)
-        with self._lock:
-            scores = self._kept.get(key)
-        if scores is None:
-            scores = self.scorer.score(segment, query)
-            with self._lock:
-                if scores.nbytes + _ENTRY_BYTES <= self._kept.maxsize:
-                    self._kept[key] = scores
-        return scores.copy()
+        """Return float64 (units,), a copy: from memory where the segment and the query were scored before."""
+        return self._score_once(segment, query).copy()
+
+    @cachedmethod(
+        lambda self: self._kept,
+        key=lambda self, segment, query: digest(digest_segment(segment), query),
+        lock=lambda self: self._lock,
+    )
+    def _score_once(self, segment: Segment, query: str) -> np.ndarray:
+        return self.scorer.score(segment, query)
