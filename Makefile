@@ -27,6 +27,7 @@ check: $(INSTALLED)
 	$(BIN)/pyrefly check
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/vulture
+	$(BIN)/python -m cogapp --check --diff --check-fail-msg="run make format" docs/cli.md
 
 unit: $(INSTALLED)
 	$(BIN)/python -m pytest -m "not integration"
@@ -58,6 +59,7 @@ browser: # Debian's Chromium, for the page of `explain`; what it is tested with 
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(BIN)/python -m cogapp -r docs/cli.md
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
