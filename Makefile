@@ -14,12 +14,12 @@ LANGCHAIN_NEWEST := langchain==1.5.0 langchain-core==1.8.2
 LANGCHAIN_TESTS := tests/unit/test_langchain.py tests/unit/test_langchain_messages.py tests/unit/test_decorator.py
 INSTALLED := .venv/.installed$(if $(TORCH_INDEX),-$(notdir $(TORCH_INDEX)))
 
-.PHONY: demo test unit integration contract check format draft browser clean
+.PHONY: demo test unit integration contract check format docs draft browser clean
 
 demo: $(INSTALLED) draft
 	$(BIN)/agentcompress demo
 
-test: check draft browser unit integration contract
+test: check docs draft browser unit integration contract
 
 check: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -48,6 +48,9 @@ contract: $(INSTALLED)
 	test -d .venv/langchain-lowest || \
 		$(BIN)/python -m pip install -q --no-deps --target .venv/langchain-lowest $(LANGCHAIN_LOWEST)
 	PYTHONPATH=.venv/langchain-lowest $(BIN)/python -m pytest -W default $(LANGCHAIN_TESTS) # it warns of itself
+
+docs: $(INSTALLED) # without -q, which would keep --strict from seeing its own warnings
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 draft: $(INSTALLED)
 	$(BIN)/agentcompress draft pull smollm2-135m
