@@ -14,12 +14,12 @@ LANGCHAIN_NEWEST := langchain==1.5.0 langchain-core==1.8.2
 LANGCHAIN_TESTS := tests/unit/test_langchain.py tests/unit/test_langchain_messages.py tests/unit/test_decorator.py
 INSTALLED := .venv/.installed$(if $(TORCH_INDEX),-$(notdir $(TORCH_INDEX)))
 
-.PHONY: demo test unit integration contract check format docs draft browser clean
+.PHONY: demo test unit integration contract check format docs wheel draft browser clean
 
 demo: $(INSTALLED) draft
 	$(BIN)/agentcompress demo
 
-test: check docs draft browser unit integration contract
+test: check docs wheel draft browser unit integration contract
 
 check: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -51,6 +51,11 @@ contract: $(INSTALLED)
 
 docs: $(INSTALLED) # without -q, which would keep --strict from seeing its own warnings
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+wheel: $(INSTALLED)
+	rm -rf dist
+	$(BIN)/python -m pip wheel -q --no-deps --wheel-dir dist .
+	$(BIN)/python tests/wheel_smoke.py dist/*.whl
 
 draft: $(INSTALLED)
 	$(BIN)/agentcompress draft pull smollm2-135m
