@@ -18,7 +18,7 @@ COVERAGE := --cov --cov-report=term # `make unit COVERAGE=` is a third faster
 VERSIONS := 3.12 3.13 # beside the one that make test runs with
 INSTALLED := $(VENV)/.installed$(if $(TORCH_INDEX),-$(notdir $(TORCH_INDEX)))
 
-.PHONY: help demo test unit integration contract check format docs wheel versions draft browser clean
+.PHONY: help demo test unit integration contract check format docs wheel mutate versions draft browser clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -65,6 +65,12 @@ wheel: $(INSTALLED) ## the wheel in dist/, installed elsewhere and used
 	$(BIN)/python -m pip wheel -q --no-deps --wheel-dir dist .
 	$(BIN)/python tests/wheel_smoke.py dist/*.whl
 
+# Not in make test: it takes an hour on two cores, and goes on where it was stopped. What survives is listed;
+# `mutmut show NAME` says what it was. MUTANTS="agentcompress.money.*" takes some only; other settings want mutants/ deleted.
+mutate: $(INSTALLED) ## mutation tests of the selection, the keys and the money
+	CI=true $(BIN)/python -m mutmut run $(MUTANTS)
+	$(BIN)/python -m mutmut results
+
 # An interpreter is looked for on the path, among pyenv's, and among uv's (`uv python install 3.12 3.13`).
 versions: ## unit tests with every other Python, each in an environment of its own
 	for version in $(VERSIONS); do \
@@ -95,4 +101,4 @@ $(INSTALLED): pyproject.toml constraints.txt
 	touch $@
 
 clean: ## delete every environment and everything that was built
-	rm -rf .venv .venv-* site dist
+	rm -rf .venv .venv-* site dist mutants
