@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -125,3 +126,12 @@ def test_nothing_said_is_nothing_different() -> None:
     assert canonical({**USER, "x": False}, wire) != plain
     assert canonical(dict(reversed(USER.items())), wire) == plain
     assert canonical({**USER, "content": ""}, wire) == canonical({"role": "user", "content": []}, wire)
+
+
+def test_however_a_mapping_is_held_and_whatever_its_keys_are() -> None:
+    wire: Any = Sent()
+    held = {"b": [1, "x"], 2: {"c": 0.5}}
+    assert canonical(held, wire) == "{s1:2{s1:cf0.5;}s1:b[i1;s1:x]}"
+    assert canonical(MappingProxyType(dict(reversed(held.items()))), wire) == canonical(held, wire)
+    assert canonical({"in": MappingProxyType({"a": 1})}, wire) == canonical({"in": {"a": 1}}, wire)
+    assert canonical({"in": [[]]}, wire) == "{s2:in[[]]}"

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from agentcompress.ordering import keep_order
+from agentcompress.ordering import keep_order, missing
 from agentcompress.schema import Segment, Unit
 
 
@@ -65,3 +65,24 @@ def test_a_floor_over_a_tenth_of_the_text_is_none() -> None:
     assert order_of(heavy, BEST)[:3] == [50, 51, 52]
     light = {20: {"floor": 1, "requires": tuple(range(70, 79))}}
     assert 20 in order_of(light, BEST)[:20]
+
+
+def test_what_a_line_is_worth_beside_its_score_is_counted_in_deviations() -> None:
+    order = order_of({7: {"prior": 3.0}, 8: {"prior": -3.0}}, {40: 1.0, 41: 1.0}, floor_share=0.0)
+    assert order[:3] == [40, 41, 7]  # the scores' deviation is .14
+    assert order[-1] == 8
+    assert order_of({7: {"prior": 9.0}}, {40: 1.0, 41: 1.0}, floor_share=0.0)[:2] == [7, 40]
+
+
+def test_equal_scores_come_in_the_order_of_the_text() -> None:
+    assert order_of({}, {i: float(i % 2) for i in range(100)}) == [*range(1, 100, 2), *range(0, 100, 2)]
+
+
+def test_what_is_missing_is_what_is_required_and_not_kept() -> None:
+    requires = {1: (2, 3), 2: (4,), 3: (5,), 5: (1,)}  # in a circle
+    units = tuple(Unit(i, i + 1, 0, requires=requires.get(i, ())) for i in range(6))
+    segment = Segment("x" * 6, "lines", units)
+    assert sorted(missing(segment, 1, ())) == [1, 2, 3, 4, 5]
+    assert sorted(missing(segment, 1, {3})) == [1, 2, 4]
+    assert missing(segment, 1, {1}) == []
+    assert missing(segment, 0, {1}) == [0]
