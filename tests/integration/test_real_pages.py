@@ -20,10 +20,10 @@ import pytest
 from click.testing import CliRunner
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 
-from agentcompress.cli import main
-from agentcompress.schema import CompressedText
-from agentcompress.targets import token_counter
-from examples.scripted import ScriptedChat, step
+from agentcompress import CompressedText
+from agentcompress.cli.main import main
+from agentcompress.targets.counting import token_counter
+from examples.scripted import ScriptedChat, make_step
 from tests.fakes import conversation
 from tests.pages import ROOT, Fence, commands, fences
 
@@ -110,7 +110,7 @@ def test_readme(capsys: pytest.CaptureFixture[str], posted: list[dict[str, Any]]
     model = ScriptedChat(script=lambda messages: AIMessage("Worker 41."))
     page.names |= {"model": model, "tools": []}
     page.run("AgentCompressMiddleware")
-    asked = [HumanMessage("Which worker failed?"), step(1, "read_log"), ToolMessage(LOG, tool_call_id="call_1")]
+    asked = [HumanMessage("Which worker failed?"), make_step(1, "read_log"), ToolMessage(LOG, tool_call_id="call_1")]
     page.names["agent"].invoke({"messages": asked})
     assert len(model.sent[0][2].content) < len(LOG)
     assert page.left == []

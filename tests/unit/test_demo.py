@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner
 
-from agentcompress import demo
-from agentcompress.cli import main
+from agentcompress.cli import demo
+from agentcompress.cli.main import main
 
 
 def test_what_the_demo_shows(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -19,7 +19,7 @@ def test_what_the_demo_shows(monkeypatch: pytest.MonkeyPatch) -> None:
         asked.append(messages[-1]["content"])
         return "[10]"
 
-    monkeypatch.setattr(demo, "_ask", answer)
+    monkeypatch.setattr(demo, "_ask_target", answer)
     result = CliRunner().invoke(main, ("demo", "--target", "gpt-4o", "--keep-rate", "1"))  # nothing is cut or scored
     assert result.exit_code == 0, result.output
     lines = " ".join(result.stdout.split())

@@ -11,8 +11,9 @@ import pytest
 from pydantic import BaseModel
 
 from agentcompress.errors import MessageFormatError
-from agentcompress.ledger.keys import ORIGINAL, SENT, block_key, canonical, chain, is_note, seed_of, sent_key
+from agentcompress.ledger.notes import ORIGINAL, SENT, is_note, sent_key
 from agentcompress.messages.formats import WIRES
+from agentcompress.messages.hashing import block_key, canonical, chain, seed_of
 
 OPENAI = WIRES["openai"]
 USER = {"role": "user", "content": "Hello?"}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from agentcompress.money import Billed, CacheRules, PromptCache, billed, cache_rules
-from agentcompress.target_facts import TargetFacts, target_facts
+from agentcompress.targets.facts import TargetFacts, target_facts
+from agentcompress.targets.prompt_cache import Billed, CacheRules, PromptCache, billed, cache_rules
 
 OPENAI = CacheRules(step_tokens=128)
 ANTHROPIC = CacheRules(marked=True)

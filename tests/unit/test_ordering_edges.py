@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from agentcompress.ordering import keep_order, missing
 from agentcompress.schema import Segment, Unit
+from agentcompress.selection.order import keep_order, missing
 
 
 def order_of(units: Mapping[int, Mapping[str, Any]], scores: Mapping[int, float], **segment: Any) -> list[int]:

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from agentcompress import CompressConfig, Compressor
-from agentcompress.cli import main
+from agentcompress.cli.main import main
 from tests.fakes import conversation
 from tests.pages import PAGES, ROOT, Fence, commands, fences
 
