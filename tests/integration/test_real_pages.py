@@ -22,7 +22,7 @@ from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 
 from agentcompress import CompressedText
 from agentcompress.cli.main import main
-from agentcompress.targets.counting import token_counter
+from agentcompress.targets.counting import get_token_counter
 from examples.scripted import ScriptedChat, make_step
 from tests.fakes import conversation
 from tests.pages import ROOT, Fence, commands, fences
@@ -121,7 +121,7 @@ def test_quickstart(posted: list[dict[str, Any]]) -> None:
     whole = copy.deepcopy(messages)
     page = Pages("docs/quickstart.md", {"text": LOG, "messages": messages})
     page.run("result.timings_ms")
-    result, count = page.names["result"], token_counter("gpt-4o").count
+    result, count = page.names["result"], get_token_counter("gpt-4o").count
     assert "worker 41 failed" in result.text
     assert all(LOG[a:b] in result.text for a, b in result.spans)
     assert result.tokens_before == count(LOG)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agentcompress.targets.facts import TargetFacts, target_facts
-from agentcompress.targets.prompt_cache import Billed, CacheRules, PromptCache, billed, cache_rules
+from agentcompress.targets.prompt_cache import Billed, CacheRules, PromptCache, bill_request, find_cache_rules
 
 OPENAI = CacheRules(step_tokens=128)
 ANTHROPIC = CacheRules(marked=True)
@@ -29,7 +29,7 @@ ANTHROPIC = CacheRules(marked=True)
     ],
 )
 def test_rules_are_the_providers(target: str, marked: bool, step_tokens: int) -> None:
-    rules = cache_rules(target_facts(target))
+    rules = find_cache_rules(target_facts(target))
     assert rules is not None
     assert (rules.marked, rules.step_tokens) == (marked, step_tokens)
 
@@ -39,17 +39,17 @@ def test_rules_are_the_providers(target: str, marked: bool, step_tokens: int) ->
 )
 def test_no_rules_where_nothing_is_cheaper(input_price: float | None, cache_read_price: float | None) -> None:
     facts = TargetFacts("my/model", input_price=input_price, cache_read_price=cache_read_price)
-    assert cache_rules(facts) is None
-    assert PromptCache(facts).request([("a", 5000)], 0.0) == Billed(input_tokens=5000)
+    assert find_cache_rules(facts) is None
+    assert PromptCache(facts).bill([("a", 5000)], 0.0) == Billed(input_tokens=5000)
 
 
 def test_a_target_that_nobody_knows_is_cached_like_most() -> None:
     facts = TargetFacts("my/model", input_price=1e-6, cache_read_price=1e-7)
-    assert cache_rules(facts) == CacheRules(min_tokens=1024, step_tokens=1, ttl_s=300.0, marked=False)
+    assert find_cache_rules(facts) == CacheRules(min_tokens=1024, step_tokens=1, ttl_s=300.0, marked=False)
     cache = PromptCache(facts)
     assert cache.facts is facts
-    cache.request([("a", 2000)], 0.0)
-    assert cache.request([("a", 2000), ("b", 3000)], 1.0) == Billed(input_tokens=1000, read_tokens=2000)
+    cache.bill([("a", 2000)], 0.0)
+    assert cache.bill([("a", 2000), ("b", 3000)], 1.0) == Billed(input_tokens=1000, read_tokens=2000)
 
 
 @pytest.mark.parametrize(
@@ -66,38 +66,38 @@ def test_a_target_that_nobody_knows_is_cached_like_most() -> None:
     ],
 )
 def test_from_what_length_on(rules: CacheRules | None, tokens: int, cached: int, expected: Billed) -> None:
-    assert billed(rules, tokens, cached) == expected
+    assert bill_request(rules, tokens, cached) == expected
 
 
 def test_an_end_that_nobody_marked_is_not_written() -> None:
-    assert billed(ANTHROPIC, 3000, 2000, marked=False) == Billed(input_tokens=1000, read_tokens=2000)
+    assert bill_request(ANTHROPIC, 3000, 2000, marked=False) == Billed(input_tokens=1000, read_tokens=2000)
 
 
 @pytest.mark.parametrize("target", ["claude-sonnet-4-6", "gpt-5", "my/model"])
 def test_a_request_of_nothing(target: str) -> None:
-    assert PromptCache(target).request([], 0.0) == Billed()
+    assert PromptCache(target).bill([], 0.0) == Billed()
 
 
 def test_without_markers_every_beginning_can_be_read() -> None:
     cache = PromptCache("gemini/gemini-2.5-pro")
-    cache.request([("system", 3000), ("a", 4000), ("b", 5000)], 0.0)
-    assert cache.request([("system", 3000), ("a", 4000), ("other", 5000)], 1.0).read_tokens == 4000
+    cache.bill([("system", 3000), ("a", 4000), ("b", 5000)], 0.0)
+    assert cache.bill([("system", 3000), ("a", 4000), ("other", 5000)], 1.0).read_tokens == 4000
 
 
 def test_with_markers_only_ends_of_requests_and_what_stands_before_the_messages() -> None:
     cache = PromptCache("claude-sonnet-4-6")
-    cache.request([("system", 3000), ("a", 4000), ("b", 5000)], 0.0)
-    assert cache.request([("system", 3000), ("a", 4000), ("other", 5000)], 1.0).read_tokens == 3000
-    cache.request([("system", 3000), ("a", 4000), ("b", 5000), ("c", 6000)], 2.0)
-    assert cache.request([("system", 3000), ("a", 4000), ("b", 5000), ("d", 7000)], 3.0).read_tokens == 5000
+    cache.bill([("system", 3000), ("a", 4000), ("b", 5000)], 0.0)
+    assert cache.bill([("system", 3000), ("a", 4000), ("other", 5000)], 1.0).read_tokens == 3000
+    cache.bill([("system", 3000), ("a", 4000), ("b", 5000), ("c", 6000)], 2.0)
+    assert cache.bill([("system", 3000), ("a", 4000), ("b", 5000), ("d", 7000)], 3.0).read_tokens == 5000
 
 
 def test_what_is_read_lasts_anew_and_what_is_not_ends() -> None:
     first, longer = [("a", 4000)], [("a", 4000), ("b", 5000)]
     cache = PromptCache("claude-sonnet-4-6")
-    cache.request(first, 0.0)
-    assert cache.request(longer, 300.0).read_tokens == 4000  # five minutes, to the second
-    assert cache.request(first, 600.0).read_tokens == 4000  # read at 300
-    assert cache.request(longer, 600.5).read_tokens == 4000  # its end was last used at 300
-    assert cache.request(longer, 900.5).read_tokens == 5000
-    assert cache.request(longer, 1200.6).read_tokens == 0
+    cache.bill(first, 0.0)
+    assert cache.bill(longer, 300.0).read_tokens == 4000  # five minutes, to the second
+    assert cache.bill(first, 600.0).read_tokens == 4000  # read at 300
+    assert cache.bill(longer, 600.5).read_tokens == 4000  # its end was last used at 300
+    assert cache.bill(longer, 900.5).read_tokens == 5000
+    assert cache.bill(longer, 1200.6).read_tokens == 0

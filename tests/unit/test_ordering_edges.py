@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from agentcompress.schema import Segment, Unit
-from agentcompress.selection.order import keep_order, missing
+from agentcompress.selection.order import find_missing, order_units
 
 
 def order_of(units: Mapping[int, Mapping[str, Any]], scores: Mapping[int, float], **segment: Any) -> list[int]:
     """units: what some are beside plain. scores: of some; the others' are 0, so that they come last, in their order."""
     made = tuple(Unit(i, i + 1, 0, **units.get(i, {})) for i in range(100))
-    found = keep_order(
+    found = order_units(
         Segment("x" * 100, "lines", made, **{"floor_share": 0.4, **segment}),
         np.array([scores.get(i, 0.0) for i in range(100)]),
         np.ones(100),
@@ -82,7 +82,7 @@ def test_what_is_missing_is_what_is_required_and_not_kept() -> None:
     requires = {1: (2, 3), 2: (4,), 3: (5,), 5: (1,)}  # in a circle
     units = tuple(Unit(i, i + 1, 0, requires=requires.get(i, ())) for i in range(6))
     segment = Segment("x" * 6, "lines", units)
-    assert sorted(missing(segment, 1, ())) == [1, 2, 3, 4, 5]
-    assert sorted(missing(segment, 1, {3})) == [1, 2, 4]
-    assert missing(segment, 1, {1}) == []
-    assert missing(segment, 0, {1}) == [0]
+    assert sorted(find_missing(segment, 1, ())) == [1, 2, 3, 4, 5]
+    assert sorted(find_missing(segment, 1, {3})) == [1, 2, 4]
+    assert find_missing(segment, 1, {1}) == []
+    assert find_missing(segment, 0, {1}) == [0]

@@ -8,7 +8,7 @@ import pytest
 from agentcompress.errors import ScoringError
 from agentcompress.segmenters.lines import LineSegmenter
 from agentcompress.selection.select import select_share
-from agentcompress.text.delimiters import style_for
+from agentcompress.text.delimiters import choose_style
 from tests.fakes import WordCounter
 
 LINES = [f"line {'very ' * i}{i}\n" for i in range(8)]
@@ -28,7 +28,7 @@ LINES = [f"line {'very ' * i}{i}\n" for i in range(8)]
 def test_the_best_units_are_kept_whatever_they_cost(keep_rate: float, kept: list[int]) -> None:
     segment = LineSegmenter().segment("".join(LINES))
     scores = np.array([0.0, 3.0, 2.0, 0.0, 2.0, 2.0, 9.0, 0.0])
-    found = select_share(segment, scores, keep_rate, WordCounter(), style_for(segment))
+    found = select_share(segment, scores, keep_rate, WordCounter(), choose_style(segment))
     shown = [line for line in found.rendered.text.splitlines(keepends=True) if "omitted" not in line]
     assert shown == [LINES[i] for i in kept]
     assert ("omitted" in found.rendered.text) == (keep_rate < 1)
@@ -39,4 +39,4 @@ def test_the_best_units_are_kept_whatever_they_cost(keep_rate: float, kept: list
 def test_scores_that_are_none(scores: np.ndarray) -> None:
     segment = LineSegmenter().segment("".join(LINES))
     with pytest.raises(ScoringError, match="one finite score for each of 8 units"):
-        select_share(segment, scores, 0.5, WordCounter(), style_for(segment))
+        select_share(segment, scores, 0.5, WordCounter(), choose_style(segment))
