@@ -129,12 +129,12 @@ class CompressConfig(BaseModel):
             try:
                 super().__init__(**settings)
             except ValidationError as error:
-                raise _config_error(error) from None
+                raise _make_error(error) from None
             if self.segmenter == "auto" and self.segmenter_options:
                 raise ConfigError("segmenter_options", dict(self.segmenter_options), 'empty with segmenter="auto"')
 
 
-def _config_error(error: ValidationError) -> ConfigError:
+def _make_error(error: ValidationError) -> ConfigError:
     first = error.errors()[0]
     name = str(first["loc"][0]) if first["loc"] else "config"
     if first["type"] == "extra_forbidden":

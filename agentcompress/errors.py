@@ -35,7 +35,7 @@ class InvalidInputError(AgentCompressError, ValueError):
         self.field = field
         self.value = value
         self.allowed = allowed
-        super().__init__(f"{field} must be {allowed}, got {_short(value)}")
+        super().__init__(f"{field} must be {allowed}, got {_shorten(value)}")
 
 
 class ConfigError(InvalidInputError):
@@ -94,23 +94,23 @@ class PluginError(AgentCompressError):
     """An entry point or dotted path names something that can't be loaded."""
 
 
-def without_values(error: Exception) -> str:
+def describe_without_values(error: Exception) -> str:
     """An error's message without what the caller sent: logs and receipts hold no prompts."""
     return f"{error.field} must be {error.allowed}" if isinstance(error, InvalidInputError) else "see the debug log"
 
 
-def said(error: Exception, limit: int = 300) -> str:
+def describe_error(error: Exception, limit: int = 300) -> str:
     """An error's message for receipts and logs: as it is, but for what may hold a text of the caller's.
 
     That is the value of an `InvalidInputError`, and what others' errors say: of those the type alone.
     """
     if isinstance(error, InvalidInputError):
-        return without_values(error)
+        return describe_without_values(error)
     if error.__cause__ is not None:
         return f"because of a {type(error.__cause__).__name__}"
     return str(error)[:limit] if isinstance(error, AgentCompressError) else "see the debug log"
 
 
-def _short(value: object, limit: int = 80) -> str:
+def _shorten(value: object, limit: int = 80) -> str:
     shown = repr(value)
     return shown if len(shown) <= limit else f"{shown[: limit - 3]}..."

@@ -124,7 +124,7 @@ class Receipt:
         Unchanged for what is no usage. The drift is of `request_tokens`, which counts all of a request: there is none
         without them, nor in shadow mode, where something else was sent.
         """
-        found = _usage(usage)
+        found = _read_usage(usage)
         if found is None:
             return self
         known = self.request_tokens if self.mode == "live" and not self.continues else None
@@ -144,34 +144,34 @@ class Receipt:
         return found
 
 
-def billed_more(drift: float) -> float:
+def compute_billed_more(drift: float) -> float:
     """How much more is billed than is counted, as a share of what is counted."""
     return 1 / (1 + drift) - 1
 
 
-def _usage(usage: Any) -> tuple[int, int] | None:
+def _read_usage(usage: Any) -> tuple[int, int] | None:
     """Input tokens and those of them that were read from a cache, from a provider's or LiteLLM's usage."""
-    fields = _fields(usage)
-    whole = _count(fields.get("prompt_tokens"))
+    fields = _read_fields(usage)
+    whole = _read_count(fields.get("prompt_tokens"))
     if whole:  # OpenAI chat, and LiteLLM for all: cached tokens are among them
-        cached = _count(_fields(fields.get("prompt_tokens_details")).get("cached_tokens"))
-        return whole, cached or _count(fields.get("cache_read_input_tokens"))
-    whole = _count(fields.get("input_tokens"))
+        cached = _read_count(_read_fields(fields.get("prompt_tokens_details")).get("cached_tokens"))
+        return whole, cached or _read_count(fields.get("cache_read_input_tokens"))
+    whole = _read_count(fields.get("input_tokens"))
     if fields.get("input_tokens_details") is not None:  # OpenAI Responses
-        cached = _count(_fields(fields["input_tokens_details"]).get("cached_tokens"))
+        cached = _read_count(_read_fields(fields["input_tokens_details"]).get("cached_tokens"))
     else:  # Anthropic: cached tokens come on top
-        cached = _count(fields.get("cache_read_input_tokens"))
-        whole += cached + _count(fields.get("cache_creation_input_tokens"))
+        cached = _read_count(fields.get("cache_read_input_tokens"))
+        whole += cached + _read_count(fields.get("cache_creation_input_tokens"))
     return (whole, cached) if whole else None
 
 
-def _fields(value: Any) -> Mapping[str, Any]:
+def _read_fields(value: Any) -> Mapping[str, Any]:
     if isinstance(value, Mapping):
         return value
     return value.model_dump() if hasattr(value, "model_dump") else getattr(value, "__dict__", {})
 
 
-def _count(value: Any) -> int:
+def _read_count(value: Any) -> int:
     """A number of tokens; 0 for what is none."""
     number = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e12
     return int(value) if number else 0

@@ -28,7 +28,7 @@ PACKAGES = {
     "langchain_agentcompress": ROOT / "integrations/langchain_agentcompress",
     "litellm_agentcompress": ROOT / "integrations/litellm_agentcompress",
 }
-TYPED = {"agentcompress"}
+TYPED = {"agentcompress", "langchain_agentcompress", "litellm_agentcompress"}
 EXTRAS = {"langchain", "proxy", "redis", "eval"}
 NOT_SHIPPED = {"__pycache__"}
 LOG = "".join(f"12:00:{i % 60:02d} worker {i} finished its share of the job\n" for i in range(200))

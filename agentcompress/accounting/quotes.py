@@ -16,24 +16,24 @@ _SPECIFIC = re.compile(r"[_./:]|[a-z][A-Z]|[A-Za-z]\d")
 _QUOTED = re.compile(r"```.*?```|`[^`\n]+`", re.DOTALL)
 
 
-def used_in_words(said: str) -> Iterator[str]:
+def find_used_in_words(said: str) -> Iterator[str]:
     """Strings of what an agent says: of its fences and backticks."""
     for quoted in _QUOTED.findall(said):
-        yield from _specific(quoted.strip("`"))
+        yield from _find_specific(quoted.strip("`"))
 
 
-def used_in_arguments(arguments: Any) -> Iterator[str]:
+def find_used_in_arguments(arguments: Any) -> Iterator[str]:
     """Strings of a call's arguments, parsed."""
     if isinstance(arguments, Mapping):
         arguments = list(arguments.values())
     if isinstance(arguments, list):
         for inner in arguments:
-            yield from used_in_arguments(inner)
+            yield from find_used_in_arguments(inner)
     elif arguments is not None:
-        yield from _specific(arguments.strip('"') if isinstance(arguments, str) else str(arguments))
+        yield from _find_specific(arguments.strip('"') if isinstance(arguments, str) else str(arguments))
 
 
-def _specific(text: str) -> Iterator[str]:
+def _find_specific(text: str) -> Iterator[str]:
     yield from filter(_is_specific, _STRING.findall(text))
     if "\n" in text:
         yield from (line.strip() for line in text.splitlines() if len(line.strip()) >= _LEAST_LINE_CHARS)

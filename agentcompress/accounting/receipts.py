@@ -19,14 +19,14 @@ from typing import Any
 
 from cachetools import LRUCache
 
-from agentcompress.accounting.quotes import used_in_arguments, used_in_words
-from agentcompress.accounting.sinks import sink_of
+from agentcompress.accounting.quotes import find_used_in_arguments, find_used_in_words
+from agentcompress.accounting.sinks import open_sink
 from agentcompress.config import CompressConfig
 from agentcompress.conversation.blocks import Block, DecidedBlock
 from agentcompress.conversation.put_back import Assembled
 from agentcompress.messages.conversation import Conversation
 from agentcompress.protocols import TokenCounter
-from agentcompress.receipt import DRIFT, BlockReceipt, Money, Receipt, billed_more
+from agentcompress.receipt import DRIFT, BlockReceipt, Money, Receipt, compute_billed_more
 from agentcompress.targets.facts import TargetFacts, target_facts
 from agentcompress.targets.prompt_cache import CacheRules, bill_request, find_cache_rules
 
@@ -42,7 +42,7 @@ class Accounts:
 
     def __init__(self, config: CompressConfig) -> None:
         self._config = config
-        self._sink = sink_of(config.receipts) if config.receipts else None
+        self._sink = open_sink(config.receipts) if config.receipts else None
         self._sent: LRUCache[str, float] = LRUCache(10_000)
         self._drifting: set[str] = set()
         self._lock = threading.Lock()
@@ -89,7 +89,9 @@ class Accounts:
         if drift is not None and abs(drift) > DRIFT and receipt.target not in self._drifting:
             self._drifting.add(receipt.target)
             _log.warning(
-                "%s bills other tokens than are counted here: %+.1f %%", receipt.target, 100 * billed_more(drift)
+                "%s bills other tokens than are counted here: %+.1f %%",
+                receipt.target,
+                100 * compute_billed_more(drift),
             )
         return found
 
@@ -101,7 +103,7 @@ class Accounts:
         new = (block.message for block in receipt.blocks if block.decision == "new" and block.message < cached)
         unchanged = min([cached, *new, *([] if receipt.rewritten_from is None else [receipt.rewritten_from])])
 
-        def upto(end: int) -> int:
+        def count_upto(end: int) -> int:
             """Tokens of the texts of the first messages, and of what stands beside them."""
             texts = (n for part, n in zip(call.parts, tokens, strict=True) if part.address.message < end)
             return sum(texts) + call.beside_tokens if end else 0
@@ -109,11 +111,11 @@ class Accounts:
         cut = sum(block.tokens_before - block.tokens_after for block in receipt.blocks if block.message < unchanged)
         before, after = receipt.tokens_before + call.beside_tokens, receipt.tokens_after + call.beside_tokens
         marked = rules is not None and rules.marked and _is_marked(call)
-        kept_cached = max(0, upto(unchanged) - cut)
+        kept_cached = max(0, count_upto(unchanged) - cut)
         return Money(
             list_before=before * facts.input_price,
             list_after=after * facts.input_price,
-            before=bill_request(rules, before, upto(cached), marked=marked).compute_dollars(facts) or 0.0,
+            before=bill_request(rules, before, count_upto(cached), marked=marked).compute_dollars(facts) or 0.0,
             after=bill_request(rules, after, kept_cached, marked=marked).compute_dollars(facts) or 0.0,
             draft=receipt.ms / _HOUR_MS * self._config.machine_price,
             warm=cached > 0,
@@ -195,10 +197,10 @@ def _find_used(call: Conversation, history: int) -> Iterator[str]:
         if part.address.message < history:
             continue
         if part.role == "assistant":
-            yield from used_in_words(part.text)
+            yield from find_used_in_words(part.text)
         elif part.arguments and part.arguments not in seen:
             seen.add(part.arguments)
-            yield from used_in_arguments(_parse_arguments(part.arguments))
+            yield from find_used_in_arguments(_parse_arguments(part.arguments))
 
 
 def _parse_arguments(arguments: str) -> Any:

@@ -81,7 +81,7 @@ class OtelSink:
 
 
 @cache
-def sink_of(name: str) -> Sink:
+def open_sink(name: str) -> Sink:
     """The sink of a name: "otel", or a file. Raises `PluginError` and `ConfigError` for what can't be one."""
     if name == OTEL:
         return OtelSink()

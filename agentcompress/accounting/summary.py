@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from agentcompress.errors import InvalidInputError
-from agentcompress.receipt import DRIFT, billed_more
+from agentcompress.receipt import DRIFT, compute_billed_more
 
 _NEEDED = ("id", "target", "tokens_before", "tokens_after", "blocks", "ms")
 _LEAST_CALLS = 20
@@ -204,7 +204,7 @@ def _give_advice(report: Report) -> Iterator[str]:
     for target, values in sorted(report.drifts.items()):
         drift = sum(values) / len(values)
         if abs(drift) > DRIFT:
-            more = billed_more(drift)
+            more = compute_billed_more(drift)
             yield f"{target} bills {more:+.0%} on what is counted here: leave that margin in target_tokens."
 
 

@@ -39,18 +39,18 @@ def explain(**given: Any) -> None:
     line, as `replay` takes them.
     """
     from agentcompress.compressor import Compressor
-    from agentcompress.explain.page import page_html
+    from agentcompress.explain.page import render_page
     from agentcompress.ledger.memory import ReadThrough
-    from agentcompress.ledger.opening import lasting_store
+    from agentcompress.ledger.opening import open_lasting_store
 
     options = _ExplainOptions(**given)
     output = options.output
     check_folder(output, "--output")
     config = options.build_config("memory")
     with show_progress():
-        compressor = Compressor(config, store=ReadThrough(lasting_store(options.ledger)))
+        compressor = Compressor(config, store=ReadThrough(open_lasting_store(options.ledger)))
         page = _build_page(compressor, options.file, options.query)
-    output.write_text(page_html(page), encoding="utf-8")
+    output.write_text(render_page(page), encoding="utf-8")
     before, after = page.about["tokens_before"], page.about["tokens_after"]
     click.echo(f"{before:,} -> {after:,} tokens, {len(page.texts):,} texts: {output}", err=True)
 

@@ -216,9 +216,9 @@ def prune_ledger(name: str, days: float, max_bytes: int | None, keep_days: float
 
 def _open_ledger(name: str) -> LastingStore:
     """Open the ledger of a name; raise where it is one in memory, which ends with its process."""
-    from agentcompress.ledger.opening import lasting_store
+    from agentcompress.ledger.opening import open_lasting_store
 
-    store = lasting_store(name)
+    store = open_lasting_store(name)
     if store is None:
         raise click.UsageError("a ledger in memory is gone when its process is")
     return store

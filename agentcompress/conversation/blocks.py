@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from agentcompress.messages.context import context_spans, outside
+from agentcompress.messages.context import find_context, read_outside
 from agentcompress.messages.conversation import Conversation
-from agentcompress.messages.hashing import block_key
+from agentcompress.messages.hashing import make_block_key
 from agentcompress.messages.view import Address, TextPart
 from agentcompress.schema import Decision, Span
 
@@ -79,15 +79,15 @@ def _describe_block(
         text=text,
         kind="tool" if part.role == "tool" else "context",
         tool=part.tool,
-        query=next_action_query(request, _describe_action(part)) if part.role == "tool" else request,
+        query=write_action_query(request, _describe_action(part)) if part.role == "tool" else request,
         hint=_describe_call(part) or part.text[max(0, span.start - _HINT_CHARS) : span.start],
-        key=block_key(call.prefixes[at], part.address.path, span.start),
+        key=make_block_key(call.prefixes[at], part.address.path, span.start),
         tokens=tokens,
         raw_because=RAW_SMALL if tokens < min_tokens else raw,
     )
 
 
-def next_action_query(task: str, action: str) -> str:
+def write_action_query(task: str, action: str) -> str:
     """What a tool result is read for: the task, of a long one both ends, and the action that led to it."""
     if len(task) > sum(_TASK_CHARS):
         task = f"{task[: _TASK_CHARS[0]]} {task[-_TASK_CHARS[1] :]}"
@@ -100,7 +100,7 @@ def _find_last_request(found: Sequence[tuple[TextPart, list[Span]]]) -> str:
     for part, spans in found:
         if part.role == "user":
             before = asked.get(part.address.message, "")
-            asked[part.address.message] = f"{before}\n{outside(part.text, spans)}".strip()
+            asked[part.address.message] = f"{before}\n{read_outside(part.text, spans)}".strip()
     return next((text for text in reversed(asked.values()) if text), "")
 
 
@@ -115,4 +115,4 @@ def _describe_call(part: TextPart) -> str:
 def _find_spans(part: TextPart, *, request_beside: bool) -> list[Span]:
     if part.role in ("tool", "document"):
         return [Span(0, len(part.text))] if part.text else []
-    return context_spans(part.text, request_beside=request_beside) if part.role == "user" else []
+    return find_context(part.text, request_beside=request_beside) if part.role == "user" else []

@@ -15,7 +15,7 @@ from agentcompress.conversation.failures import Failures
 from agentcompress.conversation.own_texts import SEEN, OwnTexts
 from agentcompress.ledger.fronted import FrontedStore
 from agentcompress.ledger.memory import MemoryStore
-from agentcompress.ledger.notes import sent_key
+from agentcompress.ledger.notes import make_sent_key
 from agentcompress.schema import Decision
 
 RAW_LEDGER = "the ledger is down"
@@ -59,7 +59,7 @@ class CallLedger:
     def note_own(self, decision: Decision) -> None:
         """Note that a decision's text is ours: it may come back as a block of another history."""
         if decision.text is not None and self._live:
-            self.write(sent_key(decision.text), Decision.raw(SEEN, 0))
+            self.write(make_sent_key(decision.text), Decision.raw(SEEN, 0))
 
     def was_sent_here(self, text: str) -> bool:
         """Whether this process has sent a text in another's place."""
@@ -67,7 +67,7 @@ class CallLedger:
 
     def was_sent_elsewhere(self, text: str) -> bool:
         """Whether any process that shares the ledger has."""
-        return self.look_up(sent_key(text)) is not None
+        return self.look_up(make_sent_key(text)) is not None
 
     def look_up(self, key: str) -> Decision | None:
         """Return what stands under a key, None also where that can't be known now."""

@@ -25,7 +25,7 @@ from agentcompress.conversation.put_back import (
 from agentcompress.conversation.shares import share_out
 from agentcompress.ledger.cuts import Cut, Cuts
 from agentcompress.messages.conversation import Conversation
-from agentcompress.messages.sizes import request_tokens
+from agentcompress.messages.sizes import count_request_tokens
 from agentcompress.schema import Decision
 from agentcompress.selection.budget import EXPECTED, compute_budget_tokens
 from agentcompress.text.clip import CLIP
@@ -207,6 +207,6 @@ class _RequestSizes:
     def _count_message(self, message: Any) -> int:
         known = self._known.get(id(message))
         if known is None or known[0] is not message:
-            known = message, request_tokens([message], self._call.wire, self._call.counter)
+            known = message, count_request_tokens([message], self._call.wire, self._call.counter)
             self._known[id(message)] = known
         return known[1]

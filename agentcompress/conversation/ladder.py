@@ -21,7 +21,7 @@ from agentcompress.conversation.decide import CallLedger
 from agentcompress.conversation.failures import Failures
 from agentcompress.conversation.own_texts import SEEN
 from agentcompress.conversation.recall import RAW_RECALLED, Originals, is_recalled
-from agentcompress.errors import DeadlineError, DraftError, ScoringError, said
+from agentcompress.errors import DeadlineError, DraftError, ScoringError, describe_error
 from agentcompress.messages.conversation import Conversation
 from agentcompress.results import CompressedText
 from agentcompress.schema import Decision
@@ -184,7 +184,7 @@ class Ladder:
         """Let a rung rest that is to blame, tell of the failure, and return what decisions say of it."""
         if not is_last and self._is_to_blame(error):
             rung.breaker.trip()
-        reason = f"{rung.name}: {type(error).__name__}: {said(error)}"
+        reason = f"{rung.name}: {type(error).__name__}: {describe_error(error)}"
         self._failures.tell(f"message {block.address.message}: {reason}", error)
         _log.debug("message %d", block.address.message, exc_info=error)
         return reason

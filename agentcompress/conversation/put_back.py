@@ -9,7 +9,7 @@ from typing import Any
 from agentcompress.conversation.blocks import Block, DecidedBlock
 from agentcompress.ledger.cuts import Cut
 from agentcompress.messages.conversation import Conversation
-from agentcompress.messages.view import Address, as_mapping, replaced
+from agentcompress.messages.view import Address, as_mapping, replace_texts
 from agentcompress.schema import Span
 
 
@@ -37,7 +37,7 @@ def put_back(
         if each.decision.text is not None:
             replacements.setdefault(block.address, []).append((block.span, each.decision.text))
     gone = cut.gone if cut else ()
-    messages = drop_reasoning(call, replaced(call.messages, replacements), gone)
+    messages = drop_reasoning(call, replace_texts(call.messages, replacements), gone)
     dropped = sum(holds_bound_reasoning(call, i) for i in indexes_of(gone) if i < len(call.messages))
     return Assembled(messages, decided, reasoning_dropped=dropped)
 
@@ -53,7 +53,7 @@ def drop_reasoning(call: Conversation, messages: Sequence[Any], gone: Iterable[r
         if i in indexes:
             fields = message if isinstance(message, Mapping) else message.model_dump(exclude_unset=True)
             following = as_mapping(out[-1], i + 1, "a mapping") if out else {}
-            left = call.wire.unbound(fields, following)
+            left = call.wire.drop_bound(fields, following)
             message = message if left is fields else left
         if message is not None:
             out.append(message)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from agentcompress.config import OnError
-from agentcompress.errors import AgentCompressError, without_values
+from agentcompress.errors import AgentCompressError, describe_without_values
 
 _log = logging.getLogger("agentcompress")
 _T = TypeVar("_T")
@@ -44,4 +44,4 @@ def run_or_else(
 
 def describe_failure(error: Exception) -> str:
     """A failure in the words of a log: its kind, and its message without what the caller sent."""
-    return f"{type(error).__name__}: {without_values(error)}"
+    return f"{type(error).__name__}: {describe_without_values(error)}"

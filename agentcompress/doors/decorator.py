@@ -240,7 +240,7 @@ def _wrap_function(function: Callable[..., Any], shorten: ShortenArguments) -> A
 def _wrap_tool(function: Callable[..., Any], shorten: Callable[..., Any]) -> Any:
     """The tool with a shorter result."""
 
-    async def awaited(pending: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    async def await_result(pending: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         result = await pending
         return await in_background(lambda: shorten(result, args, kwargs))
 
@@ -248,14 +248,14 @@ def _wrap_tool(function: Callable[..., Any], shorten: Callable[..., Any]) -> Any
 
         @functools.wraps(function)
         async def wrapper(*args: Any, **kwargs: Any) -> Any:
-            return await awaited(function(*args, **kwargs), args, kwargs)
+            return await await_result(function(*args, **kwargs), args, kwargs)
 
     else:
 
         @functools.wraps(function)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
             result = function(*args, **kwargs)
-            return awaited(result, args, kwargs) if inspect.isawaitable(result) else shorten(result, args, kwargs)
+            return await_result(result, args, kwargs) if inspect.isawaitable(result) else shorten(result, args, kwargs)
 
     return wrapper
 

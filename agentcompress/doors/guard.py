@@ -181,7 +181,7 @@ def _make_guarded(settings: Mapping[str, Any]) -> Guarded:
     return Guarded(**settings)
 
 
-def settings_of(config: Any) -> dict[str, Any]:
+def read_settings(config: Any) -> dict[str, Any]:
     """What a config, or a mapping of settings, says. Raises `InvalidInputError` for what is neither."""
     if isinstance(config, CompressConfig):
         return config.model_dump(exclude_unset=True)
@@ -190,10 +190,10 @@ def settings_of(config: Any) -> dict[str, Any]:
     return dict(config or {})
 
 
-def with_recall(config: Config) -> CompressConfig | Compressor:
+def add_recall(config: Config) -> CompressConfig | Compressor:
     """The config with `recall=True`. Raises `InvalidInputError` for a `Compressor` without it."""
     if not isinstance(config, Compressor):
-        settings = settings_of(config)
+        settings = read_settings(config)
         settings["recall"] = True
         return CompressConfig(**settings)
     if not config.config.recall:
@@ -204,4 +204,4 @@ def with_recall(config: Config) -> CompressConfig | Compressor:
 def _find_requests(config: Any) -> RequestCompressor:
     if isinstance(config, Compressor):
         return RequestCompressor(config)
-    return share_compressor(config if isinstance(config, CompressConfig) else CompressConfig(**settings_of(config)))
+    return share_compressor(config if isinstance(config, CompressConfig) else CompressConfig(**read_settings(config)))

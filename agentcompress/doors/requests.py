@@ -57,7 +57,7 @@ class RequestCompressor:
         sent = self.compressor.rebuild(request, result)
         changed = {name: value for name, value in sent.items() if not _is_same(value, body.get(name))}
         if request.field in changed:
-            own_texts.note_conversation(call.wire.text_parts(langchain.to_chat(result.messages)))
+            own_texts.note_conversation(call.wire.find_texts(langchain.to_chat(result.messages)))
         return ShorterRequest(changed, result.receipt)
 
     def note_billed(self, receipt: Receipt | None, usage: Any) -> None:

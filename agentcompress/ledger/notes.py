@@ -8,7 +8,7 @@ SENT, ORIGINAL = "sent:", "recall:"
 """How keys begin of what is kept beside decisions."""
 
 
-def sent_key(text: str) -> str:
+def make_sent_key(text: str) -> str:
     """Key of the note that a text was sent in another's place, whoever's that was: it is not to be compressed again."""
     return f"{SENT}{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
 

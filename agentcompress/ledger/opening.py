@@ -19,7 +19,7 @@ _open: dict[str, FrontedStore] = {}
 _lock = threading.Lock()
 
 
-def lasting_store(name: str = AUTO) -> LastingStore | None:
+def open_lasting_store(name: str = AUTO) -> LastingStore | None:
     """The store behind a name; None for one in memory.
 
     name: "auto" (AGENTCOMPRESS_LEDGER, else a file in the user's state folder), "memory", a URL of Redis
@@ -41,7 +41,7 @@ def lasting_store(name: str = AUTO) -> LastingStore | None:
 
 def open_store(name: str = AUTO) -> MemoryStore | FrontedStore:
     """The store behind a name, with this process's memory in front of it: one a place, for all that ask."""
-    behind = lasting_store(name)
+    behind = open_lasting_store(name)
     if behind is None:
         return MemoryStore()
     with _lock:

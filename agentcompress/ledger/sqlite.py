@@ -178,7 +178,7 @@ class SQLiteStore:
             connection.close()
 
     def _run(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
-        with _as_store_error(self.path):
+        with _raise_store_error(self.path):
             try:
                 return self._in_transaction(work)
             except sqlite3.DatabaseError as error:
@@ -191,11 +191,11 @@ class SQLiteStore:
                 return self._in_transaction(work)
 
     def _in_transaction(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
-        connection = self._connection()
+        connection = self._connect()
         with connection:
             return work(connection)
 
-    def _connection(self) -> sqlite3.Connection:
+    def _connect(self) -> sqlite3.Connection:
         """This thread's connection; a forked child opens its own."""
         known = getattr(self._local, "connection", None)
         if known is not None and self._local.process == os.getpid():
@@ -209,7 +209,7 @@ class SQLiteStore:
 
 
 @contextmanager
-def _as_store_error(path: Path) -> Iterator[None]:
+def _raise_store_error(path: Path) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, OSError) as error:

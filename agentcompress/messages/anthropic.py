@@ -16,13 +16,13 @@ from agentcompress.messages.view import (
     Role,
     TextPart,
     WireName,
-    as_json,
     as_list,
     as_mapping,
-    parts_of,
-    role_of,
-    texts_in,
-    without,
+    drop_parts,
+    find_texts_in,
+    list_parts,
+    read_role,
+    write_json,
 )
 
 _ROLES: dict[str, Role] = {"user": "user", "assistant": "assistant", "system": "system"}
@@ -42,23 +42,23 @@ class AnthropicMessages:
 
     name: WireName = "anthropic"
 
-    def text_parts(self, messages: Sequence[Any]) -> list[TextPart]:
+    def find_texts(self, messages: Sequence[Any]) -> list[TextPart]:
         """Every text of the messages, in order. Raises `MessageFormatError` for what is no list of such messages."""
         calls: dict[str, Call] = {}
         parts: list[TextPart] = []
         for i, message in enumerate(as_list(messages, "Anthropic messages")):
             fields = as_mapping(message, i, _ALLOWED)
-            role = role_of(message, fields, _ROLES, i, _ALLOWED)
+            role = read_role(message, fields, _ROLES, i, _ALLOWED)
             content, where = fields.get("content"), f"messages[{i}].content"
-            texts = texts_in(content, ("text",), where)
-            calls.update(_calls(content, "\n".join(text for _, text in texts)))
+            texts = find_texts_in(content, ("text",), where)
+            calls.update(_find_calls(content, "\n".join(text for _, text in texts)))
             found = [_Text(path, role, text, _NO_CALL) for path, text in texts]
-            found += _inner(content, calls, where)
+            found += _find_inner(content, calls, where)
             found.sort(key=lambda text: [key for key in text.path if isinstance(key, int)])
             parts += [TextPart(Address(i, ("content", *t.path)), t.role, t.text, *t.call) for t in found]
         return parts
 
-    def sent(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    def select_sent(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
         """Role and content: what comes back as a message object also has an id, a model and a usage."""
         return {"role": fields.get("role"), "content": fields.get("content")}
 
@@ -68,39 +68,39 @@ class AnthropicMessages:
 
     def is_bound(self, fields: Mapping[str, Any]) -> bool:
         """Thinking, redacted or not."""
-        return any(part.get("type") in THINKING for part in parts_of(fields.get("content")))
+        return any(part.get("type") in THINKING for part in list_parts(fields.get("content")))
 
-    def unbound(self, fields: Mapping[str, Any], following: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    def drop_bound(self, fields: Mapping[str, Any], following: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Without thinking; a message of nothing else goes, since empty ones are refused."""
         if not self.is_bound(fields):
             return fields
-        left = without(fields, "content", THINKING)
+        left = drop_parts(fields, "content", THINKING)
         return left if left.get("content") else None
 
 
-def _calls(content: Any, said: str) -> Iterator[tuple[str, Call]]:
-    for part in parts_of(content):
+def _find_calls(content: Any, said: str) -> Iterator[tuple[str, Call]]:
+    for part in list_parts(content):
         if part.get("type") == "tool_use":
-            arguments = as_json(part.get("input"), "tool_use.input")
+            arguments = write_json(part.get("input"), "tool_use.input")
             yield str(part.get("id")), Call(str(part.get("name")), arguments, said)
 
 
-def _inner(content: Any, calls: Mapping[str, Call], where: str) -> list[_Text]:
+def _find_inner(content: Any, calls: Mapping[str, Call], where: str) -> list[_Text]:
     """Texts one level further in: of tool results, documents and search results."""
     found: list[_Text] = []
-    for at, part in enumerate(parts_of(content)):
+    for at, part in enumerate(list_parts(content)):
         kind, source, cited = part.get("type"), part.get("source"), part.get("citations")
         if isinstance(cited, Mapping) and cited.get("enabled"):
             continue
         if kind == "tool_result":
             call = calls.get(str(part.get("tool_use_id")), _NO_CALL)
-            texts = texts_in(part.get("content"), ("text",), f"{where}[{at}].content")
+            texts = find_texts_in(part.get("content"), ("text",), f"{where}[{at}].content")
             found += [_Text((at, "content", *path), "tool", text, call) for path, text in texts]
         elif kind == "document" and isinstance(source, Mapping):
             data = source.get("data")
             if source.get("type") == "text" and isinstance(data, str):
                 found.append(_Text((at, "source", "data"), "document", data, _NO_CALL))
         elif kind == "search_result":
-            texts = texts_in(part.get("content"), ("text",), f"{where}[{at}].content")
+            texts = find_texts_in(part.get("content"), ("text",), f"{where}[{at}].content")
             found += [_Text((at, "content", *path), "document", text, _NO_CALL) for path, text in texts]
     return found

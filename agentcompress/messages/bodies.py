@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from agentcompress.errors import MessageFormatError
-from agentcompress.messages.formats import WIRES, wire_of
-from agentcompress.messages.view import Wire, as_mapping, parts_of
+from agentcompress.messages.formats import WIRES, find_wire
+from agentcompress.messages.view import Wire, as_mapping, list_parts
 from agentcompress.results import CompressedMessages
 
 _ALLOWED = "a request with `messages`, or with `input` as of OpenAI Responses"
@@ -60,23 +60,23 @@ def parse(body: Any, format: str = "auto") -> Request:  # noqa: A002 - what the 
     if isinstance(messages, str | Mapping) or not isinstance(messages, Sequence):
         raise MessageFormatError(f"body.{field}", messages, _ALLOWED if messages is None else "a list")
     beside = {name: body[name] for name in _BESIDE if name in body}
-    continues = "".join(_identity(body.get(name)) for name in _CONTINUES)
-    return Request(body, field, _wire(body, field, messages, format), messages, beside, continues)
+    continues = "".join(_read_identity(body.get(name)) for name in _CONTINUES)
+    return Request(body, field, _find_wire(body, field, messages, format), messages, beside, continues)
 
 
-def _wire(body: Mapping[str, Any], field: str, messages: Sequence[Any], format: str) -> Wire:  # noqa: A002
+def _find_wire(body: Mapping[str, Any], field: str, messages: Sequence[Any], format: str) -> Wire:  # noqa: A002
     if format != "auto":
-        return wire_of(messages, format)
+        return find_wire(messages, format)
     if field == "input":
         return WIRES["responses"]
     tools = body.get("tools")
     named = [tool for tool in tools if isinstance(tool, Mapping)] if isinstance(tools, list | tuple) else []
     if "system" in body or "anthropic_version" in body or any("input_schema" in tool for tool in named):
         return WIRES["anthropic"]
-    return wire_of(messages)
+    return find_wire(messages)
 
 
-def _identity(value: Any) -> str:
+def _read_identity(value: Any) -> str:
     """An id, alone or in a mapping."""
     return str(value.get("id") or "") if isinstance(value, Mapping) else str(value or "")
 
@@ -90,5 +90,5 @@ def _last_loop_thinks(messages: Sequence[Any], wire: Wire) -> bool:
 
 
 def _is_human(fields: Mapping[str, Any]) -> bool:
-    results = (part.get("type") == "tool_result" for part in parts_of(fields.get("content")))
+    results = (part.get("type") == "tool_result" for part in list_parts(fields.get("content")))
     return fields.get("role") == "user" and not any(results)

@@ -29,7 +29,7 @@ _LEAST_CHARS = 200
 _LEAST_INNER_CHARS = 2000
 
 
-def context_spans(text: str, *, request_beside: bool = False) -> list[Span]:
+def find_context(text: str, *, request_beside: bool = False) -> list[Span]:
     """Ranges of context in a text of a user message, in order, disjoint, without white space at their ends.
 
     Insides of `<tag>...</tag>` pairs and of fences. Tags named like instructions, and all they hold, are not context.
@@ -37,19 +37,19 @@ def context_spans(text: str, *, request_beside: bool = False) -> list[Span]:
     can be the request: logs, code and data only, unless that paragraph starts with "Question:" or the like, since
     long prose may be the request itself. request_beside: another text of the same message can be the request.
     """
-    tagged, instructions = _tagged(text)
-    marked = _disjoint([*tagged, *_fenced(text)], instructions)
-    spans = [_stripped(text, span) for span in marked]
-    for stretch in _between(text, _disjoint([*marked, *instructions], [])):
-        body = _stripped(text, _without_request(text, stretch, request_beside=request_beside))
+    tagged, instructions = _find_tagged(text)
+    marked = _make_disjoint([*tagged, *_find_fenced(text)], instructions)
+    spans = [_strip_span(text, span) for span in marked]
+    for stretch in _find_between(text, _make_disjoint([*marked, *instructions], [])):
+        body = _strip_span(text, _drop_request(text, stretch, request_beside=request_beside))
         if body.end - body.start >= UNTAGGED_CHARS:
             spans.append(body)
     return sorted(span for span in spans if span.end - span.start >= _LEAST_CHARS)
 
 
-def outside(text: str, spans: Sequence[Span]) -> str:
+def read_outside(text: str, spans: Sequence[Span]) -> str:
     """Return the text around context blocks: what the human says."""
-    return "\n".join(text[span.start : span.end] for span in _between(text, spans)).strip()
+    return "\n".join(text[span.start : span.end] for span in _find_between(text, spans)).strip()
 
 
 @dataclass
@@ -71,7 +71,7 @@ class _Open:
         self.holds_instructions |= instructions
 
 
-def _tagged(text: str) -> tuple[list[Span], list[Span]]:
+def _find_tagged(text: str) -> tuple[list[Span], list[Span]]:
     """Insides of tag pairs, and whole instruction pairs. Of nested pairs the large ones, else the outer one."""
     stack = [_Open("", 0)]
     waiting: Counter[str] = Counter()
@@ -110,7 +110,7 @@ def _fold(stack: list[_Open], waiting: Counter[str]) -> None:
     stack[-1].take(unclosed.blocks, unclosed.large_chars, instructions=unclosed.holds_instructions)
 
 
-def _fenced(text: str) -> list[Span]:
+def _find_fenced(text: str) -> list[Span]:
     spans: list[Span] = []
     fence, start = "", 0
     for match in _FENCE.finditer(f"{text}\n"):
@@ -123,7 +123,7 @@ def _fenced(text: str) -> list[Span]:
     return spans
 
 
-def _disjoint(spans: Sequence[Span], protected: Sequence[Span]) -> list[Span]:
+def _make_disjoint(spans: Sequence[Span], protected: Sequence[Span]) -> list[Span]:
     """Drop spans that overlap an earlier or outer one, or touch anything protected."""
     kept: list[Span] = []
     guards = sorted(protected)
@@ -139,12 +139,12 @@ def _disjoint(spans: Sequence[Span], protected: Sequence[Span]) -> list[Span]:
     return kept
 
 
-def _between(text: str, spans: Sequence[Span]) -> list[Span]:
+def _find_between(text: str, spans: Sequence[Span]) -> list[Span]:
     edges = [0, *(edge for span in sorted(spans) for edge in span), len(text)]
     return [Span(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if b > a]
 
 
-def _without_request(text: str, stretch: Span, *, request_beside: bool) -> Span:
+def _drop_request(text: str, stretch: Span, *, request_beside: bool) -> Span:
     """Take a short first and a short last paragraph off a stretch; empty when the rest may be the request."""
     nothing = Span(stretch.start, stretch.start)
     if stretch.end - stretch.start < UNTAGGED_CHARS:
@@ -161,7 +161,7 @@ def _without_request(text: str, stretch: Span, *, request_beside: bool) -> Span:
     return Span(start, end) if asks or tell_prose_from_lines(text[start:end]) != "prose" else nothing
 
 
-def _stripped(text: str, span: Span) -> Span:
+def _strip_span(text: str, span: Span) -> Span:
     inside = text[span.start : span.end]
     start = span.start + len(inside) - len(inside.lstrip())
     return Span(start, max(start, span.start + len(inside.rstrip())))

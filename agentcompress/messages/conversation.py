@@ -10,10 +10,10 @@ from agentcompress.common.clock import Clock
 from agentcompress.common.deadlines import Deadline
 from agentcompress.config import CallSettings
 from agentcompress.messages import langchain
-from agentcompress.messages.formats import wire_of
-from agentcompress.messages.hashing import chain, seed_of
-from agentcompress.messages.sizes import other_tokens
-from agentcompress.messages.view import TextPart, Wire, as_mapping, last_bound, last_cache_marker, last_reply
+from agentcompress.messages.formats import find_wire
+from agentcompress.messages.hashing import chain, make_seed
+from agentcompress.messages.sizes import count_other_tokens
+from agentcompress.messages.view import TextPart, Wire, as_mapping, find_last_bound, find_last_marker, find_last_reply
 from agentcompress.protocols import TokenCounter
 
 
@@ -65,8 +65,8 @@ class Conversation:
         """
         clock, deadline = Clock(), Deadline(settings.deadline_ms)
         chat = langchain.to_chat(messages)
-        wire = wire_of(chat, settings.format if chat is messages else "openai")
-        parts = wire.text_parts(chat)
+        wire = find_wire(chat, settings.format if chat is messages else "openai")
+        parts = wire.find_texts(chat)
         return cls(
             original=messages,
             messages=chat,
@@ -76,12 +76,12 @@ class Conversation:
             wire=wire,
             counter=counter,
             parts=parts,
-            prefixes=list(chain(chat, wire, seed_of(settings.namespace or "", continues, mode))),
-            last_reply=last_reply(chat, wire),
-            last_bound=last_bound(chat, wire),
-            last_marker=last_cache_marker(chat),
+            prefixes=list(chain(chat, wire, make_seed(settings.namespace or "", continues, mode))),
+            last_reply=find_last_reply(chat, wire),
+            last_bound=find_last_bound(chat, wire),
+            last_marker=find_last_marker(chat),
             beside=beside or {},
-            beside_tokens=other_tokens(beside or {}, counter),
+            beside_tokens=count_other_tokens(beside or {}, counter),
             continues=bool(continues),
         )
 

@@ -9,7 +9,7 @@ from agentcompress.errors import InvalidInputError
 from agentcompress.messages.anthropic import AnthropicMessages
 from agentcompress.messages.openai_chat import OpenAIChat
 from agentcompress.messages.openai_responses import OpenAIResponses
-from agentcompress.messages.view import Wire, parts_of
+from agentcompress.messages.view import Wire, list_parts
 
 Format = Literal["auto", "openai", "responses", "anthropic"]
 
@@ -20,7 +20,7 @@ _LIKE_ANTHROPIC = frozenset(("thinking", "redacted_thinking", "image", "document
 _RESPONSES_PARTS = frozenset(("input_text", "output_text", "input_image", "input_file"))
 
 
-def wire_of(messages: Any, format: str = "auto") -> Wire:  # noqa: A002 - what the caller calls it
+def find_wire(messages: Any, format: str = "auto") -> Wire:  # noqa: A002 - what the caller calls it
     """Return the format's wire. "auto" looks at the messages; what could be any is read as OpenAI chat.
 
     Raises `InvalidInputError` for a format there is not. A list without a telling item is one with texts and roles
@@ -33,14 +33,14 @@ def wire_of(messages: Any, format: str = "auto") -> Wire:  # noqa: A002 - what t
     listed = messages if isinstance(messages, Sequence) and not isinstance(messages, str) else ()
     for certain in (True, False):  # parts of one format stand in another where a gateway lets them through
         for message in listed:
-            if name := _told_by(message, certain=certain):
+            if name := _guess_format(message, certain=certain):
                 return WIRES[name]
     return WIRES["openai"]
 
 
-def _told_by(message: Any, *, certain: bool) -> str | None:
+def _guess_format(message: Any, *, certain: bool) -> str | None:
     fields = message if isinstance(message, Mapping) else vars(message) if hasattr(message, "__dict__") else {}
-    types = {part.get("type") for part in parts_of(fields.get("content"))}
+    types = {part.get("type") for part in list_parts(fields.get("content"))}
     if not certain:
         return "anthropic" if types & _LIKE_ANTHROPIC else None
     if fields.get("role") in ("tool", "function") or fields.get("tool_calls"):

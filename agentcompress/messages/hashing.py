@@ -27,12 +27,12 @@ def chain(messages: Sequence[Any], wire: Wire, seed: str = "") -> Iterator[str]:
         yield digest
 
 
-def seed_of(namespace: str, continues: str = "", mode: str = "live") -> str:
+def make_seed(namespace: str, continues: str = "", mode: str = "live") -> str:
     """What a conversation's keys hang on beside its messages; what a shadow has decided was never sent."""
     return json.dumps([namespace, continues, *([] if mode == "live" else [mode])])
 
 
-def block_key(prefix: str, path: Sequence[str | int], start: int) -> str:
+def make_block_key(prefix: str, path: Sequence[str | int], start: int) -> str:
     """Key of the block at character `start` of the text at `path` of the message that `prefix` ends with.
 
     A text alone and a list of it are one: clients go from one to the other to put a cache marker on it.
@@ -49,14 +49,14 @@ def canonical(message: Any, wire: Wire) -> str:
     in it as they are, after their length: escaping them would take longer than all the rest.
     """
     try:
-        return _encoded(wire.sent(message if isinstance(message, Mapping) else _dump(message)))
+        return _encode(wire.select_sent(message if isinstance(message, Mapping) else _dump_object(message)))
     except (TypeError, ValueError, RecursionError) as error:
         raise MessageFormatError("messages", message, f"JSON-like throughout ({error})") from error
 
 
-def _encoded(value: Any) -> str:
+def _encode(value: Any) -> str:
     if type(value) is dict:  # the usual case first: being asked whether it is a mapping takes a dictionary long
-        return _encoded_fields(value)
+        return _encode_fields(value)
     if isinstance(value, str):
         return f"s{len(value)}:{value}"
     if value is None or isinstance(value, bool):
@@ -66,38 +66,38 @@ def _encoded(value: Any) -> str:
     if isinstance(value, float):
         return f"f{float(value)!r};"
     if isinstance(value, Mapping):
-        return _encoded_fields(value)
+        return _encode_fields(value)
     if isinstance(value, list | tuple):
-        return f"[{''.join(map(_encoded, value))}]" if value else _EMPTY_LIST
+        return f"[{''.join(map(_encode, value))}]" if value else _EMPTY_LIST
     if isinstance(value, bytes | bytearray):
         return f"b{len(value)}:{hashlib.sha256(value).hexdigest()}"
-    return _encoded(_dump(value))
+    return _encode(_dump_object(value))
 
 
-def _encoded_fields(fields: Mapping[Any, Any]) -> str:
+def _encode_fields(fields: Mapping[Any, Any]) -> str:
     pieces = []
-    for name in _sorted(fields):
+    for name in _sort_names(fields):
         value = fields[name]
         if value is None or name == "cache_control" or (name == "type" and value in _TEXT_TYPES):
             continue
         if name in _TEXTS and isinstance(value, str):  # a text and a list of it are one
             code = f"[{{s4:texts{len(value)}:{value}}}]" if value else _EMPTY_LIST
         else:
-            code = _encoded(value)
+            code = _encode(value)
         if code not in _EMPTY:
             name = str(name)
             pieces.append(f"s{len(name)}:{name}{code}")
     return f"{{{''.join(pieces)}}}"
 
 
-def _sorted(names: Mapping[Any, Any]) -> list[Any]:
+def _sort_names(names: Mapping[Any, Any]) -> list[Any]:
     try:
         return sorted(names)
     except TypeError:
         return sorted(names, key=str)
 
 
-def _dump(value: Any) -> Any:
+def _dump_object(value: Any) -> Any:
     if not hasattr(value, "model_dump"):
         raise TypeError(f"{type(value).__name__} is not JSON")
     # what a client made of the answer for its user, and never sends

@@ -68,7 +68,7 @@ def _as_chat(message: Any, index: int) -> dict[str, Any]:
     role = _ROLES.get(message.type)
     if role is None:
         raise MessageFormatError(f"messages[{index}]", message, _ALLOWED)
-    chat = {"role": role, "content": _parts(message.content), "name": message.name, _ORIGIN: message}
+    chat = {"role": role, "content": _read_parts(message.content), "name": message.name, _ORIGIN: message}
     if message.type.startswith(("chat", "Chat")):
         chat["role"] = _SAID_BY.get(str(message.role).lower(), role)
         chat["name"] = message.name or message.role
@@ -81,12 +81,12 @@ def _as_chat(message: Any, index: int) -> dict[str, Any]:
     return chat
 
 
-def _parts(content: Any) -> Any:
+def _read_parts(content: Any) -> Any:
     """A content as chat messages have it: texts alone as parts, and everybody's reasoning by one name."""
-    return [_part(part) for part in content] if isinstance(content, list) else content
+    return [_read_part(part) for part in content] if isinstance(content, list) else content
 
 
-def _part(part: Any) -> Any:
+def _read_part(part: Any) -> Any:
     if isinstance(part, str):
         return _Alone(type="text", text=part)
     if isinstance(part, Mapping) and part.get("type") in _REASONING:
@@ -101,26 +101,26 @@ def _as_message(chat: Any) -> Any:
     if isinstance(message.content, str):
         same = chat["content"] == message.content
         return message if same else message.model_copy(update={"content": chat["content"]})
-    content = [_original(part) for part in chat["content"] or ()]
-    if _thoughts(content) < _thoughts(message.content):
+    content = [_restore_part(part) for part in chat["content"] or ()]
+    if _count_thoughts(content) < _count_thoughts(message.content):
         if any(map(_is_hosted, content)):
             return message
-        content = list(map(_without_id, content))
+        content = list(map(_drop_id, content))
     return message if content == message.content else message.model_copy(update={"content": content})
 
 
-def _original(part: Any) -> Any:
+def _restore_part(part: Any) -> Any:
     """A part in the form that it had, as far as nothing was cut in it."""
     if isinstance(part, _Alone):
         return part["text"]
     return part["thinking"] if isinstance(part, _Reasoning) else part
 
 
-def _thoughts(content: Any) -> int:
+def _count_thoughts(content: Any) -> int:
     return sum(part.get("type") in (*THINKING, *_REASONING) for part in content if isinstance(part, Mapping))
 
 
-def _without_id(part: Any) -> Any:
+def _drop_id(part: Any) -> Any:
     """What came with reasoning that is gone, without the id by which OpenAI would miss that."""
     if not isinstance(part, Mapping):
         return part

@@ -12,13 +12,13 @@ from agentcompress.messages.view import (
     Role,
     TextPart,
     WireName,
-    as_json,
     as_list,
     as_mapping,
-    parts_of,
-    role_of,
-    texts_in,
-    without,
+    drop_parts,
+    find_texts_in,
+    list_parts,
+    read_role,
+    write_json,
 )
 
 _ROLES: dict[str, Role] = {
@@ -39,22 +39,22 @@ class OpenAIChat:
 
     name: WireName = "openai"
 
-    def text_parts(self, messages: Sequence[Any]) -> list[TextPart]:
+    def find_texts(self, messages: Sequence[Any]) -> list[TextPart]:
         """Every text of the messages, in order. Raises `MessageFormatError` for what is no list of chat messages."""
         calls: dict[str, Call] = {}
         parts: list[TextPart] = []
         for i, message in enumerate(as_list(messages, "OpenAI chat messages")):
             fields = as_mapping(message, i, _ALLOWED)
-            role = role_of(message, fields, _ROLES, i, _ALLOWED)
-            texts = texts_in(fields.get("content"), ("text",), f"messages[{i}].content")
-            calls.update(_calls(fields, "\n".join(text for _, text in texts)))
+            role = read_role(message, fields, _ROLES, i, _ALLOWED)
+            texts = find_texts_in(fields.get("content"), ("text",), f"messages[{i}].content")
+            calls.update(_find_calls(fields, "\n".join(text for _, text in texts)))
             call = Call(fields.get("name"), None, "") if role == "tool" else _NO_CALL
             if fields["role"] == "tool":
                 call = calls.get(str(fields.get("tool_call_id")), call)
             parts += [TextPart(Address(i, ("content", *path)), role, text, *call) for path, text in texts]
         return parts
 
-    def sent(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    def select_sent(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
         """Six fields: a message object, its dump and the dictionary it was parsed from are one message."""
         return {name: fields.get(name) for name in _SENT}
 
@@ -64,19 +64,19 @@ class OpenAIChat:
 
     def is_bound(self, fields: Mapping[str, Any]) -> bool:
         """LiteLLM's `thinking_blocks`, and content parts that are thinking."""
-        thinking = [*parts_of(fields.get("thinking_blocks")), *parts_of(fields.get("content"))]
+        thinking = [*list_parts(fields.get("thinking_blocks")), *list_parts(fields.get("content"))]
         return any(part.get("type") in THINKING for part in thinking)
 
-    def unbound(self, fields: Mapping[str, Any], following: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    def drop_bound(self, fields: Mapping[str, Any], following: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Without `thinking_blocks` and parts that are thinking; a message of nothing else goes."""
         if not self.is_bound(fields):
             return fields
-        left = without(fields, "content", THINKING)
+        left = drop_parts(fields, "content", THINKING)
         left.pop("thinking_blocks", None)
         return left if left.get("content") or left.get("tool_calls") or left.get("function_call") else None
 
 
-def _calls(fields: Mapping[str, Any], said: str) -> dict[str, Call]:
+def _find_calls(fields: Mapping[str, Any], said: str) -> dict[str, Call]:
     """A message's tool calls by id. They only serve the query: what is malformed is skipped."""
     found = {}
     calls = fields.get("tool_calls")
@@ -87,6 +87,6 @@ def _calls(fields: Mapping[str, Any], said: str) -> dict[str, Call]:
             continue
         arguments = function.get("arguments")
         if not isinstance(arguments, str):
-            arguments = as_json(arguments, "tool_calls.function.arguments")
+            arguments = write_json(arguments, "tool_calls.function.arguments")
         found[str(call.get("id"))] = Call(str(function.get("name")), arguments, said)
     return found

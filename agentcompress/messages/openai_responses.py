@@ -14,11 +14,11 @@ from agentcompress.messages.view import (
     Role,
     TextPart,
     WireName,
-    as_json,
     as_list,
     as_mapping,
-    role_of,
-    texts_in,
+    find_texts_in,
+    read_role,
+    write_json,
 )
 
 _ROLES: dict[str, Role] = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
@@ -36,55 +36,55 @@ class OpenAIResponses:
 
     name: WireName = "responses"
 
-    def text_parts(self, messages: Sequence[Any]) -> list[TextPart]:
+    def find_texts(self, messages: Sequence[Any]) -> list[TextPart]:
         """Every text of the items, in order. Raises `MessageFormatError` for what is no list of items."""
         calls: dict[str, Call] = {}
         parts: list[TextPart] = []
         said = ""
         for i, message in enumerate(as_list(messages, "OpenAI Responses input items")):
             fields = as_mapping(message, i, _ALLOWED)
-            kind = _kind(fields)
+            kind = _read_kind(fields)
             if kind == "message":
-                role = role_of(message, fields, _ROLES, i, _ALLOWED)
-                texts = texts_in(fields.get("content"), _TEXTS, f"messages[{i}].content")
+                role = read_role(message, fields, _ROLES, i, _ALLOWED)
+                texts = find_texts_in(fields.get("content"), _TEXTS, f"messages[{i}].content")
                 said = "\n".join(text for _, text in texts) if role == "assistant" else ""
                 parts += [TextPart(Address(i, ("content", *path)), role, text) for path, text in texts]
             elif kind in _CALLS:
                 arguments = fields.get(_CALLS[kind])
                 if not isinstance(arguments, str):
-                    arguments = as_json(arguments, f"messages[{i}].{_CALLS[kind]}")
+                    arguments = write_json(arguments, f"messages[{i}].{_CALLS[kind]}")
                 calls[str(fields.get("call_id"))] = Call(str(fields.get("name") or kind), arguments, said)
             elif kind in _OUTPUTS:
                 call = calls.get(str(fields.get("call_id")), _NO_CALL)
-                texts = texts_in(fields.get("output"), _TEXTS, f"messages[{i}].output")
+                texts = find_texts_in(fields.get("output"), _TEXTS, f"messages[{i}].output")
                 parts += [TextPart(Address(i, ("output", *path)), "tool", text, *call) for path, text in texts]
                 said = ""
         return parts
 
-    def sent(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    def select_sent(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
         """All but what a server adds; a message may leave its type out, and then is one of OpenAI chat as well."""
-        if _kind(fields) == _REFERENCE:
+        if _read_kind(fields) == _REFERENCE:
             return {"type": _REFERENCE, "id": fields.get("id")}
         kept = {name: value for name, value in fields.items() if name not in _SERVERS_OWN}
         return {name: value for name, value in kept.items() if (name, value) != ("type", "message")}
 
     def is_reply(self, fields: Mapping[str, Any]) -> bool:
         """What a model has put out: its messages, calls and reasoning."""
-        kind = _kind(fields)
+        kind = _read_kind(fields)
         return fields.get("role") == "assistant" if kind == "message" else not kind.endswith(("_output", _REFERENCE))
 
     def is_bound(self, fields: Mapping[str, Any]) -> bool:
         """Reasoning: it is refused without the items that it came with, as they were."""
         return fields.get("type") == "reasoning"
 
-    def unbound(self, fields: Mapping[str, Any], following: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    def drop_bound(self, fields: Mapping[str, Any], following: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """No reasoning; and what came with it without its id, by which the server would miss it.
 
         Reasoning before a hosted tool's call stays: those have no form without an id, and are refused without it.
         """
-        kind = _kind(fields)
+        kind = _read_kind(fields)
         if kind == "reasoning":
-            return fields if _is_hosted(following) or _kind(following) == "reasoning" else None
+            return fields if _is_hosted(following) or _read_kind(following) == "reasoning" else None
         if "id" in fields and kind in (*_CALLS, "message"):
             return {name: value for name, value in fields.items() if name != "id"}
         return fields
@@ -92,10 +92,10 @@ class OpenAIResponses:
 
 def _is_hosted(fields: Mapping[str, Any]) -> bool:
     """Whether an item is a call that the server has answered itself, or names one that it keeps."""
-    kind = _kind(fields)
+    kind = _read_kind(fields)
     return kind == _REFERENCE or (kind.endswith("_call") and kind not in _CALLS)
 
 
-def _kind(fields: Mapping[str, Any]) -> str:
+def _read_kind(fields: Mapping[str, Any]) -> str:
     """An item's type; a message and a reference may leave theirs out."""
     return str(fields.get("type") or ("message" if fields.get("role") or "id" not in fields else _REFERENCE))

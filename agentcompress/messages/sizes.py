@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agentcompress.messages.view import Wire, as_json, as_mapping
+from agentcompress.messages.view import Wire, as_mapping, write_json
 from agentcompress.protocols import TokenCounter
 
 MESSAGE_TOKENS = 4
@@ -26,27 +26,27 @@ _CALLED_WITH = frozenset(("input", "arguments"))
 _BESIDE_SENT = ("thinking_blocks", "reasoning_content")  # of chat messages: sent to those who know them
 
 
-def request_tokens(messages: Sequence[Any], wire: Wire, counter: TokenCounter) -> int:
+def count_request_tokens(messages: Sequence[Any], wire: Wire, counter: TokenCounter) -> int:
     """Target tokens of messages: texts, names and arguments of calls, thinking, images and files."""
     total = 0
     for i, message in enumerate(messages):
         fields = as_mapping(message, i, "a mapping")
-        total += _tokens(wire.sent(fields), counter)
+        total += _count_fields(wire.select_sent(fields), counter)
         more = next((fields[name] for name in _BESIDE_SENT if fields.get(name)), None)
-        total += _inner_tokens(more, None, counter) if more else 0
+        total += _count_value(more, None, counter) if more else 0
     return total
 
 
-def other_tokens(fields: Mapping[str, Any], counter: TokenCounter) -> int:
+def count_other_tokens(fields: Mapping[str, Any], counter: TokenCounter) -> int:
     """Target tokens of what stands beside the messages of a request: its system prompt, its tools."""
     return sum(
-        counter.count(value if isinstance(value, str) else as_json(value, name)) + MESSAGE_TOKENS
+        counter.count(value if isinstance(value, str) else write_json(value, name)) + MESSAGE_TOKENS
         for name, value in fields.items()
         if value
     )
 
 
-def _tokens(fields: Mapping[str, Any], counter: TokenCounter) -> int:
+def _count_fields(fields: Mapping[str, Any], counter: TokenCounter) -> int:
     kind = fields.get("type")
     if kind in _IMAGES:
         return IMAGE_TOKENS
@@ -55,15 +55,15 @@ def _tokens(fields: Mapping[str, Any], counter: TokenCounter) -> int:
         if name in _UNSEEN or value is None:
             continue
         if isinstance(value, str):
-            total += _text_tokens(name, value, kind, counter)
+            total += _count_text(name, value, kind, counter)
         elif name in _CALLED_WITH and isinstance(value, Mapping):
-            total += counter.count(as_json(value, name))
+            total += counter.count(write_json(value, name))
         else:
-            total += _inner_tokens(value, kind if name == _AUDIO else None, counter)
+            total += _count_value(value, kind if name == _AUDIO else None, counter)
     return total
 
 
-def _text_tokens(name: str, text: str, kind: Any, counter: TokenCounter) -> int:
+def _count_text(name: str, text: str, kind: Any, counter: TokenCounter) -> int:
     if text.startswith("data:image/"):
         return IMAGE_TOKENS
     per_token = _CHARS_PER_TOKEN.get(name) if kind != "text" else None  # a text document has its text in `data`
@@ -71,13 +71,13 @@ def _text_tokens(name: str, text: str, kind: Any, counter: TokenCounter) -> int:
     return len(text) // per_token + 1 if per_token else counter.count(text)
 
 
-def _inner_tokens(value: Any, kind: Any, counter: TokenCounter) -> int:
+def _count_value(value: Any, kind: Any, counter: TokenCounter) -> int:
     if isinstance(value, str):
         return counter.count(value)
     if isinstance(value, list | tuple):
-        return sum(_inner_tokens(inner, kind, counter) for inner in value)
+        return sum(_count_value(inner, kind, counter) for inner in value)
     if hasattr(value, "model_dump"):
         value = value.model_dump(mode="json")
     if isinstance(value, Mapping):
-        return _tokens(value if kind is None else {**value, "type": kind}, counter)
+        return _count_fields(value if kind is None else {**value, "type": kind}, counter)
     return 1  # a number, a flag

@@ -57,11 +57,11 @@ class Wire(Protocol):
 
     name: WireName
 
-    def text_parts(self, messages: Sequence[Any]) -> list[TextPart]:
+    def find_texts(self, messages: Sequence[Any]) -> list[TextPart]:
         """Every text of the messages, in order. Raises `MessageFormatError` for what is no list of such messages."""
         ...
 
-    def sent(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    def select_sent(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
         """The fields of a message that make it the message it is: no ids and states that a server adds."""
         ...
 
@@ -73,7 +73,7 @@ class Wire(Protocol):
         """Whether a message holds reasoning that its provider has bound to everything before it."""
         ...
 
-    def unbound(self, fields: Mapping[str, Any], following: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    def drop_bound(self, fields: Mapping[str, Any], following: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """The message without that reasoning: the same object where it has none, None where nothing is left.
 
         following: the message after it, empty after the last one.
@@ -90,13 +90,13 @@ def as_list(messages: Any, what: str) -> Sequence[Any]:
 
 def as_mapping(message: Any, index: int, allowed: str) -> Mapping[str, Any]:
     """Return the message's fields, by name; `MessageFormatError` says what is allowed."""
-    fields = _fields(message)
+    fields = _read_fields(message)
     if not fields:
         raise MessageFormatError(f"messages[{index}]", message, allowed)
     return fields
 
 
-def role_of(message: Any, fields: Mapping[str, Any], roles: Mapping[str, Role], index: int, allowed: str) -> Role:
+def read_role(message: Any, fields: Mapping[str, Any], roles: Mapping[str, Role], index: int, allowed: str) -> Role:
     """Whose message it is; `MessageFormatError` for a role that the format does not know."""
     role = roles.get(str(fields.get("role")))
     if role is None:
@@ -104,7 +104,7 @@ def role_of(message: Any, fields: Mapping[str, Any], roles: Mapping[str, Role], 
     return role
 
 
-def as_json(value: Any, where: str) -> str:
+def write_json(value: Any, where: str) -> str:
     """JSON of a call's arguments; `MessageFormatError` for what has none."""
     try:
         return json.dumps(value, ensure_ascii=False, default=str)
@@ -112,7 +112,7 @@ def as_json(value: Any, where: str) -> str:
         raise MessageFormatError(where, value, f"JSON-like throughout ({error})") from error
 
 
-def texts_in(content: Any, types: Sequence[str], where: str) -> list[tuple[tuple[str | int, ...], str]]:
+def find_texts_in(content: Any, types: Sequence[str], where: str) -> list[tuple[tuple[str | int, ...], str]]:
     """Texts of a content: itself, or of its parts of these types, each with the path from the content to it."""
     if content is None:
         return []
@@ -122,26 +122,26 @@ def texts_in(content: Any, types: Sequence[str], where: str) -> list[tuple[tuple
         raise MessageFormatError(where, content, "a string, a list of parts, or None")
     return [
         ((at, "text"), part["text"])
-        for at, part in enumerate(parts_of(content))
+        for at, part in enumerate(list_parts(content))
         if part.get("type") in types and isinstance(part.get("text"), str)
     ]
 
 
-def parts_of(content: Any) -> list[Mapping[str, Any]]:
+def list_parts(content: Any) -> list[Mapping[str, Any]]:
     """Parts of a content by name, as many as there are; what is no part has no fields."""
-    return [_fields(part) for part in content] if isinstance(content, list | tuple) else []
+    return [_read_fields(part) for part in content] if isinstance(content, list | tuple) else []
 
 
-def without(fields: Mapping[str, Any], name: str, types: Sequence[str]) -> dict[str, Any]:
+def drop_parts(fields: Mapping[str, Any], name: str, types: Sequence[str]) -> dict[str, Any]:
     """A copy of a message whose list `name` has no parts of these types."""
     parts = fields.get(name)
     if not isinstance(parts, list | tuple):
         return dict(fields)
-    known = zip(parts, parts_of(parts), strict=True)
+    known = zip(parts, list_parts(parts), strict=True)
     return {**fields, name: [part for part, named in known if named.get("type") not in types]}
 
 
-def _fields(part: Any) -> Mapping[str, Any]:
+def _read_fields(part: Any) -> Mapping[str, Any]:
     if type(part) is dict:  # nearly all are, and it is asked often
         return part
     if not isinstance(part, Mapping) and hasattr(part, "model_dump"):
@@ -149,28 +149,28 @@ def _fields(part: Any) -> Mapping[str, Any]:
     return part if isinstance(part, Mapping) else {}
 
 
-def last_cache_marker(messages: Sequence[Any]) -> int:
+def find_last_marker(messages: Sequence[Any]) -> int:
     """Index of the last message that carries a `cache_control` marker, on itself or on a part; -1 without one."""
-    return _last(messages, lambda fields: _is_marked(fields, depth=3))
+    return _find_last(messages, lambda fields: _is_marked(fields, depth=3))
 
 
 def _is_marked(holder: Mapping[str, Any], depth: int) -> bool:
     if holder.get("cache_control"):
         return True
-    return depth > 0 and any(_is_marked(part, depth - 1) for part in parts_of(holder.get("content")))
+    return depth > 0 and any(_is_marked(part, depth - 1) for part in list_parts(holder.get("content")))
 
 
-def last_reply(messages: Sequence[Any], wire: Wire) -> int:
+def find_last_reply(messages: Sequence[Any], wire: Wire) -> int:
     """Index of the last message that a model has put out; -1 without one."""
-    return _last(messages, wire.is_reply)
+    return _find_last(messages, wire.is_reply)
 
 
-def last_bound(messages: Sequence[Any], wire: Wire) -> int:
+def find_last_bound(messages: Sequence[Any], wire: Wire) -> int:
     """Index of the last message with reasoning that is bound to what stands before it; -1 without one."""
-    return _last(messages, wire.is_bound)
+    return _find_last(messages, wire.is_bound)
 
 
-def _last(messages: Sequence[Any], holds: Callable[[Mapping[str, Any]], bool]) -> int:
+def _find_last(messages: Sequence[Any], holds: Callable[[Mapping[str, Any]], bool]) -> int:
     """Index of the last message that something holds for; -1 without one."""
     for i in range(len(messages) - 1, -1, -1):
         if holds(as_mapping(messages[i], i, "a mapping")):
@@ -178,27 +178,27 @@ def _last(messages: Sequence[Any], holds: Callable[[Mapping[str, Any]], bool]) -
     return -1
 
 
-def replaced(messages: Sequence[Any], changes: Mapping[Address, Sequence[tuple[Span, str]]]) -> list[Any]:
+def replace_texts(messages: Sequence[Any], changes: Mapping[Address, Sequence[tuple[Span, str]]]) -> list[Any]:
     """Return the messages with ranges of their texts replaced; what has no change is the very same object."""
     out = list(messages)
     for address, edits in changes.items():
-        out[address.message] = _with(out[address.message], address.path, edits)
+        out[address.message] = _replace_at(out[address.message], address.path, edits)
     return out
 
 
-def _with(holder: Any, path: tuple[str | int, ...], edits: Sequence[tuple[Span, str]]) -> Any:
+def _replace_at(holder: Any, path: tuple[str | int, ...], edits: Sequence[tuple[Span, str]]) -> Any:
     """A copy of a holder whose text at the path is edited; everything beside the path is shared with it."""
     if not path:
-        return _edited(holder, edits)
+        return _edit_text(holder, edits)
     first, rest = path[0], path[1:]
     if isinstance(first, str):
         if not isinstance(holder, Mapping):  # one of the clients' objects: what nobody set is not sent
             holder = holder.model_dump(exclude_unset=True)
-        return {**holder, first: _with(holder[first], rest, edits)}
-    return [*holder[:first], _with(holder[first], rest, edits), *holder[first + 1 :]]
+        return {**holder, first: _replace_at(holder[first], rest, edits)}
+    return [*holder[:first], _replace_at(holder[first], rest, edits), *holder[first + 1 :]]
 
 
-def _edited(text: str, edits: Sequence[tuple[Span, str]]) -> str:
+def _edit_text(text: str, edits: Sequence[tuple[Span, str]]) -> str:
     for span, new in sorted(edits, reverse=True):
         text = text[: span.start] + new + text[span.end :]
     return text

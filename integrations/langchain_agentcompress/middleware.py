@@ -12,11 +12,11 @@ from langchain_core.tools import BaseTool
 from agentcompress.compressor import Compressor
 from agentcompress.config import SharedOptions
 from agentcompress.doors.background import in_background
-from agentcompress.doors.guard import Config, Guarded, OnReceipt, with_recall
+from agentcompress.doors.guard import Config, Guarded, OnReceipt, add_recall
 from agentcompress.errors import InvalidInputError
 from agentcompress.receipt import Receipt
-from langchain_agentcompress.models import answer_tokens, schemas_of, target_of
-from langchain_agentcompress.recall import Namespace, namespace_in, recall_tool
+from langchain_agentcompress.models import answer_tokens, describe_tools, find_target
+from langchain_agentcompress.recall import Namespace, find_namespace, recall_tool
 
 _log = logging.getLogger("agentcompress")
 
@@ -54,7 +54,7 @@ class AgentCompressMiddleware(AgentMiddleware):
         if not isinstance(recall, bool):
             raise InvalidInputError("recall", recall, "true or false")
         self._guarded = Guarded(
-            with_recall(config) if recall else config,
+            add_recall(config) if recall else config,
             namespace=None if callable(namespace) else namespace,
             fit=fit,
             on_receipt=on_receipt,
@@ -97,18 +97,18 @@ class AgentCompressMiddleware(AgentMiddleware):
     def _shorten(self, request: ModelRequest) -> tuple[ModelRequest, Receipt | None]:
         body = {
             "messages": request.messages,
-            "model": _as_far_as_known(lambda: target_of(request.model)),
-            "max_tokens": _as_far_as_known(lambda: answer_tokens(request.model)),
+            "model": _find_or_none(lambda: find_target(request.model)),
+            "max_tokens": _find_or_none(lambda: answer_tokens(request.model)),
             "system": request.system_prompt,
-            "tools": _as_far_as_known(lambda: schemas_of(request.tools or ())),
+            "tools": _find_or_none(lambda: describe_tools(request.tools or ())),
         }
-        namespace = namespace_in(self._namespace, request.runtime)
+        namespace = find_namespace(self._namespace, request.runtime)
         shorter, receipt = self._guarded.compress_request(body, namespace)
         messages = shorter["messages"]
         return request if messages is request.messages else request.override(messages=messages), receipt
 
 
-def _as_far_as_known(find: Callable[[], Any]) -> Any:
+def _find_or_none(find: Callable[[], Any]) -> Any:
     """What is found out of a model or its tools; None where that fails, which must not change what is sent."""
     try:
         return find()

@@ -25,7 +25,7 @@ _PROVIDERS = {
 _schemas: dict[int, tuple[weakref.ref[Any], Any]] = {}
 
 
-def target_of(model: Any) -> str | None:
+def find_target(model: Any) -> str | None:
     """LiteLLM's name of a chat model; None for one that its map does not hold.
 
     Read from what LangChain reports to its tracer, which every chat model has.
@@ -41,12 +41,12 @@ def answer_tokens(model: Any) -> int | None:
     return limit if isinstance(limit, int) and not isinstance(limit, bool) else None
 
 
-def schemas_of(tools: Sequence[Any]) -> list[Any]:
+def describe_tools(tools: Sequence[Any]) -> list[Any]:
     """The tools as a provider is told of them. A tool's schema is made once."""
-    return [_schema_of(tool) for tool in tools]
+    return [_describe_tool(tool) for tool in tools]
 
 
-def _schema_of(tool: Any) -> Any:
+def _describe_tool(tool: Any) -> Any:
     if isinstance(tool, dict):
         return tool
     key = id(tool)

@@ -35,7 +35,7 @@ def recall_tool(compressor: Compressor, namespace: Namespace = None) -> BaseTool
 
     def recall_of_tenant(id: _Id, runtime: ToolRuntime[Any, Any], page: _Page = 1) -> str:  # noqa: A002
         try:
-            whose = namespace_in(namespace, runtime)
+            whose = find_namespace(namespace, runtime)
         except Exception as error:  # noqa: BLE001 - a tool's failure would be the agent's
             _log.warning("recall: nobody knows whose it is: %s", type(error).__name__)
             return DOWN.format(id=id)
@@ -45,7 +45,7 @@ def recall_tool(compressor: Compressor, namespace: Namespace = None) -> BaseTool
     return StructuredTool.from_function(function, name=TOOL_NAME, description=DESCRIPTION)
 
 
-def namespace_in(namespace: Namespace, runtime: Any) -> str | None:
+def find_namespace(namespace: Namespace, runtime: Any) -> str | None:
     """Whose conversation a run is; None: as configured."""
     if not callable(namespace):
         return None

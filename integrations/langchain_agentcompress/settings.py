@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from agentcompress.config import CompressConfig, OnError, SharedOptions
-from agentcompress.doors.guard import Guarded, settings_of
+from agentcompress.doors.guard import Guarded, read_settings
 from agentcompress.errors import InvalidInputError
 
 
@@ -34,7 +34,7 @@ class GuardedSettings(BaseModel):
         for name, value in settings.items():
             if name not in fields:
                 raise InvalidInputError(name, value, f"absent ({', '.join(fields)})")
-        named = settings_of(config)
+        named = read_settings(config)
         Guarded(named, **{name: settings[name] for name in self.settings if name in settings})  # its errors are clearer
         super().__init__(config=named, **settings)
 

@@ -66,7 +66,7 @@ class AgentCompressHandler(CustomLogger):
         self, user_api_key_dict: UserAPIKeyAuth, cache: DualCache, data: dict[str, Any], call_type: str
     ) -> dict[str, Any]:
         """Note in the request's metadata what its key, its team, its headers and itself want."""
-        name = _metadata_name(data, call_type)
+        name = _find_metadata_name(data, call_type)
         metadata = dict(data[name]) if isinstance(data.get(name), Mapping) else {}
         resolved = run_or_else(
             partial(self._resolve_request, user_api_key_dict, data, name),
@@ -117,8 +117,8 @@ class AgentCompressHandler(CustomLogger):
 
     def _resolve_request(self, user: Any, data: Mapping[str, Any], name: str) -> dict[str, Any]:
         """What holds for a request: whether and how it is compressed, JSON-able."""
-        enabled, settings = merge_overrides(*self._says(user, data, dict(data.get(name) or {})))
-        settings = settings.model_copy(update={"namespace": self._namespace(user, settings)})
+        enabled, settings = merge_overrides(*self._collect_wishes(user, data, dict(data.get(name) or {})))
+        settings = settings.model_copy(update={"namespace": self._find_namespace(user, settings)})
         said = {} if enabled is None else {"enabled": enabled}
         return {**said, **settings.model_dump(exclude_none=True, include=set(PER_CALL))}
 
@@ -128,32 +128,32 @@ class AgentCompressHandler(CustomLogger):
         models = _find_models(kwargs)
         each_attempt_comes_by_itself = kwargs.get("fallbacks") and len(models) == 1
         if not enabled or self.settings.skips(*models) or each_attempt_comes_by_itself:
-            _forget(kwargs)
+            _forget_savings(kwargs)
             return None
         sent = compress_call(self._load(), kwargs, call_type, settings)
         if sent.receipt is None or _is_second_pass(sent.receipt):
             metrics.count_uncompressed(sent.skipped_because or SEEN)
             return sent.kwargs if sent.receipt else None
-        _note(sent.kwargs, sent.receipt, call_type)
+        _note_savings(sent.kwargs, sent.receipt, call_type)
         self._receipts[sent.receipt.id] = sent.receipt
         metrics.count_compressed(sent.receipt)
         _log.info("compressed", extra={"agentcompress": _describe_receipt(sent.receipt)})
         return sent.kwargs
 
-    def _says(self, user: Any, data: Mapping[str, Any], metadata: Mapping[str, Any]) -> list[Any]:
+    def _collect_wishes(self, user: Any, data: Mapping[str, Any], metadata: Mapping[str, Any]) -> list[Any]:
         """Team, key, header and request, in this order."""
-        return [*_admins_say(user), *(_request_says(data, metadata) if self.settings.allow_overrides else ())]
+        return [*_read_admins(user), *(_read_request(data, metadata) if self.settings.allow_overrides else ())]
 
-    def _namespace(self, user: Any, settings: CallSettings) -> str | None:
+    def _find_namespace(self, user: Any, settings: CallSettings) -> str | None:
         """What a team or a key says; what a request says is a part of its tenant's."""
-        _, said = merge_overrides(*_admins_say(user))
+        _, said = merge_overrides(*_read_admins(user))
         if settings.namespace is None or said.namespace == settings.namespace:
-            return settings.namespace or _tenant(user)
-        return f"{_tenant(user)}:{settings.namespace}"
+            return settings.namespace or _find_tenant(user)
+        return f"{_find_tenant(user)}:{settings.namespace}"
 
     def _read_resolved(self, kwargs: Mapping[str, Any], call_type: str) -> tuple[bool, CallSettings]:
         """Whether and how to compress: as the first hook found, or, outside of a proxy, as the call's metadata says."""
-        metadata = kwargs.get(_metadata_name(kwargs, call_type))
+        metadata = kwargs.get(_find_metadata_name(kwargs, call_type))
         metadata = metadata if isinstance(metadata, Mapping) else {}
         enabled, settings = merge_overrides(metadata.get(_RESOLVED, metadata.get(METADATA)))
         fit = settings.fit and self.settings.fit
@@ -178,12 +178,12 @@ class AgentCompressHandler(CustomLogger):
         )
 
 
-def _admins_say(user: Any) -> list[Any]:
+def _read_admins(user: Any) -> list[Any]:
     """What a team, and what a key says."""
     return [(getattr(user, name, None) or {}).get(METADATA) for name in ("team_metadata", "metadata")]
 
 
-def _request_says(data: Mapping[str, Any], metadata: Mapping[str, Any]) -> list[Any]:
+def _read_request(data: Mapping[str, Any], metadata: Mapping[str, Any]) -> list[Any]:
     """What a request says of itself: in a header, in its metadata."""
     headers = (data.get("proxy_server_request") or {}).get("headers") or {}
     header = next((value for name, value in headers.items() if str(name).lower() == HEADER), None)
@@ -192,13 +192,13 @@ def _request_says(data: Mapping[str, Any], metadata: Mapping[str, Any]) -> list[
     return [read_header(header), said]
 
 
-def _metadata_name(data: Mapping[str, Any], call_type: str) -> str:
+def _find_metadata_name(data: Mapping[str, Any], call_type: str) -> str:
     """`metadata` is the provider's own field on some routes; LiteLLM's is `litellm_metadata` there."""
     is_its_own = FORMATS.get(call_type) not in (None, "openai")
     return "litellm_metadata" if is_its_own or isinstance(data.get("litellm_metadata"), Mapping) else "metadata"
 
 
-def _tenant(user: Any) -> str | None:
+def _find_tenant(user: Any) -> str | None:
     """Whose conversation it is: the team's, else the key's, by a hash, since it stands in logs."""
     whose = getattr(user, "team_id", None) or getattr(user, "api_key", None)
     return hashlib.sha256(str(whose).encode()).hexdigest()[:16] if whose else None
@@ -216,7 +216,7 @@ def _is_second_pass(receipt: Receipt) -> bool:
     return any(block.reason == SEEN for block in receipt.blocks)
 
 
-def _forget(kwargs: Mapping[str, Any]) -> None:
+def _forget_savings(kwargs: Mapping[str, Any]) -> None:
     """Take back what was noted of an attempt before."""
     for name in ("litellm_metadata", "metadata"):
         if isinstance(kwargs.get(name), dict):
@@ -224,12 +224,12 @@ def _forget(kwargs: Mapping[str, Any]) -> None:
             kwargs[name].pop(_SAVINGS, None)
 
 
-def _note(kwargs: dict[str, Any], receipt: Receipt, call_type: str) -> None:
+def _note_savings(kwargs: dict[str, Any], receipt: Receipt, call_type: str) -> None:
     """Put the receipt's id and the savings where LiteLLM's logs and headers look: in place, others hold the mapping."""
     before = receipt.tokens_before
     after = receipt.tokens_after if receipt.mode == "live" else before  # what a shadow would save is in its receipt
     savings = {"tokens_before": before, "tokens_after": after, "tokens_saved": max(0, before - after)}
-    name = _metadata_name(kwargs, call_type)
+    name = _find_metadata_name(kwargs, call_type)
     if not isinstance(kwargs.get(name), dict):
         kwargs[name] = {}
     kwargs[name].update({_SAVINGS: {**savings, "source": "agentcompress"}, _RECEIPT: receipt.id})

@@ -19,13 +19,14 @@ from typing import Any
 
 from agentcompress import CompressConfig, Compressor
 from agentcompress.evaluation.replay.replay import to_wire
-from agentcompress.ledger.notes import sent_key
+from agentcompress.ledger.notes import make_sent_key
 from agentcompress.ledger.sqlite import SQLiteStore
 from agentcompress.messages.formats import WIRES
-from agentcompress.messages.hashing import block_key, canonical, chain, seed_of
+from agentcompress.messages.hashing import canonical, chain, make_block_key, make_seed
 from tests.provider import with_reasoning
 
 HERE = Path(__file__).parent
+BLOCKS = (["ab", ["content"], 0], ["ab", ["content", 0, "text"], 7])
 _ID = re.compile(r"recall ([0-9a-z]{6}[:@]\d+-\d+)")
 
 
@@ -153,10 +154,12 @@ def main() -> None:
     with gzip.GzipFile(HERE / "requests.json.gz", "wb", mtime=0) as file:
         file.write(json.dumps(cases).encode())
     keys = {
-        "seeds": [[args, seed_of(*args)] for args in ([""], ["team"], ["team", "resp_1"], ["", "", "shadow"])],
-        "blocks": [[args, block_key(*args)] for args in (["ab", ["content"], 0], ["ab", ["content", 0, "text"], 7])],
-        "sent": [[text, sent_key(text)] for text in ("", "a", "é\ud800")],
-        "chains": {f: list(chain([m for w, m in samples() if w == f], WIRES[f], seed=seed_of("x"))) for f in WIRES},
+        "seeds": [[args, make_seed(*args)] for args in ([""], ["team"], ["team", "resp_1"], ["", "", "shadow"])],
+        "blocks": [
+            [args, make_block_key(*args)] for args in (["ab", ["content"], 0], ["ab", ["content", 0, "text"], 7])
+        ],
+        "sent": [[text, make_sent_key(text)] for text in ("", "a", "é\ud800")],
+        "chains": {f: list(chain([m for w, m in samples() if w == f], WIRES[f], seed=make_seed("x"))) for f in WIRES},
         "canonical": [[format, message, canonical(message, WIRES[format])] for format, message in samples()],
     }
     (HERE / "canonical.json").write_text(json.dumps(keys, indent=1) + "\n", encoding="utf-8")

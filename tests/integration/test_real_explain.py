@@ -12,7 +12,7 @@ import pytest
 from agentcompress import CompressConfig, Compressor
 from agentcompress.evaluation.bench.conversation import make_history
 from agentcompress.explain.explain import Explained, Page, Piece, explain_messages, explain_text
-from agentcompress.explain.page import page_html
+from agentcompress.explain.page import render_page
 from tests.browser import Tab, tab
 
 pytestmark = [pytest.mark.integration, pytest.mark.sockets]
@@ -35,7 +35,7 @@ def long_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     page = explain_messages(compressor(), list(make_history("openai", 200)), title="a long conversation")
     assert page.about["tokens_before"] > 180_000
     file = tmp_path_factory.mktemp("pages") / "long.html"
-    file.write_text(page_html(page), encoding="utf-8")
+    file.write_text(render_page(page), encoding="utf-8")
     return file
 
 
@@ -73,7 +73,7 @@ def test_ten_megabytes_do_not_freeze_it(browser: Tab, tmp_path: Path) -> None:
     texts = tuple(Explained(i, "tool", "log", "new", "", 1000, 500, pieces[i * 100 : i * 100 + 100]) for i in range(28))
     about = {"tokens_before": 2, "tokens_after": 1, "target": "x", "scorer": "y", "money": None}
     file = tmp_path / "large.html"
-    file.write_text(page_html(Page("10 MB", about, texts)), encoding="utf-8")
+    file.write_text(render_page(Page("10 MB", about, texts)), encoding="utf-8")
     assert file.stat().st_size > 10_000_000
     browser.size(1600)
     browser.open(file)
@@ -87,7 +87,7 @@ def test_search_filter_and_keys(browser: Tab, tmp_path: Path) -> None:
     messages = list(make_history("openai", 12))
     messages[1]["content"] = "Zanzibar comes first. </script><b id='injected'>x</b>"
     file = tmp_path / "page.html"
-    file.write_text(page_html(explain_messages(compressor(), messages, title="a page")), encoding="utf-8")
+    file.write_text(render_page(explain_messages(compressor(), messages, title="a page")), encoding="utf-8")
     browser.size(1600)
     browser.open(file)
     assert browser.js("document.getElementById('injected')") is None
@@ -118,7 +118,7 @@ def test_it_is_as_wide_as_the_window(browser: Tab, width: int, tmp_path: Path) -
     text = Path(__file__).read_text(encoding="utf-8") + "x" * 5000
     file = tmp_path / "page.html"
     page = explain_text(compressor(), text, "How is the browser started?", title=f"a {'long ' * 40}title")
-    file.write_text(page_html(page), encoding="utf-8")
+    file.write_text(render_page(page), encoding="utf-8")
     browser.size(width)
     browser.open(file)
     assert browser.js("document.documentElement.scrollWidth") <= width
@@ -136,7 +136,7 @@ def test_what_is_shown_as_sent_is_what_is_sent(browser: Tab, tmp_path: Path) -> 
     text = Path(__file__).read_text(encoding="utf-8")
     query = "How is the browser started?"
     file = tmp_path / "page.html"
-    file.write_text(page_html(explain_text(shared, text, query, title="x")), encoding="utf-8")
+    file.write_text(render_page(explain_text(shared, text, query, title="x")), encoding="utf-8")
     browser.size(1600)
     browser.open(file)
     texts = "[...document.querySelectorAll('.row > %s')].map(e => e.textContent).join('')"

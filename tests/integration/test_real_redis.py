@@ -20,7 +20,7 @@ from agentcompress import CompressConfig, Compressor
 from agentcompress.errors import StoreError
 from agentcompress.evaluation.replay.replay import to_wire
 from agentcompress.ledger import fronted
-from agentcompress.ledger.opening import lasting_store, open_store
+from agentcompress.ledger.opening import open_lasting_store, open_store
 from agentcompress.ledger.redis import RedisStore
 from agentcompress.schema import Decision, Segment
 from tests.fakes import conversation
@@ -76,7 +76,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server.kill()
 
 
-@pytest.fixture(params=[lasting_store, open_store])
+@pytest.fixture(params=[open_lasting_store, open_store])
 def any_store(server: Server, request: pytest.FixtureRequest) -> object:
     make: Callable[[str], object] = request.param
     return make(server.url)

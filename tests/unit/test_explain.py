@@ -28,7 +28,7 @@ from agentcompress.explain.explain import (
     explain_text,
     find_kept_spans,
 )
-from agentcompress.explain.page import page_html
+from agentcompress.explain.page import render_page
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.targets.counting import get_token_counter
 from tests.fakes import conversation
@@ -180,7 +180,7 @@ def test_kept_ranges_are_found_again(lines: list[str], data: st.DataObject) -> N
 def test_the_page_holds_its_data_and_nothing_of_others() -> None:
     text = "</script><script>alert(1)</script> & <!-- \ud800 \u2028"
     page = explain_text(compressor(), text, "x", title="<b>title</b>")
-    html = page_html(page)
+    html = render_page(page)
     assert "<script>alert" not in html
     assert "<b>title" not in html
     assert not re.search(r'(?:src|href)="', html)

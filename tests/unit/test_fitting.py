@@ -18,7 +18,7 @@ from agentcompress.evaluation.replay.replay import to_wire
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.ledger.sqlite import SQLiteStore
 from agentcompress.messages.formats import WIRES
-from agentcompress.messages.sizes import FILE_TOKENS, IMAGE_TOKENS, request_tokens
+from agentcompress.messages.sizes import FILE_TOKENS, IMAGE_TOKENS, count_request_tokens
 from agentcompress.protocols import Store
 from agentcompress.schema import Decision
 from agentcompress.text.clip import CLIP, clip_text
@@ -45,7 +45,7 @@ def compressor(store: Store | None = None, **settings: Any) -> Compressor:
 
 def tokens_of(messages: list[Any], format: str) -> int:
     mine = compressor()
-    return request_tokens(messages, WIRES[format], mine.count_for("gpt-4o"))
+    return count_request_tokens(messages, WIRES[format], mine.count_for("gpt-4o"))
 
 
 @pytest.mark.parametrize("format", FORMATS)

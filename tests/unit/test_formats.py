@@ -14,8 +14,8 @@ from agentcompress import CompressConfig, Compressor
 from agentcompress.conversation.blocks import RAW_BOUND, RAW_CACHED
 from agentcompress.errors import InvalidInputError, MessageFormatError
 from agentcompress.ledger.memory import MemoryStore
-from agentcompress.messages.formats import WIRES, wire_of
-from agentcompress.messages.view import Address, replaced
+from agentcompress.messages.formats import WIRES, find_wire
+from agentcompress.messages.view import Address, replace_texts
 from agentcompress.schema import Span
 from tests.fakes import conversation
 from tests.unit.test_conversations import LOG
@@ -60,8 +60,8 @@ def compressor(**settings: Any) -> Compressor:
 
 @pytest.mark.parametrize("name", CASES)
 def test_formats_are_told_apart(name: str) -> None:
-    assert wire_of(CASES[name]).name == name
-    assert wire_of(CASES[name], name) is WIRES[name]
+    assert find_wire(CASES[name]).name == name
+    assert find_wire(CASES[name], name) is WIRES[name]
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -141,8 +141,8 @@ def test_what_an_answer_cites_is_no_document() -> None:
 def test_a_document_in_a_chat_stays_a_chat() -> None:
     source = {"type": "text", "media_type": "text/plain", "data": "short"}
     chat = [{"role": "user", "content": [{"type": "document", "source": source}]}, *conversation(LOG)[1:]]
-    assert wire_of(chat).name == "openai"
-    assert wire_of(chat[:1]).name == "anthropic"
+    assert find_wire(chat).name == "openai"
+    assert find_wire(chat[:1]).name == "anthropic"
 
 
 def test_objects_in_messages_are_edited_without_what_nobody_set() -> None:
@@ -277,7 +277,7 @@ def test_whatever_else_a_message_holds_comes_out_as_it_went_in(extra: dict[str, 
 
 def test_an_edit_shares_all_that_is_beside_it() -> None:
     messages = [{"a": [{"text": "hello"}, {"b": 1}], "c": {"d": 2}}]
-    (edited,) = replaced(messages, {Address(0, ("a", 0, "text")): [(Span(1, 4), "u"), (Span(4, 5), "ll")]})
+    (edited,) = replace_texts(messages, {Address(0, ("a", 0, "text")): [(Span(1, 4), "u"), (Span(4, 5), "ll")]})
     assert edited["a"][0]["text"] == "hull"
     assert edited["a"][1] is messages[0]["a"][1]
     assert edited["c"] is messages[0]["c"]

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from agentcompress import CompressConfig, Compressor
-from agentcompress.ledger.notes import sent_key
+from agentcompress.ledger.notes import make_sent_key
 from agentcompress.ledger.sqlite import SQLiteStore
 from agentcompress.messages.formats import WIRES
-from agentcompress.messages.hashing import block_key, canonical, chain, seed_of
+from agentcompress.messages.hashing import canonical, chain, make_block_key, make_seed
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 KEYS = json.loads((GOLDEN / "canonical.json").read_text(encoding="utf-8"))
@@ -41,13 +41,13 @@ def test_messages_are_written_down_as_ever() -> None:
 @pytest.mark.parametrize("format", WIRES)
 def test_histories_are_hashed_as_ever(format: str) -> None:
     messages = [message for wire, message, _ in KEYS["canonical"] if wire == format]
-    assert list(chain(messages, WIRES[format], seed=seed_of("x"))) == KEYS["chains"][format]
+    assert list(chain(messages, WIRES[format], seed=make_seed("x"))) == KEYS["chains"][format]
 
 
 def test_keys_are_as_ever() -> None:
-    assert [seed_of(*args) for args, _ in KEYS["seeds"]] == [key for _, key in KEYS["seeds"]]
-    assert [block_key(*args) for args, _ in KEYS["blocks"]] == [key for _, key in KEYS["blocks"]]
-    assert [sent_key(text) for text, _ in KEYS["sent"]] == [key for _, key in KEYS["sent"]]
+    assert [make_seed(*args) for args, _ in KEYS["seeds"]] == [key for _, key in KEYS["seeds"]]
+    assert [make_block_key(*args) for args, _ in KEYS["blocks"]] == [key for _, key in KEYS["blocks"]]
+    assert [make_sent_key(text) for text, _ in KEYS["sent"]] == [key for _, key in KEYS["sent"]]
 
 
 @pytest.mark.parametrize("format", WIRES)

@@ -11,18 +11,18 @@ import pytest
 from pydantic import BaseModel
 
 from agentcompress.errors import MessageFormatError
-from agentcompress.ledger.notes import ORIGINAL, SENT, is_note, sent_key
+from agentcompress.ledger.notes import ORIGINAL, SENT, is_note, make_sent_key
 from agentcompress.messages.formats import WIRES
-from agentcompress.messages.hashing import block_key, canonical, chain, seed_of
+from agentcompress.messages.hashing import canonical, chain, make_block_key, make_seed
 
 OPENAI = WIRES["openai"]
 USER = {"role": "user", "content": "Hello?"}
 
 
 def test_a_seed_says_whose_and_what_it_goes_on_from() -> None:
-    assert seed_of("team") == seed_of("team", "", "live") == '["team", ""]'
-    assert seed_of("team", "resp_1") == '["team", "resp_1"]'
-    assert seed_of("team", "resp_1", "shadow") == '["team", "resp_1", "shadow"]'
+    assert make_seed("team") == make_seed("team", "", "live") == '["team", ""]'
+    assert make_seed("team", "resp_1") == '["team", "resp_1"]'
+    assert make_seed("team", "resp_1", "shadow") == '["team", "resp_1", "shadow"]'
 
 
 def test_a_chain_hangs_every_message_on_what_was_before() -> None:
@@ -45,20 +45,20 @@ def test_a_chain_hangs_every_message_on_what_was_before() -> None:
     ],
 )
 def test_a_block_is_found_by_where_it_stands(path: tuple[str | int, ...], key: str) -> None:
-    assert block_key("hash", path, 7) == key
+    assert make_block_key("hash", path, 7) == key
 
 
 def test_notes_are_told_from_decisions() -> None:
-    assert is_note(sent_key("text"))
+    assert is_note(make_sent_key("text"))
     assert is_note(f"{ORIGINAL}k7f2q9")
-    assert not is_note(block_key("5e47", ("content",), 0))
+    assert not is_note(make_block_key("5e47", ("content",), 0))
     assert not is_note("")
 
 
 def test_halves_of_characters_have_keys_too() -> None:
     half = "\ud83d"
     digest = hashlib.sha256(half.encode("utf-8", "surrogatepass")).hexdigest()
-    assert sent_key(half) == f"{SENT}{digest}"
+    assert make_sent_key(half) == f"{SENT}{digest}"
     assert len(next(chain([{"role": "user", "content": half}], OPENAI))) == 64
 
 
@@ -76,7 +76,7 @@ class Answer(BaseModel):
 class Sent:
     """A wire that sends every field."""
 
-    def sent(self, message: Any) -> Any:
+    def select_sent(self, message: Any) -> Any:
         return message
 
 

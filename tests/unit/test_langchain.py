@@ -33,7 +33,7 @@ from langchain_agentcompress import (
     middleware,
     recall_tool,
 )
-from langchain_agentcompress.models import schemas_of
+from langchain_agentcompress.models import describe_tools
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.documents import Document
 from langchain_core.load import dumps, loads
@@ -696,7 +696,7 @@ def test_bad_settings_of_documents(settings: dict[str, Any], message: str) -> No
 
 
 def test_a_tools_schema_is_made_once() -> None:
-    first, second = schemas_of([logs, {"type": "web_search"}]), schemas_of([logs])
+    first, second = describe_tools([logs, {"type": "web_search"}]), describe_tools([logs])
     assert first[0]["function"]["name"] == "logs"
     assert first[0] is second[0]
     assert first[1] == {"type": "web_search"}
@@ -709,7 +709,7 @@ def test_tools_are_not_kept_alive() -> None:
             """Lives for one request."""
             return x
 
-        schemas_of([short_lived])
+        describe_tools([short_lived])
         return weakref.ref(short_lived)
 
     kept = [made() for _ in range(20)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from langchain.agents import create_agent
 from langchain_agentcompress import AgentCompressMiddleware
-from langchain_agentcompress.models import answer_tokens, target_of
+from langchain_agentcompress.models import answer_tokens, find_target
 from langchain_anthropic import ChatAnthropic
 from langchain_anthropic.middleware import AnthropicPromptCachingMiddleware
 from langchain_openai import AzureChatOpenAI, ChatOpenAI
@@ -27,12 +27,12 @@ def test_targets_of_models() -> None:
     openai = ChatOpenAI(model="gpt-4o-mini", api_key="x", max_tokens=99)  # pyrefly: ignore
     anthropic = ChatAnthropic(model="claude-sonnet-4-5", api_key="x")  # pyrefly: ignore
     azure = AzureChatOpenAI(model="gpt-4o", azure_endpoint="http://x", api_key="x", api_version="1")  # pyrefly: ignore
-    assert target_of(openai) == "openai/gpt-4o-mini"
-    assert target_of(anthropic) == "anthropic/claude-sonnet-4-5"
-    assert target_of(azure) == "azure/gpt-4o"
-    assert target_of(scripted(model_name="groq/llama")) == "groq/llama"
-    assert target_of(scripted(model_name="gpt-4o")) == "gpt-4o"
-    assert target_of(scripted(model_name="nobody-knows-it")) is None
-    assert target_of(object()) is None
+    assert find_target(openai) == "openai/gpt-4o-mini"
+    assert find_target(anthropic) == "anthropic/claude-sonnet-4-5"
+    assert find_target(azure) == "azure/gpt-4o"
+    assert find_target(scripted(model_name="groq/llama")) == "groq/llama"
+    assert find_target(scripted(model_name="gpt-4o")) == "gpt-4o"
+    assert find_target(scripted(model_name="nobody-knows-it")) is None
+    assert find_target(object()) is None
     assert answer_tokens(openai) == 99
     assert answer_tokens(object()) is None

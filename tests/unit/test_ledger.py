@@ -22,7 +22,7 @@ from agentcompress.errors import ConfigError, StoreError
 from agentcompress.ledger import sqlite
 from agentcompress.ledger.fronted import FrontedStore
 from agentcompress.ledger.memory import MemoryStore
-from agentcompress.ledger.opening import lasting_store, open_store
+from agentcompress.ledger.opening import open_lasting_store, open_store
 from agentcompress.ledger.sqlite import SQLiteStore
 from agentcompress.protocols import Store
 from agentcompress.schema import Decision, Span
@@ -162,7 +162,7 @@ class TestSQLite:
         mine = SQLiteStore(path)
         for i in range(300):
             mine.put(f"{i}", Decision("x" * 500, None, 2, 1, None))
-        mine._connection().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        mine._connect().execute("PRAGMA wal_checkpoint(TRUNCATE)")
         with path.open("r+b") as file:
             file.seek(8192)
             file.write(b"\7" * (path.stat().st_size - 8192))
@@ -207,7 +207,7 @@ class TestSQLite:
     def test_a_full_disk_is_an_error_and_loses_nothing(self, tmp_path: Path) -> None:
         mine = SQLiteStore(tmp_path / "l.db")
         mine.put("a", A)
-        mine._connection().execute("PRAGMA max_page_count = 8")
+        mine._connect().execute("PRAGMA max_page_count = 8")
         with pytest.raises(StoreError, match="full"):
             mine.put("b", Decision("x" * 100_000, None, 2, 1, None))
         assert mine.get("a") == A
@@ -291,16 +291,16 @@ class TestFronted:
 
 class TestOpening:
     def test_names(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        assert lasting_store("memory") is None
+        assert open_lasting_store("memory") is None
         assert isinstance(open_store("memory"), MemoryStore)
-        named = lasting_store(str(tmp_path / "x.db"))
+        named = open_lasting_store(str(tmp_path / "x.db"))
         assert isinstance(named, SQLiteStore)
         assert named.path == tmp_path / "x.db"
         monkeypatch.setenv("AGENTCOMPRESS_LEDGER", str(tmp_path / "y.db"))
-        assert lasting_store().path == tmp_path / "y.db"  # type: ignore[union-attr]
+        assert open_lasting_store().path == tmp_path / "y.db"  # type: ignore[union-attr]
         monkeypatch.delenv("AGENTCOMPRESS_LEDGER")
         monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-        assert lasting_store().path.name == "ledger.db"  # type: ignore[union-attr]
+        assert open_lasting_store().path.name == "ledger.db"  # type: ignore[union-attr]
         assert not os.listdir(tmp_path)  # noqa: PTH208 - nothing is made before it is used
 
     def test_from_the_command_line(self, tmp_path: Path) -> None:

@@ -27,11 +27,11 @@ def history(question: str) -> list[dict[str, Any]]:
 def test_a_conversation_is_known_by_all_its_texts() -> None:
     mine, wire = OwnTexts(), WIRES["openai"]
     messages = history("Known by all its texts?")
-    assert not mine.knows_conversation(wire.text_parts(messages))
-    mine.note_conversation(wire.text_parts(messages))
-    assert mine.knows_conversation(wire.text_parts(history("Known by all its texts?")))
-    assert not mine.knows_conversation(wire.text_parts(history("Known by some?")))
-    assert not mine.knows_conversation(wire.text_parts([*messages, {"role": "user", "content": "And?"}]))
+    assert not mine.knows_conversation(wire.find_texts(messages))
+    mine.note_conversation(wire.find_texts(messages))
+    assert mine.knows_conversation(wire.find_texts(history("Known by all its texts?")))
+    assert not mine.knows_conversation(wire.find_texts(history("Known by some?")))
+    assert not mine.knows_conversation(wire.find_texts([*messages, {"role": "user", "content": "And?"}]))
 
 
 def test_the_oldest_are_forgotten() -> None:

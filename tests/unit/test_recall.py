@@ -19,7 +19,8 @@ from agentcompress.conversation import recall
 from agentcompress.conversation.recall import PAGE_CHARS, RAW_RECALLED, Originals, is_recalled
 from agentcompress.errors import InvalidInputError, StoreError
 from agentcompress.ledger.memory import MemoryStore
-from agentcompress.ledger.opening import lasting_store
+from agentcompress.ledger.opening import open_lasting_store
+from agentcompress.ledger.sqlite import SQLiteStore
 from agentcompress.results import CompressedText
 from agentcompress.schema import Decision
 from agentcompress.targets.counting import get_token_counter
@@ -211,15 +212,12 @@ def test_a_ledger_that_is_down_is_an_answer_too() -> None:
     assert "can't be looked up right now" in compressor(store=Down()).recall("abc123:1-2")
 
 
-def test_a_block_in_use_keeps_its_original(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_block_in_use_keeps_its_original(tmp_path: Path) -> None:
     """Pruning goes by when something was last seen: delimiters are seen whenever their block is."""
     ledger = str(tmp_path / "ledger.db")
     id = ID.findall(compressed(compressor(ledger=ledger), LOG))[0]
-    store = lasting_store(ledger)
-    assert store is not None
-    now = time.time()
-    monkeypatch.setattr(time, "time", lambda: now + 40 * 86400)
-    fresh = compressor(store=lasting_store(ledger))
+    store = SQLiteStore(ledger, clock=lambda: time.time() + 40 * 86400)
+    fresh = compressor(store=store)
     compressed(fresh, LOG)
     assert store.prune(older_than_s=30 * 86400, max_bytes=None, keep_s=60) == 1  # the note that its text was sent
     assert pages(fresh, id) in LOG
@@ -251,7 +249,7 @@ def test_originals_in_memory_are_forgotten_with_their_blocks() -> None:
 def test_what_is_kept_beside_decisions_is_not_counted_as_one(tmp_path: Path) -> None:
     ledger = str(tmp_path / "ledger.db")
     result = compressor(ledger=ledger).compress(conversation(LOG))
-    store = lasting_store(ledger)
+    store = open_lasting_store(ledger)
     assert store is not None
     stats = store.stats()
     assert (stats.decisions, stats.compressed) == (1, 1)

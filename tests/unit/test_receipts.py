@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from agentcompress import CompressConfig, Compressor, Receipt
-from agentcompress.accounting.sinks import JsonlSink, OtelSink, sink_of
+from agentcompress.accounting.sinks import JsonlSink, OtelSink, open_sink
 from agentcompress.conversation.own_texts import own_texts
 from agentcompress.errors import ConfigError
 from agentcompress.ledger.memory import MemoryStore
-from agentcompress.ledger.notes import sent_key
+from agentcompress.ledger.notes import make_sent_key
 from agentcompress.receipt import Money, Usage
 from agentcompress.targets.counting import get_token_counter
 from agentcompress.targets.prompt_cache import PromptCache
@@ -247,7 +247,7 @@ def test_what_a_shadow_made_was_sent_by_nobody() -> None:
     store = MemoryStore()
     shadow = compressor(store, mode="shadow", keep_rate=0.37)
     [would] = [text for text in shadow.compress(agent(1)).sent if text is not None]
-    assert store.get(sent_key(would)) is None
+    assert store.get(make_sent_key(would)) is None
     assert not own_texts.knows_text(would)
 
 
@@ -361,7 +361,7 @@ def test_bad_settings(tmp_path: Path) -> None:
 def test_opentelemetry() -> None:
     from opentelemetry import trace
 
-    sink = sink_of("otel")
+    sink = open_sink("otel")
     assert isinstance(sink, OtelSink)
     events: list[tuple[str, Any]] = []
 

@@ -84,7 +84,7 @@ class Fickle:
 
 @pytest.mark.parametrize("name", WIRES)
 def test_calls_and_results_are_paired(name: str) -> None:
-    parts = [part for part in WIRES[name].text_parts(to_wire(RECORDED, name)) if part.role == "tool"]
+    parts = [part for part in WIRES[name].find_texts(to_wire(RECORDED, name)) if part.role == "tool"]
     assert [part.tool for part in parts] == ["read", "a", "b", "act"]
     assert [part.text for part in parts] == [LOG, "one", LOG + "!", LOG + "?"]
     assert parts[0].said == "I look."

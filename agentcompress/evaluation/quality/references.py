@@ -10,8 +10,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from agentcompress.accounting.quotes import used_in_arguments, used_in_words
-from agentcompress.conversation.blocks import next_action_query
+from agentcompress.accounting.quotes import find_used_in_arguments, find_used_in_words
+from agentcompress.conversation.blocks import write_action_query
 from agentcompress.evaluation.quality.tasks import EvalItem, Evidence
 
 _LEAST_CHARS = 1500
@@ -42,7 +42,7 @@ def find_cases(row: Mapping[str, Any]) -> Iterator[EvalItem]:
             yield EvalItem(
                 id=f"{row['id']}:{step}",
                 text=text,
-                query=next_action_query(task, action),
+                query=write_action_query(task, action),
                 evidence=Evidence(strings=tuple(references)),
                 tool_result=True,
             )
@@ -58,6 +58,6 @@ def _render_message(message: Mapping[str, Any]) -> str:
 
 def find_references(message: Mapping[str, Any]) -> Iterator[str]:
     """Yield strings that an assistant's message puts to use, in its words or its calls."""
-    yield from used_in_words(message.get("content") or "")
+    yield from find_used_in_words(message.get("content") or "")
     for call in message.get("tool_calls") or ():
-        yield from used_in_arguments(call.get("arguments"))
+        yield from find_used_in_arguments(call.get("arguments"))

@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from agentcompress.conversation.blocks import next_action_query
+from agentcompress.conversation.blocks import write_action_query
 from agentcompress.errors import InvalidInputError
 from agentcompress.evaluation.files import read_json_rows
 from agentcompress.evaluation.quality import metrics
@@ -56,7 +56,7 @@ def _read_case(row: Mapping[str, Any], number: int) -> EvalItem:
     return EvalItem(
         id=f"{row['id']}:{row.get('step', number)}",
         text=row["text"],
-        query=next_action_query(row["query"]["task"], row["query"]["action"]),
+        query=write_action_query(row["query"]["task"], row["query"]["action"]),
         evidence=Evidence(strings=tuple(row["references"])),
         tool_result=True,
     )

@@ -161,7 +161,7 @@ def _measure_recall(
     sent = compressor.compress(messages, on_error="warn", format=wire).messages  # type: ignore[arg-type]
     starts = find_starts(row["context"], wire)
     texts: dict[int, str] = {}
-    for part in WIRES[wire].text_parts(sent):
+    for part in WIRES[wire].find_texts(sent):
         texts[part.address.message] = texts.get(part.address.message, "") + part.text
     for case in find_cases(row):
         text = texts.get(starts[int(case.id.rsplit(":", 1)[1])], "")
