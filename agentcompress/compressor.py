@@ -272,13 +272,12 @@ class Compressor:
 
     def _note_use(self, blocks: Sequence[Block], assembled: Assembled, originals: Originals | None) -> None:
         """Note which texts are sent in the place of others, and that their originals are in use."""
-        cut = [(b, each.decision.text) for b, each in zip(blocks, assembled.decided, strict=True)]
+        pairs = zip(blocks, assembled.decided, strict=True)
+        cut = {block.key: each.decision.text for block, each in pairs if each.decision.text is not None}
         if self._is_live:
-            for _, text in cut:
-                if text is not None:
-                    own_texts.note_text(text)
+            own_texts.note_texts(cut.values())
         if originals is not None:
-            originals.touch(block.key for block, text in cut if text is not None)
+            originals.touch(cut)
 
     def _result(self, call: Conversation, assembled: Assembled, receipt: Receipt) -> CompressedMessages:
         messages = langchain.from_chat(assembled.messages) if self._is_live else call.original

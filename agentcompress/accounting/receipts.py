@@ -50,7 +50,7 @@ class Accounts:
     def write_receipt(self, call: Conversation, blocks: Sequence[Block], assembled: Assembled) -> Receipt:
         """Make the receipt of a call, and hand it to the sink. The time it has taken ends here."""
         ms = call.clock.total_ms()
-        tokens = [call.counter.count(part.text) for part in call.parts]
+        tokens = call.part_tokens
         told = tuple(_describe_block(*each, call.counter) for each in zip(blocks, assembled.decided, strict=True))
         history = call.count_history()
         asks = self._sink is not None or self._config.mode == "shadow"

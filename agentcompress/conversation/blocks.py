@@ -63,16 +63,23 @@ def find_blocks(call: Conversation, min_tokens: int) -> list[Block]:
     texts = Counter(part.address.message for part in call.parts if part.text.strip())
     found = [(part, _find_spans(part, request_beside=texts[part.address.message] > 1)) for part in call.parts]
     request = _find_last_request(found)
-    return [_describe_block(call, part, span, request, marker, min_tokens) for part, spans in found for span in spans]
+    return [
+        _describe_block(call, number, span, request, RAW_CACHED if part.address.message <= marker else None, min_tokens)
+        for number, (part, spans) in enumerate(found)
+        for span in spans
+    ]
 
 
 def _describe_block(
-    call: Conversation, part: TextPart, span: Span, request: str, marker: int, min_tokens: int
+    call: Conversation, number: int, span: Span, request: str, raw: str | None, min_tokens: int
 ) -> Block:
+    """Describe a block of the part of that number. raw: why it must stay so, as far as its place says."""
+    part = call.parts[number]
     at = part.address.message
     text = part.text[span.start : span.end]
-    tokens = call.counter.count(text)
-    raw = RAW_CACHED if at <= marker else RAW_BOUND if at < call.last_bound else None
+    is_whole = len(text) == len(part.text)
+    tokens = call.part_tokens[number] if is_whole else call.counter.count(text)
+    raw = raw or (RAW_BOUND if at < call.last_bound else None)
     return Block(
         address=part.address,
         span=span,

@@ -8,7 +8,7 @@ noted in the ledger as well (`CallLedger.was_sent_elsewhere`).
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from cachetools import LRUCache
 
@@ -28,10 +28,11 @@ class OwnTexts:
         self._conversations: LRUCache[int, bool] = LRUCache(max_conversations)
         self._lock = threading.Lock()
 
-    def note_text(self, text: str) -> None:
-        """Remember a text that is sent in another's place."""
+    def note_texts(self, texts: Iterable[str]) -> None:
+        """Remember texts that are sent in the place of others."""
+        keys = {(hash(text), len(text)): True for text in texts}
         with self._lock:
-            self._texts[hash(text), len(text)] = True
+            self._texts.update(keys)
 
     def knows_text(self, text: str) -> bool:
         """Whether this process has sent a text in another's place."""

@@ -24,8 +24,11 @@ class MemoryStore:
 
     def get(self, key: str) -> Decision | None:
         """Return the decision under `key`, or None."""
-        with self._lock:
-            return self._decisions.get(key)
+        try:
+            with self._lock:
+                return self._decisions[key]
+        except KeyError:
+            return None
 
     def get_many(self, keys: Sequence[str]) -> dict[str, Decision]:
         """Return the decisions there are under these keys."""

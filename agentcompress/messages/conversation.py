@@ -23,11 +23,11 @@ class Conversation:
 
     original: as the caller has them. messages: in their wire format; LangChain's as chat messages. settings: of the
     call, target, keep_rate, namespace and deadline said. clock, deadline: of the call, begun when it was read.
-    counter: of the target's tokens. parts: every text with its address. prefixes: the hash of the
-    history up to and including every message. last_reply, last_bound, last_marker: index of the last message that the
-    model has put out, that holds reasoning bound to what is before it, that carries a cache marker; -1 without one.
-    beside: what the request holds beside its messages, and beside_tokens, how many tokens that takes. continues:
-    whether the server holds more of it.
+    counter: of the target's tokens. parts: every text with its address; part_tokens: of each of them. prefixes: the
+    hash of the history up to and including every message. last_reply, last_bound, last_marker: index of the last
+    message that the model has put out, that holds reasoning bound to what is before it, that carries a cache marker;
+    -1 without one. beside: what the request holds beside its messages, and beside_tokens, how many tokens that takes.
+    continues: whether the server holds more of it.
     """
 
     original: Sequence[Any]
@@ -38,6 +38,7 @@ class Conversation:
     wire: Wire
     counter: TokenCounter
     parts: Sequence[TextPart]
+    part_tokens: Sequence[int]
     prefixes: Sequence[str]
     last_reply: int
     last_bound: int
@@ -76,6 +77,7 @@ class Conversation:
             wire=wire,
             counter=counter,
             parts=parts,
+            part_tokens=[counter.count(part.text) for part in parts],
             prefixes=list(chain(chat, wire, make_seed(settings.namespace or "", continues, mode))),
             last_reply=find_last_reply(chat, wire),
             last_bound=find_last_bound(chat, wire),

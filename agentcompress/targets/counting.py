@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from functools import cache, lru_cache
 from pathlib import Path
 
-from cachetools import LRUCache, cachedmethod
+from cachetools import LRUCache
 
 from agentcompress.errors import UnknownNameError
 from agentcompress.protocols import TokenCounter
@@ -68,15 +68,15 @@ class CachedCounts:
 
     def count(self, text: str) -> int:
         """Return the tokens of `text`, from memory where it was counted before."""
-        return self._count_once(text)
-
-    @cachedmethod(
-        lambda self: self._known,
-        key=lambda self, text: (hash(text), len(text)),  # a hash that two texts share would cost a wrong number
-        lock=lambda self: self._lock,
-    )
-    def _count_once(self, text: str) -> int:
-        return self._counter.count(text)
+        key = hash(text), len(text)  # a hash that two texts share would cost a wrong number in a receipt
+        try:
+            with self._lock:
+                return self._known[key]
+        except KeyError:
+            tokens = self._counter.count(text)
+        with self._lock:
+            self._known[key] = tokens
+        return tokens
 
 
 def check_target(target: object) -> str:

@@ -37,7 +37,7 @@ def test_a_conversation_is_known_by_all_its_texts() -> None:
 def test_the_oldest_are_forgotten() -> None:
     mine = OwnTexts(max_texts=2)
     for text in ("a", "b", "c"):
-        mine.note_text(text)
+        mine.note_texts([text])
     assert [mine.knows_text(text) for text in ("a", "b", "c")] == [False, True, True]
 
 
