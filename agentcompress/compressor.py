@@ -31,10 +31,11 @@ from agentcompress.messages.conversation import Conversation
 from agentcompress.protocols import Scorer, Segmenter, Store, TokenCounter
 from agentcompress.receipt import Receipt
 from agentcompress.results import CompressedMessages, CompressedRequest, CompressedText
-from agentcompress.schema import DelimiterStyle, Segment, Span
+from agentcompress.schema import DelimiterStyle, Segment
 from agentcompress.segmenters import kinds
 from agentcompress.segmenters.check import segment_checked
-from agentcompress.selection.budget import Budget, keep_within
+from agentcompress.selection.budget import Budget, keep_all, keep_within
+from agentcompress.selection.select import Selection
 from agentcompress.targets.counting import CachedCounts, choose_countable_target, get_token_counter
 from agentcompress.text.delimiters import choose_style
 from agentcompress.text.recall_style import make_recall_style
@@ -92,22 +93,14 @@ class Compressor:
             counter = get_token_counter(target)
             budget = Budget.from_call(counter.count(text), self.config, keep_rate, target_tokens)
         if budget.holds_all:
-            return self._keep_all(text, budget.text_tokens, target, clock)
+            return self._finish_text(keep_all(text, budget), budget, target, clock)
         with clock.stage("segment"):
             segment = self.segment(text, hint)
         with clock.stage("score"):
             scores = self.score(segment, query)
         with clock.stage("select"):
             kept = keep_within(segment, scores, budget, counter, self._choose_style(segment, recall_name))
-        return CompressedText(
-            text=kept.rendered.text,
-            spans=kept.rendered.spans,
-            tokens_before=budget.text_tokens,
-            tokens_after=kept.tokens,
-            target=target,
-            scorer=self.config.scorer,
-            timings_ms=clock.read_ms(),
-        )
+        return self._finish_text(kept, budget, target, clock)
 
     def segment(self, text: str, hint: str = "") -> Segment:
         """Cut a text into units as this config says; `SegmentationError` when they don't tile it.
@@ -266,9 +259,16 @@ class Compressor:
         style = choose_style(segment, self.config.delimiter)
         return make_recall_style(style, recall_name, segment.text) if recall_name else style
 
-    def _keep_all(self, text: str, tokens: int, target: str, clock: Clock) -> CompressedText:
-        whole = (Span(0, len(text)),) if text else ()
-        return CompressedText(text, whole, tokens, tokens, target, self.config.scorer, clock.read_ms())
+    def _finish_text(self, kept: Selection, budget: Budget, target: str, clock: Clock) -> CompressedText:
+        return CompressedText(
+            text=kept.rendered.text,
+            spans=kept.rendered.spans,
+            tokens_before=budget.text_tokens,
+            tokens_after=kept.tokens,
+            target=target,
+            scorer=self.config.scorer,
+            timings_ms=clock.read_ms(),
+        )
 
     def _note_use(self, blocks: Sequence[Block], assembled: Assembled, originals: Originals | None) -> None:
         """Note which texts are sent in the place of others, and that their originals are in use."""

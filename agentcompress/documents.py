@@ -61,9 +61,7 @@ def compress_documents(
     keep_rate, target_tokens, target: as in `Compressor.compress_text`, of all texts together. hints: of each text, what
     is known of where it comes from. Raises what `compress_text` raises.
     """
-    if isinstance(texts, str):
-        raise InvalidInputError("texts", texts, "a list of strings")
-    texts = [checked_text(f"texts[{i}]", text) for i, text in enumerate(texts)]
+    texts = _check_texts(texts)
     checked_text("query", query)
     config = compressor.config
     counter = get_token_counter(config.target if target is None else checked_text("target", target))
@@ -87,6 +85,12 @@ def compress_documents(
     for i, document, score in zip(found, kept, best, strict=True):
         whole[i] = replace(document, index=i, score=score, tokens_before=before[i])
     return whole
+
+
+def _check_texts(texts: Sequence[str]) -> list[str]:
+    if isinstance(texts, str):
+        raise InvalidInputError("texts", texts, "a list of strings")
+    return [checked_text(f"texts[{i}]", text) for i, text in enumerate(texts)]
 
 
 def _keep_whole(index: int, text: str, tokens: int) -> CompressedDocument:
@@ -193,6 +197,6 @@ class _Apart:
         return "".join(said)
 
     def longest(self, text: str) -> str:
-        """The longest of all."""
+        """Return the longest delimiter that any of the texts' styles can give."""
         longest = [style.longest(segment.text) for style, segment in zip(self.styles, self.segments, strict=True)]
         return max(longest, key=len)

@@ -34,7 +34,7 @@ class JsonlSink:
         self._lock = threading.Lock()
 
     def write(self, record: Mapping[str, Any]) -> None:
-        """Append it in one write."""
+        """Append a record as one line, in one write: lines of other processes stay whole."""
         line = (json.dumps(record, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
         try:
             with self._lock:
@@ -64,7 +64,7 @@ class OtelSink:
         self._ms = meter.create_histogram("agentcompress.duration", "ms", "Of compressing")
 
     def write(self, record: Mapping[str, Any]) -> None:
-        """Count it."""
+        """Add a record to the counters, and to the span that is current."""
         flat = {
             f"agentcompress.{name}": value for name, value in record.items() if isinstance(value, str | int | float)
         }

@@ -24,7 +24,7 @@ class Clock:
             self.stages_ms[name] = (time.perf_counter() - started) * 1000
 
     def total_ms(self) -> float:
-        """Milliseconds since it was made."""
+        """Return the milliseconds since the clock was made."""
         return (time.perf_counter() - self._started) * 1000
 
     def read_ms(self) -> dict[str, float]:

@@ -30,7 +30,7 @@ _VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 class _Settings(DoorOptions, total=False):
-    """Those of `Guarded`, by name."""
+    """What both decorators take beside their own settings: all that `Guarded` does."""
 
     config: Config
     on_receipt: OnReceipt | None

@@ -63,7 +63,7 @@ class Guarded:
 
     @property
     def compressor(self) -> Compressor:
-        """What compresses."""
+        """The compressor that requests are handed to."""
         return self._requests.compressor
 
     def compress_request(

@@ -63,11 +63,11 @@ class AnthropicMessages:
         return {"role": fields.get("role"), "content": fields.get("content")}
 
     def is_reply(self, fields: Mapping[str, Any]) -> bool:
-        """What an assistant says."""
+        """Whether the model has put a message out: the assistant's."""
         return fields.get("role") == "assistant"
 
     def is_bound(self, fields: Mapping[str, Any]) -> bool:
-        """Thinking, redacted or not."""
+        """Whether a message holds thinking, redacted or not: its signature covers all before it."""
         return any(part.get("type") in THINKING for part in list_parts(fields.get("content")))
 
     def drop_bound(self, fields: Mapping[str, Any], following: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -59,7 +59,7 @@ class OpenAIChat:
         return {name: fields.get(name) for name in _SENT}
 
     def is_reply(self, fields: Mapping[str, Any]) -> bool:
-        """What an assistant says."""
+        """Whether the model has put a message out: the assistant's."""
         return fields.get("role") == "assistant"
 
     def is_bound(self, fields: Mapping[str, Any]) -> bool:

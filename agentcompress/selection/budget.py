@@ -15,8 +15,9 @@ from agentcompress.common.checks import KeepRate, checked_count, checked_rate
 from agentcompress.config import CompressConfig
 from agentcompress.errors import InvalidInputError
 from agentcompress.protocols import TokenCounter
-from agentcompress.schema import DelimiterStyle, Segment
+from agentcompress.schema import DelimiterStyle, Segment, Span
 from agentcompress.selection.select import Selection, check_scores, compute_budget_tokens, select_share, select_units
+from agentcompress.text.rendering import Rendered
 
 LEAST = 0.2
 """The lowest rate that "auto" gives."""
@@ -97,6 +98,11 @@ class Budget:
             return self
         share = compute_auto_rate(segment, scores, self.text_tokens)
         return replace(self, tokens=compute_budget_tokens(share, self.text_tokens), share=share)
+
+
+def keep_all(text: str, budget: Budget) -> Selection:
+    """Keep a whole text, which its budget holds."""
+    return Selection(Rendered(text, (Span(0, len(text)),) if text else ()), budget.text_tokens)
 
 
 def keep_within(

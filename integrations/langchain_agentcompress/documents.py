@@ -50,7 +50,7 @@ class DraftDocumentCompressor(GuardedSettings, BaseDocumentCompressor):
     async def acompress_documents(
         self, documents: Sequence[Document], query: str, callbacks: Callbacks | None = None
     ) -> Sequence[Document]:
-        """The same, in a thread."""
+        """Compress documents as `compress_documents` does, in a thread."""
         return await in_background(lambda: self.compress_documents(documents, query, callbacks))
 
     def _compress(self, documents: Sequence[Document], query: str) -> Sequence[Document]:

@@ -65,7 +65,7 @@ class AgentCompressMiddleware(AgentMiddleware):
 
     @property
     def compressor(self) -> Compressor:
-        """What compresses."""
+        """The compressor that requests are handed to."""
         return self._guarded.compressor
 
     def wrap_model_call(self, request: ModelRequest, handler: Callable[[ModelRequest], ModelResponse]) -> ModelResponse:

@@ -45,7 +45,7 @@ class CompressPrompt(GuardedSettings, RunnableSerializable[Prompt, Any]):
 
     @classmethod
     def get_lc_namespace(cls) -> list[str]:
-        """Where `loads` finds it."""
+        """The module that LangChain's `loads` looks for the class in."""
         return ["langchain_agentcompress"]
 
     def invoke(self, input: Prompt, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002

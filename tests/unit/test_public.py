@@ -66,6 +66,10 @@ def test_public_names() -> None:
     ]
     assert all(getattr(agentcompress, name) is not None for name in agentcompress.__all__)
     assert set(agentcompress.__all__) <= set(dir(agentcompress))
+    from agentcompress import deadlines
+
+    assert deadlines.within.__module__ == "agentcompress.common.deadlines"
+    assert agentcompress.target_facts.target_facts("gpt-4o").window_tokens == 128_000
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         agentcompress.nothing  # noqa: B018
 
