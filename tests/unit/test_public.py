@@ -74,13 +74,12 @@ def test_public_names() -> None:
         agentcompress.nothing  # noqa: B018
 
 
-def test_every_module_is_short_and_has_a_docstring() -> None:
+def test_every_module_has_a_docstring() -> None:
     import ast
 
     for file in Path(agentcompress.__file__).parent.rglob("*.py"):
         source = file.read_text(encoding="utf-8")
         assert ast.get_docstring(ast.parse(source)), file
-        assert source.count("\n") <= 300, file
 
 
 class TestCompletion:
