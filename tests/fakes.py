@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from agentcompress import CompressConfig, Compressor
+from agentcompress.protocols import Store
 from agentcompress.schema import Segment
 from agentcompress.scorers.seeded import RandomScorer
 
@@ -87,3 +89,8 @@ def conversation(result: str, question: str = "Which line failed?") -> list[dict
         {"role": "assistant", "content": None, "tool_calls": [call]},
         {"role": "tool", "tool_call_id": "call_1", "content": result},
     ]
+
+
+def compressor(store: Store | None = None, **settings: Any) -> Compressor:
+    """One that scores by BM25 and keeps its decisions in a memory of its own, unless told otherwise."""
+    return Compressor(CompressConfig(**{"scorer": "lexical", "ledger": "memory", **settings}), store=store)

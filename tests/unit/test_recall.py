@@ -7,6 +7,7 @@ import itertools
 import json
 import re
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from agentcompress.ledger.sqlite import SQLiteStore
 from agentcompress.results import CompressedText
 from agentcompress.schema import Decision
 from agentcompress.targets.counting import get_token_counter
+from tests import fakes
 from tests.fakes import conversation
 
 ID = re.compile(r"recall ([0-9a-z]{6}[:@]\d+-\d+)")
@@ -38,11 +40,7 @@ TEXTS = {
     "json": RECORDS,
     "mixed": f"# Notes\n\n{PROSE}\n\n```\n{LOG}```\n",
 }
-
-
-def compressor(store: Any = None, **settings: Any) -> Compressor:
-    named = {"scorer": "lexical", "ledger": "memory", "keep_rate": 0.3, "recall": True, **settings}
-    return Compressor(CompressConfig(**named), store=store)
+compressor = partial(fakes.compressor, keep_rate=0.3, recall=True)
 
 
 def compressed(shared: Compressor, text: str, **options: Any) -> str:
@@ -118,7 +116,7 @@ def test_without_recall_no_delimiter_names_anything() -> None:
 def test_another_process_finds_it_in_the_ledger(tmp_path: Path) -> None:
     ledger = str(tmp_path / "ledger.db")
     id = ID.findall(compressed(compressor(ledger=ledger), LOG))[0]
-    code = Compressor(CompressConfig(scorer="lexical", ledger=ledger))
+    code = fakes.compressor(ledger=ledger)
     assert pages(code, id) in LOG
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
-from agentcompress import CompressConfig, Compressor
 from agentcompress.cli.main import main
 from agentcompress.errors import InvalidInputError
 from agentcompress.evaluation.replay.replay import Step, replay_file, to_wire
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.messages.formats import WIRES
+from tests import fakes
 from tests.unit.test_conversations import LOG
 
 RECORDED: list[dict[str, Any]] = [
@@ -34,6 +35,7 @@ RECORDED: list[dict[str, Any]] = [
     {"role": "assistant", "content": "Done."},
     {"role": "user", "content": "Thanks."},
 ]
+compressor = partial(fakes.compressor, min_tokens=200, keep_rate=0.1)
 
 
 def written(tmp_path: Path, *contexts: Any) -> Path:
@@ -42,10 +44,6 @@ def written(tmp_path: Path, *contexts: Any) -> Path:
         "\n".join(json.dumps({"id": f"t{i}", "context": c}) for i, c in enumerate(contexts)), encoding="utf-8"
     )
     return path
-
-
-def compressor(**settings: Any) -> Compressor:
-    return Compressor(CompressConfig(**{"scorer": "lexical", "min_tokens": 200, "keep_rate": 0.1, **settings}))
 
 
 @pytest.mark.parametrize("name", WIRES)
@@ -65,7 +63,7 @@ def test_a_rewrite_is_found_out(tmp_path: Path) -> None:
         def put(self, key: str, decision: Any) -> Any:
             return decision
 
-    mine = Compressor(CompressConfig(scorer="tests.unit.test_replay:Fickle", min_tokens=200), store=Forgetful())
+    mine = fakes.compressor(Forgetful(), scorer="tests.unit.test_replay:Fickle", min_tokens=200)
     steps = [step for step in replay_file(written(tmp_path, RECORDED), mine, "openai") if isinstance(step, Step)]
     assert any(step.is_rewrite for step in steps)
 
