@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from agentcompress.evaluation.replay.replay import to_wire
-from tests.integration.test_real_litellm import talk
 from tests.proxy import KEY, Proxy, config, proxy
+from tests.texts_of_agents import talk
 from tests.upstream import Upstream, upstream
 
 pytestmark = [pytest.mark.integration, pytest.mark.sockets]

@@ -32,13 +32,13 @@ from agentcompress import CompressConfig, Compressor, Receipt
 from agentcompress.ledger.memory import MemoryStore
 from tests.agent_run import ASKS_AT, DIES_AT, STEPS
 from tests.provider import Provider
+from tests.texts_of_agents import DATED_LOG
 from tests.upstream import Upstream, upstream
 
 pytestmark = pytest.mark.integration
 
 MODELS = {"openai": "gpt-4o", "anthropic": "claude-sonnet-4-6"}
 MODULES = [configparser, textwrap, shlex, sched, queue, bisect, calendar]
-LOG = "\n".join(f"2026-11-02 worker {n % 7} finished job {n} in {n % 90} ms" for n in range(300))
 
 
 def go_on(folder: Path, **settings: Any) -> int:
@@ -140,7 +140,7 @@ def server() -> Iterator[Upstream]:
 @tool
 def read_log(name: str) -> str:
     """Read a log."""
-    return f"{name}\n{LOG}"
+    return f"{name}\n{DATED_LOG}"
 
 
 def model_of(provider: str, server: Upstream) -> Any:

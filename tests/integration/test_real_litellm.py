@@ -8,6 +8,7 @@ import gc
 import json
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,11 @@ from litellm_agentcompress.hooks import AgentCompressHandler
 from litellm_agentcompress.settings import ProxySettings
 
 import agentcompress
-from agentcompress import CompressConfig, Compressor
 from agentcompress.evaluation.replay.replay import to_wire
-from agentcompress.ledger.memory import MemoryStore
 from agentcompress.targets.counting import get_token_counter
+from tests import fakes
 from tests.provider import Provider
+from tests.texts_of_agents import talk
 from tests.upstream import Upstream, upstream
 
 pytestmark = [
@@ -32,7 +33,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
-LOG = "\n".join(f"2026-11-02 worker {n % 7} finished job {n} in {n % 90} ms" for n in range(300))
+compressor = partial(fakes.compressor, min_tokens=100, keep_rate=0.2)
 
 
 @pytest.fixture(scope="module")
@@ -49,20 +50,6 @@ def server() -> Iterator[Upstream]:
 def _clean(server: Upstream) -> None:
     server.bodies.clear()
     server.failures.clear()
-
-
-def compressor(**settings: Any) -> Compressor:
-    config = CompressConfig(**{"scorer": "lexical", "min_tokens": 100, "keep_rate": 0.2, **settings})
-    return Compressor(config, store=MemoryStore())
-
-
-def talk(steps: int) -> list[dict[str, Any]]:
-    recorded: list[dict[str, Any]] = [{"role": "user", "content": "Which job failed?"}]
-    for step in range(steps):
-        call = {"name": "read", "arguments": {"part": step}}
-        recorded.append({"role": "assistant", "content": f"Part {step}.", "tool_calls": [call]})
-        recorded.append({"role": "tool", "content": f"part {step}\n{LOG}"})
-    return recorded
 
 
 def text_of(reply: Any) -> str:

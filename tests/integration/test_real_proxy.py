@@ -15,10 +15,10 @@ import pytest
 import yaml
 
 from agentcompress.evaluation.replay.replay import to_wire
-from tests.integration.test_real_litellm import LOG, talk
 from tests.integration.test_real_redis import Server
 from tests.provider import Provider, with_reasoning
 from tests.proxy import EXAMPLE, KEY, Proxy, config, proxy
+from tests.texts_of_agents import DATED_LOG, talk
 from tests.upstream import Upstream, upstream
 
 pytestmark = [pytest.mark.integration, pytest.mark.sockets]
@@ -216,7 +216,7 @@ def test_logs_hold_no_prompts(running: Proxy) -> None:
     with openai_client(running) as client, pytest.raises(openai.APIStatusError):
         client.chat.completions.create(model="gpt-4o", messages=[{"role": "these words are private"}, 7])  # type: ignore[list-item]
     log = "\n".join(line for line in running.log.read_text().splitlines() if "agentcompress" in line)
-    assert LOG[:40] not in running.log.read_text()
+    assert DATED_LOG[:40] not in running.log.read_text()
     assert "private" not in log
 
 

@@ -24,8 +24,8 @@ from agentcompress.ledger.opening import open_lasting_store, open_store
 from agentcompress.ledger.redis import RedisStore
 from agentcompress.schema import Decision, Segment
 from tests.fakes import conversation
+from tests.texts_of_agents import LOG
 from tests.unit import test_ledger
-from tests.unit.test_conversations import LOG
 
 pytestmark = [pytest.mark.integration, pytest.mark.sockets]
 

@@ -23,9 +23,8 @@ from agentcompress.schema import Decision, Segment
 from tests import fakes
 from tests.fakes import WordCounter, conversation
 from tests.texts import any_text
+from tests.texts_of_agents import LOG
 
-LOG = "".join(f"12:00:{i % 60:02d} worker {i} finished its share of the job without trouble\n" for i in range(200))
-LOG = LOG.replace("worker 137 finished", "worker 137 failed: disk quota exceeded, did not finish")
 compressor = partial(fakes.compressor, min_tokens=200, keep_rate=0.1)
 
 

@@ -15,8 +15,9 @@ from agentcompress.evaluation.replay import cost_report, ways
 from agentcompress.evaluation.replay.costs import CostReport, Costs
 from agentcompress.evaluation.replay.ways import DEFAULT, build_way
 from tests.fakes import compressor
+from tests.texts_of_agents import make_log
 
-LOG = "".join(f"12:00:{i % 60:02d} worker {i} did {i * 7919 % 1000} jobs in job_{i}\n" for i in range(120))
+LOG = make_log(120, "worker {i} did {jobs} jobs in job_{i}")
 
 
 def trajectory(steps: int = 6) -> dict[str, Any]:

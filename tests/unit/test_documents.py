@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import configparser
 import json
 import random
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,13 +20,13 @@ from agentcompress.scorers.units import digest_segment
 from agentcompress.segmenters.prose import ProseSegmenter
 from agentcompress.targets.counting import get_token_counter
 from tests.fakes import compressor
+from tests.texts_of_agents import SOURCE, make_log, make_prose
 
 COUNT = get_token_counter("gpt-4o").count
-SOURCE = Path(configparser.__file__).read_text(encoding="utf-8")
-PROSE = " ".join(f"The {i}th keeper of the house wrote {i * 31 % 97} letters. None was sent." for i in range(60))
+PROSE = make_prose(60)
 BEES = f"{PROSE} Mira Tolland keeps eleven beehives on the roof. {PROSE}"
 RECORDS = json.dumps([{"id": i, "name": f"user {i}", "bees": i * 7919 % 1000} for i in range(100)], indent=1)
-LOG = "".join(f"12:00:{i % 60:02d} worker {i} did {i * 7919 % 1000} jobs\n" for i in range(200))
+LOG = make_log(200)
 TEXTS = [PROSE, SOURCE[:8000], BEES, RECORDS, LOG]
 QUESTION = "Where does Mira Tolland keep her beehives?"
 

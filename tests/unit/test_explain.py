@@ -33,7 +33,7 @@ from agentcompress.ledger.memory import MemoryStore
 from agentcompress.targets.counting import get_token_counter
 from tests import fakes
 from tests.fakes import conversation
-from tests.unit.test_recall import TEXTS
+from tests.texts_of_agents import TEXTS
 
 LOG = TEXTS["log"]
 compressor = partial(fakes.compressor, keep_rate=0.3)

@@ -19,7 +19,7 @@ from agentcompress.messages.view import Address, replace_texts
 from agentcompress.schema import Span
 from tests import fakes
 from tests.fakes import conversation
-from tests.unit.test_conversations import LOG
+from tests.texts_of_agents import LOG
 
 PNG = {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}
 QUESTION = "Which worker failed with a disk quota?"

@@ -49,6 +49,7 @@ from agentcompress.doors import background, choice
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.schema import Segment
 from examples.scripted import ScriptedChat, make_step
+from tests.texts_of_agents import make_log
 
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
 CONFIG = {"scorer": "lexical", "ledger": "memory", "keep_rate": 0.2}
@@ -64,7 +65,7 @@ def _nothing_decided(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def log(worker: str) -> str:
-    return "".join(f"12:00:{i % 60:02d} worker {worker}.{i} did {i * 7919 % 1000} jobs\n" for i in range(200))
+    return make_log(200).replace("worker ", f"worker {worker}.")
 
 
 @tool

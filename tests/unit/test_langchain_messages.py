@@ -28,8 +28,9 @@ from agentcompress.messages import langchain
 from agentcompress.messages.formats import WIRES
 from agentcompress.messages.hashing import chain
 from tests import fakes
+from tests.texts_of_agents import make_log
 
-LOG = "".join(f"12:00:{i % 60:02d} worker {i} did {i * 7919 % 1000} jobs\n" for i in range(150))
+LOG = make_log(150)
 CALL = {"name": "logs", "args": {"worker": "17", "deep": [1, {"a": None}]}, "id": "call_1", "type": "tool_call"}
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
 compressor = partial(fakes.compressor, keep_rate=0.3)

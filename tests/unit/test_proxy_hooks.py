@@ -15,8 +15,7 @@ from litellm_agentcompress.settings import ProxySettings, merge_overrides, read_
 from agentcompress.errors import ConfigError, InvalidInputError
 from agentcompress.evaluation.replay.replay import to_wire
 from tests.fakes import conversation
-from tests.unit.test_conversations import LOG
-from tests.unit.test_replay import RECORDED
+from tests.texts_of_agents import LOG, RECORDED
 
 
 def handler(**section: Any) -> AgentCompressHandler:

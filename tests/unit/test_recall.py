@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
 import itertools
 import json
 import re
@@ -27,19 +26,10 @@ from agentcompress.schema import Decision
 from agentcompress.targets.counting import get_token_counter
 from tests import fakes
 from tests.fakes import conversation
+from tests.texts_of_agents import PROSE, TEXTS
 
 ID = re.compile(r"recall ([0-9a-z]{6}[:@]\d+-\d+)")
-SOURCE = Path(configparser.__file__).read_text(encoding="utf-8")
-LOG = "".join(f"12:00:{i % 60:02d} worker {i} did {i * 7919 % 1000} jobs\n" for i in range(300))
-PROSE = " ".join(f"The {i}th keeper of the house wrote {i * 31 % 97} letters. None was sent." for i in range(200))
-RECORDS = json.dumps([{"id": i, "name": f"user {i}", "jobs": i * 7919 % 1000} for i in range(200)], indent=1)
-TEXTS = {
-    "source": SOURCE,
-    "log": LOG,
-    "prose": PROSE,
-    "json": RECORDS,
-    "mixed": f"# Notes\n\n{PROSE}\n\n```\n{LOG}```\n",
-}
+LOG = TEXTS["log"]
 compressor = partial(fakes.compressor, keep_rate=0.3, recall=True)
 
 

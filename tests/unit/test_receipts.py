@@ -24,9 +24,10 @@ from agentcompress.targets.counting import get_token_counter
 from agentcompress.targets.prompt_cache import PromptCache
 from tests import fakes
 from tests.fakes import conversation
+from tests.texts_of_agents import make_log
 
 SECRET = "sesame_street_42"
-LOG = "".join(f"12:00:{i % 60:02d} worker {i} did {i * 7919 % 1000} jobs {SECRET}\n" for i in range(300))
+LOG = make_log(300, f"worker {{i}} did {{jobs}} jobs {SECRET}")
 SONNET = "claude-sonnet-4-6"
 compressor = partial(fakes.compressor, keep_rate=0.2, target=SONNET)
 

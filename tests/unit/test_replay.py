@@ -16,25 +16,8 @@ from agentcompress.evaluation.replay.replay import Step, replay_file, to_wire
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.messages.formats import WIRES
 from tests import fakes
-from tests.unit.test_conversations import LOG
+from tests.texts_of_agents import LOG, RECORDED
 
-RECORDED: list[dict[str, Any]] = [
-    {"role": "system", "content": "You are careful."},
-    {"role": "user", "content": "Which worker failed?"},
-    {"role": "assistant", "content": "I look.", "tool_calls": [{"name": "read", "arguments": {"path": "a.log"}}]},
-    {"role": "tool", "content": LOG},
-    {
-        "role": "assistant",
-        "content": "",
-        "tool_calls": [{"name": "a", "arguments": "a()"}, {"name": "b", "arguments": {}}],
-    },
-    {"role": "tool", "content": "one"},
-    {"role": "tool", "content": LOG + "!"},
-    {"role": "assistant", "content": "Worker `worker_137` of `disk.quota`."},
-    {"role": "tool", "content": LOG + "?"},
-    {"role": "assistant", "content": "Done."},
-    {"role": "user", "content": "Thanks."},
-]
 compressor = partial(fakes.compressor, min_tokens=200, keep_rate=0.1)
 
 
