@@ -342,7 +342,7 @@ def test_tools_that_can_not_be_counted_change_nothing(monkeypatch: pytest.Monkey
     for model in (scripted(), scripted()):
         run(create_agent(model, TOOLS, middleware=[AgentCompressMiddleware(CONFIG)]), "invoke")
         sent.append([said(messages) for messages in model.sent])
-        monkeypatch.setattr(middleware, "schemas_of", _fails)
+        monkeypatch.setattr(middleware, "describe_tools", _fails)
     assert sent[0] == sent[1]
 
 
