@@ -14,7 +14,6 @@ import shutil
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,7 @@ from agentcompress.ledger.memory import MemoryStore
 from tests.agent_run import ASKS_AT, DIES_AT, STEPS
 from tests.provider import Provider
 from tests.texts_of_agents import DATED_LOG
-from tests.upstream import Upstream, upstream
+from tests.upstream import Upstream
 
 pytestmark = pytest.mark.integration
 
@@ -129,12 +128,6 @@ def test_recall_brings_back_exact_bytes(run_of_thirty: tuple[list[Any], list[Any
         if first and ", page" not in head:
             exact = ["".join(text.splitlines(keepends=True)[int(first) - 1 : int(last)]) for text in found]
             assert page in exact
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Upstream]:
-    with upstream() as running:
-        yield running
 
 
 @tool

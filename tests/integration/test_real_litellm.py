@@ -24,11 +24,12 @@ from agentcompress.targets.counting import get_token_counter
 from tests import fakes
 from tests.provider import Provider
 from tests.texts_of_agents import talk
-from tests.upstream import Upstream, upstream
+from tests.upstream import Upstream
 
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.sockets,
+    pytest.mark.usefixtures("clean_server"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),  # LiteLLM leaves sockets and a loop behind
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
@@ -36,20 +37,14 @@ pytestmark = [
 compressor = partial(fakes.compressor, min_tokens=100, keep_rate=0.2)
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Upstream]:
-    with upstream() as running:
-        yield running
+@pytest.fixture(scope="module", autouse=True)
+def _connections() -> Iterator[None]:
+    """Close what LiteLLM keeps open, after the server is gone."""
+    yield
     litellm.in_memory_llm_clients_cache.flush_cache()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         gc.collect()
-
-
-@pytest.fixture(autouse=True)
-def _clean(server: Upstream) -> None:
-    server.bodies.clear()
-    server.failures.clear()
 
 
 def text_of(reply: Any) -> str:

@@ -19,19 +19,13 @@ from tests.integration.test_real_redis import Server
 from tests.provider import Provider, with_reasoning
 from tests.proxy import EXAMPLE, KEY, Proxy, config, proxy
 from tests.texts_of_agents import DATED_LOG, talk
-from tests.upstream import Upstream, upstream
+from tests.upstream import Upstream
 
-pytestmark = [pytest.mark.integration, pytest.mark.sockets]
+pytestmark = [pytest.mark.integration, pytest.mark.sockets, pytest.mark.usefixtures("clean_server")]
 
 SETTINGS = {"scorer": "lexical", "min_tokens": 100, "keep_rate": 0.2, "skip_models": ["*-mini", "gpt-4"]}
 TOOLS = [{"name": "read", "description": "Read a part.", "input_schema": {"type": "object", "properties": {}}}]
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Upstream]:
-    with upstream() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
@@ -41,12 +35,6 @@ def running(server: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Itera
     made["litellm_settings"]["callbacks"].append("prometheus")
     with proxy(folder, made) as started:
         yield started
-
-
-@pytest.fixture(autouse=True)
-def _clean(server: Upstream) -> None:
-    server.bodies.clear()
-    server.failures.clear()
 
 
 def openai_client(running: Proxy, **options: Any) -> openai.OpenAI:
