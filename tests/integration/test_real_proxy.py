@@ -279,18 +279,9 @@ def test_the_example_starts_and_loads_its_draft(tmp_path: Path) -> None:
         assert "warm-up" not in started.log.read_text()
 
 
-@pytest.mark.parametrize(
-    ("settings", "error"),
-    [
-        ({"keep_rat": 0.2}, "agentcompress_settings.keep_rat must be absent"),
-        ({"keep_rate": 7}, "agentcompress_settings.keep_rate must be a number in (0, 1]"),
-        ({"warmup": "yes"}, "agentcompress_settings.warmup must be"),
-        ({"targets": {"m": {"window": 3}}}, "agentcompress_settings.target must be one of window_tokens"),
-        (["x"], "agentcompress_settings must be a mapping"),
-    ],
-)
-def test_a_proxy_does_not_start_with_settings_that_there_are_not(settings: Any, error: str, tmp_path: Path) -> None:
-    started = Proxy(tmp_path, config("http://127.0.0.1:9", settings))
+def test_a_proxy_does_not_start_with_settings_that_there_are_not(tmp_path: Path) -> None:
+    """Which they are is in the unit tests of `ProxySettings`: a proxy takes long to say so."""
+    started = Proxy(tmp_path, config("http://127.0.0.1:9", {"keep_rat": 0.2}))
     with pytest.raises(RuntimeError):
         started.start()
-    assert error in started.log.read_text()
+    assert "agentcompress_settings.keep_rat must be absent" in started.log.read_text()
