@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from agentcompress import CompressConfig, Compressor, recall_schema
 from agentcompress.conversation import recall
 from agentcompress.conversation.recall import PAGE_CHARS, RAW_RECALLED, Originals, is_recalled
-from agentcompress.errors import InvalidInputError, StoreError
+from agentcompress.errors import InvalidInputError
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.ledger.opening import open_lasting_store
 from agentcompress.ledger.sqlite import SQLiteStore
@@ -25,7 +25,7 @@ from agentcompress.results import CompressedText
 from agentcompress.schema import Decision
 from agentcompress.targets.counting import get_token_counter
 from tests import fakes
-from tests.fakes import conversation
+from tests.fakes import FlakyStore, conversation
 from tests.texts_of_agents import PROSE, TEXTS
 
 ID = re.compile(r"recall ([0-9a-z]{6}[:@]\d+-\d+)")
@@ -190,14 +190,7 @@ def test_two_blocks_never_have_one_name(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_ledger_that_is_down_is_an_answer_too() -> None:
-    class Down:
-        def get(self, key: str) -> Decision | None:
-            raise StoreError("no disk")
-
-        def put(self, key: str, decision: Decision) -> Decision:
-            raise StoreError("no disk")
-
-    assert "can't be looked up right now" in compressor(store=Down()).recall("abc123:1-2")
+    assert "can't be looked up right now" in compressor(FlakyStore(is_down=True)).recall("abc123:1-2")
 
 
 def test_a_block_in_use_keeps_its_original(tmp_path: Path) -> None:
