@@ -26,6 +26,7 @@ from langgraph.types import Command
 
 from agentcompress import CompressConfig
 from examples.scripted import ScriptedChat, make_step
+from tests.texts_of_agents import make_log
 
 STEPS = 30
 ASKS_AT, DIES_AT = 10, 20
@@ -58,8 +59,7 @@ def tools(folder: Path) -> list[BaseTool]:
         if not (folder / "died").exists() and name == "dies.log":
             (folder / "died").touch()
             os._exit(9)
-        text = "".join(f"12:00:{i % 60:02d} {name} worker {i} did {i * 7919 % 1000} jobs\n" for i in range(lines))
-        return [{"type": "text", "text": text}]
+        return [{"type": "text", "text": make_log(lines, f"{name} worker {{i}} did {{jobs}} jobs")}]
 
     @tool
     def write_note(name: str, text: str) -> str:

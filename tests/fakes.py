@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from agentcompress.schema import Segment
+from agentcompress import CompressConfig, Compressor
+from agentcompress.errors import StoreError
+from agentcompress.ledger.memory import MemoryStore
+from agentcompress.protocols import Store
+from agentcompress.schema import Decision, Segment
 from agentcompress.scorers.seeded import RandomScorer
 
 
@@ -78,6 +83,33 @@ class NanScorer:
         return np.full(len(segment.units), np.nan)
 
 
+class FlakyStore:
+    """In front of another store, and out of reach while it is down. asked: how often it was; touched: which keys."""
+
+    def __init__(self, inner: Any = None, error: type[Exception] = StoreError, *, is_down: bool = False) -> None:
+        self.inner, self.error, self.is_down = inner or MemoryStore(), error, is_down
+        self.asked = 0
+        self.touched: list[str] = []
+
+    def _work(self) -> None:
+        self.asked += 1
+        if self.is_down:
+            raise self.error("gone")
+
+    def get(self, key: str) -> Decision | None:
+        self._work()
+        return self.inner.get(key)
+
+    def put(self, key: str, decision: Decision) -> Decision:
+        self._work()
+        return self.inner.put(key, decision)
+
+    def touch(self, keys: Sequence[str]) -> None:
+        self._work()
+        self.touched += keys
+        self.inner.touch(keys)
+
+
 def conversation(result: str, question: str = "Which line failed?") -> list[dict[str, Any]]:
     """A system prompt, a question, one tool call and its result."""
     call = {"id": "call_1", "type": "function", "function": {"name": "read_log", "arguments": '{"path": "a.log"}'}}
@@ -87,3 +119,8 @@ def conversation(result: str, question: str = "Which line failed?") -> list[dict
         {"role": "assistant", "content": None, "tool_calls": [call]},
         {"role": "tool", "tool_call_id": "call_1", "content": result},
     ]
+
+
+def compressor(store: Store | None = None, **settings: Any) -> Compressor:
+    """One that scores by BM25 and keeps its decisions in a memory of its own, unless told otherwise."""
+    return Compressor(CompressConfig(**{"scorer": "lexical", "ledger": "memory", **settings}), store=store)

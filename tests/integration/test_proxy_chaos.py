@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from agentcompress.evaluation.replay.replay import to_wire
-from tests.integration.test_real_litellm import talk
 from tests.proxy import KEY, Proxy, config, proxy
-from tests.upstream import Upstream, upstream
+from tests.texts_of_agents import talk
+from tests.upstream import Upstream
 
 pytestmark = [pytest.mark.integration, pytest.mark.sockets]
 
@@ -25,12 +25,6 @@ FAULTS: dict[str, dict[str, Any]] = {
     "a ledger that can't be reached": {"scorer": "lexical", "ledger": "redis://127.0.0.1:9/0"},
     "a deadline that no one can keep": {"scorer": "lexical", "deadline_ms": 0.001},
 }
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Upstream]:
-    with upstream() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

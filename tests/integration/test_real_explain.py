@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agentcompress import CompressConfig, Compressor
 from agentcompress.evaluation.bench.conversation import make_history
 from agentcompress.explain.explain import Explained, Page, Piece, explain_messages, explain_text
 from agentcompress.explain.page import render_page
+from tests import fakes
 from tests.browser import Tab, tab
 
 pytestmark = [pytest.mark.integration, pytest.mark.sockets]
-
-
-def compressor(**settings: Any) -> Compressor:
-    return Compressor(CompressConfig(**{"scorer": "lexical", "ledger": "memory", "keep_rate": 0.3, **settings}))
+compressor = partial(fakes.compressor, keep_rate=0.3)
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,6 @@ import shutil
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +31,13 @@ from agentcompress import CompressConfig, Compressor, Receipt
 from agentcompress.ledger.memory import MemoryStore
 from tests.agent_run import ASKS_AT, DIES_AT, STEPS
 from tests.provider import Provider
-from tests.upstream import Upstream, upstream
+from tests.texts_of_agents import DATED_LOG
+from tests.upstream import Upstream
 
 pytestmark = pytest.mark.integration
 
 MODELS = {"openai": "gpt-4o", "anthropic": "claude-sonnet-4-6"}
 MODULES = [configparser, textwrap, shlex, sched, queue, bisect, calendar]
-LOG = "\n".join(f"2026-11-02 worker {n % 7} finished job {n} in {n % 90} ms" for n in range(300))
 
 
 def go_on(folder: Path, **settings: Any) -> int:
@@ -131,16 +130,10 @@ def test_recall_brings_back_exact_bytes(run_of_thirty: tuple[list[Any], list[Any
             assert page in exact
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Upstream]:
-    with upstream() as running:
-        yield running
-
-
 @tool
 def read_log(name: str) -> str:
     """Read a log."""
-    return f"{name}\n{LOG}"
+    return f"{name}\n{DATED_LOG}"
 
 
 def model_of(provider: str, server: Upstream) -> Any:

@@ -8,6 +8,7 @@ import gc
 import json
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,51 +19,32 @@ from litellm_agentcompress.hooks import AgentCompressHandler
 from litellm_agentcompress.settings import ProxySettings
 
 import agentcompress
-from agentcompress import CompressConfig, Compressor
 from agentcompress.evaluation.replay.replay import to_wire
-from agentcompress.ledger.memory import MemoryStore
 from agentcompress.targets.counting import get_token_counter
+from tests import fakes
 from tests.provider import Provider
-from tests.upstream import Upstream, upstream
+from tests.texts_of_agents import talk
+from tests.upstream import Upstream
 
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.sockets,
+    pytest.mark.usefixtures("clean_server"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),  # LiteLLM leaves sockets and a loop behind
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
-LOG = "\n".join(f"2026-11-02 worker {n % 7} finished job {n} in {n % 90} ms" for n in range(300))
+compressor = partial(fakes.compressor, min_tokens=100, keep_rate=0.2)
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Upstream]:
-    with upstream() as running:
-        yield running
+@pytest.fixture(scope="module", autouse=True)
+def _connections() -> Iterator[None]:
+    """Close what LiteLLM keeps open, after the server is gone."""
+    yield
     litellm.in_memory_llm_clients_cache.flush_cache()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         gc.collect()
-
-
-@pytest.fixture(autouse=True)
-def _clean(server: Upstream) -> None:
-    server.bodies.clear()
-    server.failures.clear()
-
-
-def compressor(**settings: Any) -> Compressor:
-    config = CompressConfig(**{"scorer": "lexical", "min_tokens": 100, "keep_rate": 0.2, **settings})
-    return Compressor(config, store=MemoryStore())
-
-
-def talk(steps: int) -> list[dict[str, Any]]:
-    recorded: list[dict[str, Any]] = [{"role": "user", "content": "Which job failed?"}]
-    for step in range(steps):
-        call = {"name": "read", "arguments": {"part": step}}
-        recorded.append({"role": "assistant", "content": f"Part {step}.", "tool_calls": [call]})
-        recorded.append({"role": "tool", "content": f"part {step}\n{LOG}"})
-    return recorded
 
 
 def text_of(reply: Any) -> str:

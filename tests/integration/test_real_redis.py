@@ -24,8 +24,9 @@ from agentcompress.ledger.opening import open_lasting_store, open_store
 from agentcompress.ledger.redis import RedisStore
 from agentcompress.schema import Decision, Segment
 from tests.fakes import conversation
+from tests.processes import race
+from tests.texts_of_agents import LOG
 from tests.unit import test_ledger
-from tests.unit.test_conversations import LOG
 
 pytestmark = [pytest.mark.integration, pytest.mark.sockets]
 
@@ -122,7 +123,7 @@ class Opinionated:
         return np.random.default_rng(os.getpid()).normal(size=len(segment.units))
 
 
-def _converse(ledger: str, start: Any, answers: Any) -> None:
+def _converse(ledger: str, start: Any) -> tuple[list[str], int]:
     """Send a growing conversation, every request at the same time as the others; it has to be cut to fit twice."""
     scorer = "tests.integration.test_real_redis:Opinionated"
     mine = Compressor(CompressConfig(scorer=scorer, min_tokens=50, keep_rate=0.5, ledger=ledger))
@@ -137,20 +138,14 @@ def _converse(ledger: str, start: Any, answers: Any) -> None:
         result = mine.compress(to_wire(recorded, "openai"), target_tokens=3_000, on_error="raise")
         sent.append(json.dumps(result.messages))
         rewritten += result.receipt.rewritten_from is not None
-    answers.put((sent, rewritten))
+    return sent, rewritten
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "redis"])
 def test_eight_processes_send_the_same_bytes(kind: str, server: Server, tmp_path: Path) -> None:
-    spawn = multiprocessing.get_context("spawn")
-    start, answers = spawn.Barrier(8), spawn.Queue()
     ledger = server.url if kind == "redis" else str(tmp_path / "ledger.db")
-    racers = [spawn.Process(target=_converse, args=(ledger, start, answers)) for _ in range(8)]
-    for racer in racers:
-        racer.start()
-    found = [answers.get(timeout=240) for _ in racers]
-    for racer in racers:
-        racer.join()
+    start = multiprocessing.get_context("spawn").Barrier(8)
+    found = race(_converse, [(ledger, start)] * 8)
     first = found[0][0]
     assert all(sent == first for sent, _ in found)
     assert sum(rewritten for _, rewritten in found) >= 2

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
-from agentcompress import CompressConfig, Compressor, plugins
+from agentcompress import CompressConfig, plugins
 from agentcompress.segmenters import kinds
 from agentcompress.segmenters.lines import LineSegmenter
 from agentcompress.segmenters.listings import RAW_LISTING, RAW_SHORT, explain_left_whole
 from examples import ini_segmenter
+from tests import fakes
 from tests.fakes import BrokenSegmenter, conversation
 from tests.unit.test_structure import CLASSES
 
 MANY = "".join(f"def step_{i}(value):\n    return value + {i}\n\n\n" for i in range(80))
 LISTING = "".join(f"/workspace/project/module_{i}/a_rather_long_file_name_{i}.py\n" for i in range(60))
-
-
-def compressor(**settings: object) -> Compressor:
-    return Compressor(CompressConfig(**{"scorer": "lexical", "min_tokens": 100, "keep_rate": 0.3, **settings}))
+compressor = partial(fakes.compressor, min_tokens=100, keep_rate=0.3)
 
 
 @pytest.fixture

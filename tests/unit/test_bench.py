@@ -40,6 +40,7 @@ def report(tiny_draft: str) -> bench.BenchReport:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rivals, "_SLICE_S", 0.01)
         patch.setattr(rivals, "_SIZES", [(64, 64, 64), (128, 64, 64)])
+        patch.setattr(bench, "_count_texts", lambda tokens: 2 if tokens == 1024 else 1)
         patch.setattr(bench, "_CALLER_TOKENS", 300)
         patch.setattr(structure, "SIZES", (20_000, 200_000))
         patch.setattr(conversation, "RESULT_CHARS", 100)

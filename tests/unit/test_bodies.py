@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
 
-from agentcompress import CompressConfig, Compressor
 from agentcompress.errors import MessageFormatError
 from agentcompress.evaluation.replay.replay import to_wire
-from agentcompress.ledger.memory import MemoryStore
+from tests import fakes
 
 LOG = "\n".join(f"line {n} of the log" for n in range(300))
 TALK = [
@@ -19,6 +19,7 @@ TALK = [
     {"role": "tool", "content": LOG},
 ]
 TOOLS = [{"name": "read", "input_schema": {"type": "object", "properties": {}}}]
+compressor = partial(fakes.compressor, min_tokens=50, keep_rate=0.3)
 
 
 def body_of(name: str) -> dict[str, Any]:
@@ -28,10 +29,6 @@ def body_of(name: str) -> dict[str, Any]:
     if name == "anthropic":
         return {**common, "system": [{"type": "text", "text": "Be brief."}], "messages": to_wire(TALK, name)}
     return {**common, "messages": [{"role": "system", "content": "Be brief."}, *to_wire(TALK, name)], "n": 1}
-
-
-def compressor() -> Compressor:
-    return Compressor(CompressConfig(scorer="lexical", min_tokens=50, keep_rate=0.3), store=MemoryStore())
 
 
 @pytest.mark.parametrize("name", ["openai", "responses", "anthropic"])

@@ -4,6 +4,7 @@ import copy
 import json
 import threading
 import time
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentcompress import CompressConfig, Compressor
+from agentcompress import Compressor
 from agentcompress.config import CallSettings
 from agentcompress.conversation.blocks import RAW_CACHED, RAW_SMALL, Block, find_blocks
 from agentcompress.conversation.ladder import RAW_WHOLE
@@ -19,19 +20,16 @@ from agentcompress.errors import DeadlineError, MessageFormatError, ScoringError
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.messages.conversation import Conversation
 from agentcompress.schema import Decision, Segment
+from tests import fakes
 from tests.fakes import WordCounter, conversation
 from tests.texts import any_text
+from tests.texts_of_agents import LOG
 
-LOG = "".join(f"12:00:{i % 60:02d} worker {i} finished its share of the job without trouble\n" for i in range(200))
-LOG = LOG.replace("worker 137 finished", "worker 137 failed: disk quota exceeded, did not finish")
+compressor = partial(fakes.compressor, min_tokens=200, keep_rate=0.1)
 
 
 def planned(messages: list[dict[str, Any]], min_tokens: int) -> list[Block]:
     return find_blocks(Conversation.read(messages, CallSettings(format="openai"), WordCounter()), min_tokens)
-
-
-def compressor(**settings: Any) -> Compressor:
-    return Compressor(CompressConfig(**{"scorer": "lexical", "min_tokens": 200, "keep_rate": 0.1, **settings}))
 
 
 def test_a_tool_result_is_compressed_and_nothing_else_is_touched() -> None:
@@ -59,10 +57,10 @@ def test_a_tool_result_is_compressed_and_nothing_else_is_touched() -> None:
 def test_a_decision_is_never_rewritten() -> None:
     store = MemoryStore()
     messages = conversation(LOG)
-    first = Compressor(CompressConfig(scorer="lexical", min_tokens=200, keep_rate=0.1), store=store)
+    first = compressor(store)
     text = first.compress(messages).messages[3]["content"]
     longer = [*messages, {"role": "assistant", "content": "Noted."}, {"role": "user", "content": "And worker 12?"}]
-    other = Compressor(CompressConfig(scorer="random", min_tokens=1, keep_rate=0.9), store=store)
+    other = compressor(store, scorer="random", min_tokens=1, keep_rate=0.9)
     again = other.compress(longer, target="gpt-4")
     assert again.messages[3]["content"] == text
     assert again.receipt.blocks[0].decision == "replayed"
@@ -71,9 +69,9 @@ def test_a_decision_is_never_rewritten() -> None:
 def test_raw_is_a_decision_too() -> None:
     store = MemoryStore()
     messages = conversation("short")
-    strict = Compressor(CompressConfig(scorer="lexical", min_tokens=1000), store=store)
+    strict = fakes.compressor(store, min_tokens=1000)
     assert strict.compress(messages).receipt.blocks[0].reason == RAW_SMALL
-    eager = Compressor(CompressConfig(scorer="lexical", min_tokens=1, keep_rate=0.1), store=store)
+    eager = compressor(store, min_tokens=1)
     assert eager.compress(messages).messages == messages
 
 
@@ -102,8 +100,8 @@ def test_a_cache_marker_that_moves_along_changes_no_decision() -> None:
 
 def test_a_failure_is_a_decision_that_leaves_the_others_alone(caplog: pytest.LogCaptureFixture) -> None:
     store = MemoryStore()
-    works = Compressor(CompressConfig(scorer="lexical", min_tokens=200, keep_rate=0.1), store=store)
-    fails = Compressor(CompressConfig(scorer="tests.fakes:BrokenScorer", min_tokens=200, keep_rate=0.2), store=store)
+    works = compressor(store)
+    fails = compressor(store, scorer="tests.fakes:BrokenScorer", keep_rate=0.2)
     messages = conversation(LOG)
     first = works.compress(messages).messages[3]
     messages += [{"role": "assistant", "content": "Next."}, {"role": "tool", "tool_call_id": "x", "content": LOG + "!"}]
@@ -217,16 +215,11 @@ def test_malformed_tool_calls_are_passed_through(calls: Any) -> None:
 def test_a_failing_scorer_decides_nothing() -> None:
     store = MemoryStore()
     messages = conversation(LOG)
-    broken = Compressor(CompressConfig(scorer="tests.fakes:BrokenScorer", min_tokens=200), store=store)
+    broken = fakes.compressor(store, scorer="tests.fakes:BrokenScorer", min_tokens=200)
     with pytest.raises(ScoringError, match="out of memory"):
         broken.compress(messages)
-    assert (
-        Compressor(CompressConfig(scorer="lexical", min_tokens=200), store=store)
-        .compress(messages)
-        .receipt.blocks[0]
-        .decision
-        == "new"
-    )
+    works = fakes.compressor(store, min_tokens=200)
+    assert works.compress(messages).receipt.blocks[0].decision == "new"
 
 
 PASTED = LOG.strip()

@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from agentcompress import CompressConfig, Compressor
 from agentcompress.cli.main import main
 from agentcompress.errors import InvalidInputError
 from agentcompress.evaluation.replay import cost_report, ways
 from agentcompress.evaluation.replay.costs import CostReport, Costs
 from agentcompress.evaluation.replay.ways import DEFAULT, build_way
+from tests.fakes import compressor
+from tests.texts_of_agents import make_log
 
-LOG = "".join(f"12:00:{i % 60:02d} worker {i} did {i * 7919 % 1000} jobs in job_{i}\n" for i in range(120))
+LOG = make_log(120, "worker {i} did {jobs} jobs in job_{i}")
 
 
 def trajectory(steps: int = 6) -> dict[str, Any]:
@@ -37,10 +38,6 @@ def file(tmp_path: Path) -> Path:
     made = tmp_path / "agents.jsonl"
     made.write_text(json.dumps(trajectory()) + "\n", encoding="utf-8")
     return made
-
-
-def compressor() -> Compressor:
-    return Compressor(CompressConfig(scorer="lexical", ledger="memory"))
 
 
 def run(file: Path, *names: str, targets: tuple[str, ...] = ("claude-sonnet-4-6",), gap_s: float = 30.0) -> CostReport:

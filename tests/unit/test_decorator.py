@@ -24,8 +24,9 @@ from pydantic import BaseModel
 import agentcompress as package
 from agentcompress import AgentCompressError, CompressConfig, Compressor, InvalidInputError, Receipt, compressed
 from tests.fakes import conversation
+from tests.texts_of_agents import make_log
 
-LOG = "".join(f"12:00:{i % 60:02d} worker {i} did {i * 7919 % 1000} jobs\n" for i in range(200))
+LOG = make_log(200)
 CONFIG = CompressConfig(scorer="lexical", ledger="memory", keep_rate=0.2)
 BROKEN = CompressConfig(scorer="tests.fakes:BrokenScorer", ledger="memory")
 MESSAGES = conversation(LOG)

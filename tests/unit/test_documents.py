@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import configparser
 import json
 import random
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,24 +19,21 @@ from agentcompress.scorers.calibrated import plan_windows, tokenize_segment
 from agentcompress.scorers.units import digest_segment
 from agentcompress.segmenters.prose import ProseSegmenter
 from agentcompress.targets.counting import get_token_counter
+from tests.fakes import compressor
+from tests.texts_of_agents import SOURCE, make_log, make_prose
 
 COUNT = get_token_counter("gpt-4o").count
-SOURCE = Path(configparser.__file__).read_text(encoding="utf-8")
-PROSE = " ".join(f"The {i}th keeper of the house wrote {i * 31 % 97} letters. None was sent." for i in range(60))
+PROSE = make_prose(60)
 BEES = f"{PROSE} Mira Tolland keeps eleven beehives on the roof. {PROSE}"
 RECORDS = json.dumps([{"id": i, "name": f"user {i}", "bees": i * 7919 % 1000} for i in range(100)], indent=1)
-LOG = "".join(f"12:00:{i % 60:02d} worker {i} did {i * 7919 % 1000} jobs\n" for i in range(200))
+LOG = make_log(200)
 TEXTS = [PROSE, SOURCE[:8000], BEES, RECORDS, LOG]
 QUESTION = "Where does Mira Tolland keep her beehives?"
 
 
-def lexical(**settings: Any) -> Compressor:
-    return Compressor(CompressConfig(**{"scorer": "lexical", "ledger": "memory", **settings}))
-
-
 @pytest.mark.parametrize("keep_rate", [0.02, 0.1, 0.3, 0.7])
 def test_one_budget_for_all(keep_rate: float) -> None:
-    found = compress_documents(lexical(), TEXTS, query=QUESTION, keep_rate=keep_rate)
+    found = compress_documents(compressor(), TEXTS, query=QUESTION, keep_rate=keep_rate)
     before = sum(map(COUNT, TEXTS))
     assert [each.tokens_before for each in found] == [COUNT(text) for text in TEXTS]
     assert [each.tokens_after for each in found] == [COUNT(each.text) for each in found]
@@ -54,7 +49,7 @@ def test_one_budget_for_all(keep_rate: float) -> None:
 
 @given(st.lists(st.sampled_from([*TEXTS, "", "  \n", "One. Two.", "x"]), max_size=5), st.integers(1, 4000))
 def test_what_is_kept_is_verbatim_and_fits(texts: list[str], budget: int) -> None:
-    found = compress_documents(lexical(), texts, query="bees", target_tokens=budget)
+    found = compress_documents(compressor(), texts, query="bees", target_tokens=budget)
     assert [each.index for each in found] == list(range(len(texts)))
     total = sum(COUNT(text) for text in texts if text.strip())
     blank = sum(COUNT(text) for text in texts if not text.strip())
@@ -68,22 +63,22 @@ def test_what_is_kept_is_verbatim_and_fits(texts: list[str], budget: int) -> Non
 
 
 def test_rates_and_shares() -> None:
-    found = compress_documents(lexical(), TEXTS, query=QUESTION)
+    found = compress_documents(compressor(), TEXTS, query=QUESTION)
     assert 0.1 < sum(each.tokens_after for each in found) / sum(map(COUNT, TEXTS)) < 0.9  # auto
-    whole = compress_documents(lexical(), TEXTS, query=QUESTION, keep_rate=1)
+    whole = compress_documents(compressor(), TEXTS, query=QUESTION, keep_rate=1)
     assert [each.text for each in whole] == TEXTS
-    assert compress_documents(lexical(), [], query=QUESTION) == []
+    assert compress_documents(compressor(), [], query=QUESTION) == []
 
 
 def test_a_document_of_which_nothing_is_kept_costs_nothing() -> None:
-    found = compress_documents(lexical(), [PROSE, BEES, LOG], query=QUESTION, target_tokens=40)
+    found = compress_documents(compressor(), [PROSE, BEES, LOG], query=QUESTION, target_tokens=40)
     assert [bool(each.text) for each in found] == [False, True, False]
     assert [each.tokens_after for each in found if not each.text] == [0, 0]
     assert "[...]" in found[1].text
 
 
 def test_a_delimiter_of_the_users_own() -> None:
-    found = compress_documents(lexical(delimiter="(cut)"), TEXTS, query=QUESTION, keep_rate=0.2)
+    found = compress_documents(compressor(delimiter="(cut)"), TEXTS, query=QUESTION, keep_rate=0.2)
     assert any("(cut)" in each.text for each in found)
     assert not any("omitted" in each.text or "[...]" in each.text for each in found)
 
@@ -102,7 +97,7 @@ def test_a_delimiter_of_the_users_own() -> None:
 )
 def test_bad_input(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
-        compress_documents(lexical(), **{"texts": TEXTS, "query": "x", **arguments})
+        compress_documents(compressor(), **{"texts": TEXTS, "query": "x", **arguments})
 
 
 class OneScorer:
@@ -113,19 +108,19 @@ class OneScorer:
 
 
 def test_a_scorer_of_too_few_scores_is_an_error() -> None:
-    broken = Compressor(CompressConfig(scorer="tests.unit.test_documents:OneScorer", ledger="memory"))
+    broken = compressor(scorer="tests.unit.test_documents:OneScorer")
     with pytest.raises(ScoringError, match="one finite score for each of"):
         compress_documents(broken, TEXTS, query="x", target_tokens=50)
 
 
 def test_blank_texts_take_nothing_of_a_budget() -> None:
-    found = compress_documents(lexical(), ["\n \n\t" * 3000, LOG], query="worker", target_tokens=100)
+    found = compress_documents(compressor(), ["\n \n\t" * 3000, LOG], query="worker", target_tokens=100)
     assert (found[0].text, found[0].tokens_after) == ("", 0)
     assert 50 < found[1].tokens_after <= 100
 
 
 def test_a_scorer_that_fails_is_an_error() -> None:
-    broken = Compressor(CompressConfig(scorer="tests.fakes:BrokenScorer", ledger="memory"))
+    broken = compressor(scorer="tests.fakes:BrokenScorer")
     with pytest.raises(ScoringError, match="out of memory"):
         compress_documents(broken, TEXTS, query="x", keep_rate=0.1)
 
@@ -150,15 +145,15 @@ def test_texts_of_a_segment_are_encoded_apart() -> None:
 
 
 def test_the_same_documents_in_another_order_are_not_encoded_again(tiny_draft: str) -> None:
-    compressor = Compressor(CompressConfig(draft=tiny_draft, ledger="memory"))
+    mine = Compressor(CompressConfig(draft=tiny_draft, ledger="memory"))
     cache = get_shared_cache(tiny_draft, 1 << 30, None, 8 << 30)
     assert isinstance(cache, WindowCache)
     texts = [BEES, LOG[:2000], RECORDS[:1500], "One sentence. Another one."]
-    compress_documents(compressor, texts, query=QUESTION, keep_rate=0.3)
+    compress_documents(mine, texts, query=QUESTION, keep_rate=0.3)
     encoded = cache.get_stats().misses
     again = [*texts[1:], texts[0]]
     random.Random(3).shuffle(again)
-    compress_documents(compressor, again[:3], query="Which worker did most?", keep_rate=0.3)
+    compress_documents(mine, again[:3], query="Which worker did most?", keep_rate=0.3)
     assert cache.get_stats().misses == encoded
-    compress_documents(compressor, [*again, "A new one. It is short."], query="x", keep_rate=0.3)
+    compress_documents(mine, [*again, "A new one. It is short."], query="x", keep_rate=0.3)
     assert cache.get_stats().misses == encoded + 1

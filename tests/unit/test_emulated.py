@@ -6,7 +6,6 @@ import itertools
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from agentcompress import CompressConfig, Compressor
-from agentcompress.errors import StoreError
 from agentcompress.evaluation.replay.replay import to_wire
 from agentcompress.ledger.fronted import FrontedStore
 from agentcompress.ledger.sqlite import SQLiteStore
-from agentcompress.schema import Decision, Segment
+from agentcompress.schema import Segment
+from tests.fakes import FlakyStore
 from tests.provider import BadRequestError, Provider, _bytes, with_reasoning
 
 SCORERS = [
@@ -54,29 +53,6 @@ class Sleepy:
         return np.zeros(len(segment.units))
 
 
-class Flaky:
-    """A ledger's file that can't be reached at times."""
-
-    def __init__(self, file: Path, clock: Clock) -> None:
-        self._file, self.is_down = SQLiteStore(file, clock.time), False
-
-    def get(self, key: str) -> Decision | None:
-        self._check()
-        return self._file.get(key)
-
-    def put(self, key: str, decision: Decision) -> Decision:
-        self._check()
-        return self._file.put(key, decision)
-
-    def touch(self, keys: Sequence[str]) -> None:
-        self._check()
-        self._file.touch(keys)
-
-    def _check(self) -> None:
-        if self.is_down:
-            raise StoreError("the disk is full")
-
-
 class Clock:
     """The ledger's clocks: they jump, what is monotonic ahead alone."""
 
@@ -107,7 +83,7 @@ class Agent(RuleBasedStateMachine):
 
     def _start(self, config: CompressConfig) -> None:
         """Begin another process with the ledger's file."""
-        self.store = Flaky(self.folder / "ledger.db", self.clock)
+        self.store = FlakyStore(SQLiteStore(self.folder / "ledger.db", self.clock.time))
         self.mine = Compressor(config, store=FrontedStore(self.store, clock=self.clock.monotonic))
 
     @rule(

@@ -6,6 +6,7 @@ import itertools
 import json
 import re
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentcompress import CompressConfig, Compressor
 from agentcompress.accounting.summary import read_reports, render_report
 from agentcompress.cli.main import main
 from agentcompress.conversation.fit import CUT as CUT_TO_FIT
@@ -31,15 +31,12 @@ from agentcompress.explain.explain import (
 from agentcompress.explain.page import render_page
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.targets.counting import get_token_counter
+from tests import fakes
 from tests.fakes import conversation
-from tests.unit.test_recall import TEXTS
+from tests.texts_of_agents import TEXTS
 
 LOG = TEXTS["log"]
-CONFIG = CompressConfig(scorer="lexical", ledger="memory", keep_rate=0.3)
-
-
-def compressor(**settings: Any) -> Compressor:
-    return Compressor(CompressConfig(**{"scorer": "lexical", "ledger": "memory", "keep_rate": 0.3, **settings}))
+compressor = partial(fakes.compressor, keep_rate=0.3)
 
 
 @pytest.mark.parametrize("kind", TEXTS)
@@ -157,11 +154,11 @@ def test_a_cut_is_shown_by_what_it_has_kept(tmp_path: Path) -> None:
 
 def test_a_decision_of_an_older_ledger_is_shown_too() -> None:
     store = MemoryStore()
-    sent = Compressor(CONFIG, store=store).compress(conversation(LOG)).messages[3]["content"]
+    sent = compressor(store).compress(conversation(LOG)).messages[3]["content"]
     older = MemoryStore()
     for key, decision in list(store._decisions.items()):
         older.put(key, replace(decision, spans=None))
-    page = explain_messages(Compressor(CONFIG, store=older), conversation(LOG), title="x")
+    page = explain_messages(compressor(older), conversation(LOG), title="x")
     tool = next(text for text in page.texts if text.role == "tool")
     assert tool.decision == "replayed"
     assert "".join("".join(piece.sent.split()) for piece in tool.pieces) == "".join(sent.split())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentcompress import CompressConfig, Compressor, InvalidInputError
+from agentcompress import InvalidInputError
 from agentcompress.conversation.fit import ROOM
 from agentcompress.conversation.shares import share_out
 from agentcompress.evaluation.replay.replay import to_wire
@@ -19,13 +20,14 @@ from agentcompress.ledger.memory import MemoryStore
 from agentcompress.ledger.sqlite import SQLiteStore
 from agentcompress.messages.formats import WIRES
 from agentcompress.messages.sizes import FILE_TOKENS, IMAGE_TOKENS, count_request_tokens
-from agentcompress.protocols import Store
 from agentcompress.schema import Decision
 from agentcompress.text.clip import CLIP, clip_text
+from tests import fakes
 from tests.fakes import WordCounter
 from tests.provider import Provider, reasoning, with_reasoning
 
 FORMATS = list(WIRES)
+compressor = partial(fakes.compressor, min_tokens=50, keep_rate=1.0)
 
 
 def recorded(steps: int, lines: int = 200) -> list[dict[str, Any]]:
@@ -36,11 +38,6 @@ def recorded(steps: int, lines: int = 200) -> list[dict[str, Any]]:
         found.append({"role": "assistant", "content": f"I read log {i}.", "tool_calls": [call]})
         found.append({"role": "tool", "content": "\n".join(f"{i}.{n} worker {n % 7} done" for n in range(lines))})
     return found
-
-
-def compressor(store: Store | None = None, **settings: Any) -> Compressor:
-    config = CompressConfig(**{"scorer": "lexical", "min_tokens": 50, "keep_rate": 1.0, **settings})
-    return Compressor(config, store=store or MemoryStore())
 
 
 def tokens_of(messages: list[Any], format: str) -> int:

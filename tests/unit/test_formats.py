@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import copy
 import json
+from functools import partial
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentcompress import CompressConfig, Compressor
 from agentcompress.conversation.blocks import RAW_BOUND, RAW_CACHED
 from agentcompress.errors import InvalidInputError, MessageFormatError
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.messages.formats import WIRES, find_wire
 from agentcompress.messages.view import Address, replace_texts
 from agentcompress.schema import Span
+from tests import fakes
 from tests.fakes import conversation
-from tests.unit.test_conversations import LOG
+from tests.texts_of_agents import LOG
 
 PNG = {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}
 QUESTION = "Which worker failed with a disk quota?"
@@ -52,10 +53,7 @@ def responses(result: Any = LOG) -> list[dict[str, Any]]:
 
 
 CASES = {"openai": conversation(LOG, QUESTION), "anthropic": anthropic(), "responses": responses()}
-
-
-def compressor(**settings: Any) -> Compressor:
-    return Compressor(CompressConfig(**{"scorer": "lexical", "min_tokens": 200, "keep_rate": 0.1, **settings}))
+compressor = partial(fakes.compressor, min_tokens=200, keep_rate=0.1)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -96,7 +94,7 @@ def test_the_next_step_repeats_the_bytes(name: str) -> None:
     mine = compressor()
     first = mine.compress(CASES[name])
     reply = {"role": "assistant", "content": "Worker 137."}
-    again = Compressor(CompressConfig(scorer="lexical", min_tokens=200, keep_rate=0.5), store=mine.store)
+    again = compressor(mine.store, keep_rate=0.5)
     result = again.compress([*CASES[name], reply, {"role": "user", "content": "And then?"}])
     assert json.dumps(result.messages[: len(first.messages)]) == json.dumps(first.messages)
     assert result.receipt.blocks[0].decision == "replayed"
@@ -168,7 +166,7 @@ def test_the_human_of_an_anthropic_loop_is_found() -> None:
     class Noted(MemoryStore):
         pass
 
-    mine = Compressor(CompressConfig(scorer="lexical", min_tokens=200, keep_rate=0.1), store=Noted())
+    mine = compressor(Noted())
     compress_text = mine.compress_text
 
     def noted(text: str, **options: Any) -> Any:
@@ -216,7 +214,7 @@ def test_the_clients_objects_are_messages() -> None:
 def test_a_list_of_texts_is_one_history_in_all_formats() -> None:
     store = MemoryStore()
     messages = [{"role": "user", "content": f"<log>\n{LOG}</log>\n{QUESTION}"}]
-    mine = Compressor(CompressConfig(scorer="lexical", min_tokens=200, keep_rate=0.1), store=store)
+    mine = compressor(store)
     decisions = [mine.compress(messages, format=name).receipt.blocks[0].decision for name in WIRES]  # type: ignore[arg-type]
     assert decisions == ["new", "replayed", "replayed"]
 

@@ -49,6 +49,8 @@ from agentcompress.doors import background, choice
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.schema import Segment
 from examples.scripted import ScriptedChat, make_step
+from tests.fakes import FlakyStore
+from tests.texts_of_agents import make_log
 
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
 CONFIG = {"scorer": "lexical", "ledger": "memory", "keep_rate": 0.2}
@@ -64,7 +66,7 @@ def _nothing_decided(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def log(worker: str) -> str:
-    return "".join(f"12:00:{i % 60:02d} worker {worker}.{i} did {i * 7919 % 1000} jobs\n" for i in range(200))
+    return make_log(200).replace("worker ", f"worker {worker}.")
 
 
 @tool
@@ -293,14 +295,6 @@ class SlowScorer:
         return np.zeros(len(segment.units))
 
 
-class _Down:
-    def get(self, key: str) -> Any:
-        raise OSError("no disk")
-
-    def put(self, key: str, decision: Any) -> Any:
-        raise OSError("no disk")
-
-
 def _fails(*_: Any) -> Any:
     raise LookupError("whose is it?")
 
@@ -314,7 +308,9 @@ FAULTS: dict[str, Callable[[], dict[str, Any]]] = {
         "config": {**CONFIG, "scorer": "tests.unit.test_langchain:SlowScorer"},
         "deadline_ms": 300,
     },
-    "the ledger is down": lambda: {"config": Compressor(CompressConfig(**CONFIG), store=_Down())},
+    "the ledger is down": lambda: {
+        "config": Compressor(CompressConfig(**CONFIG), store=FlakyStore(error=OSError, is_down=True))
+    },
     "nobody knows whose it is": lambda: {"config": CONFIG, "namespace": _fails},
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from functools import partial
 from typing import Any
 
 import pytest
@@ -22,19 +23,17 @@ from langchain_core.messages import (
 )
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
-from agentcompress import CompressConfig, Compressor
 from agentcompress.errors import MessageFormatError
 from agentcompress.messages import langchain
 from agentcompress.messages.formats import WIRES
 from agentcompress.messages.hashing import chain
+from tests import fakes
+from tests.texts_of_agents import make_log
 
-LOG = "".join(f"12:00:{i % 60:02d} worker {i} did {i * 7919 % 1000} jobs\n" for i in range(150))
+LOG = make_log(150)
 CALL = {"name": "logs", "args": {"worker": "17", "deep": [1, {"a": None}]}, "id": "call_1", "type": "tool_call"}
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
-
-
-def compressor(**settings: Any) -> Compressor:
-    return Compressor(CompressConfig(scorer="lexical", ledger="memory", keep_rate=0.3, **settings))
+compressor = partial(fakes.compressor, keep_rate=0.3)
 
 
 def agent_messages() -> list[BaseMessage]:

@@ -8,13 +8,13 @@ from langchain_agentcompress import recall_tool
 from langchain_core.tools import BaseTool
 from langchain_tests.unit_tests import ToolsUnitTests
 
-from agentcompress import CompressConfig, Compressor
+from tests.fakes import compressor
 
 
 class TestRecallTool(ToolsUnitTests):
     @property
     def tool_constructor(self) -> BaseTool:
-        return recall_tool(Compressor(CompressConfig(scorer="lexical", ledger="memory", recall=True)))
+        return recall_tool(compressor(recall=True))
 
     @property
     def tool_invoke_params_example(self) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import multiprocessing
 import os
 import sqlite3
 import threading
@@ -26,6 +25,8 @@ from agentcompress.ledger.opening import open_lasting_store, open_store
 from agentcompress.ledger.sqlite import SQLiteStore
 from agentcompress.protocols import Store
 from agentcompress.schema import Decision, Span
+from tests.fakes import FlakyStore
+from tests.processes import race
 from tests.texts import any_text
 
 DAY_S = 86_400.0
@@ -101,21 +102,14 @@ def test_any_text_comes_back(text: str, reason: str, tmp_path_factory: pytest.Te
         assert made.get("k") == decision
 
 
-def _race(path: str, i: int, answers: multiprocessing.Queue[list[str | None]]) -> None:
+def _put_fifty(path: str, i: int) -> list[str | None]:
     mine = SQLiteStore(path)
-    answers.put([mine.put(str(key), Decision(f"{key} by {i}", None, 2, 1, None)).text for key in range(50)])
+    return [mine.put(str(key), Decision(f"{key} by {i}", None, 2, 1, None)).text for key in range(50)]
 
 
 def test_eight_processes_agree(tmp_path: Path) -> None:
-    spawn = multiprocessing.get_context("spawn")
-    answers = spawn.Queue()
     path = str(tmp_path / "ledger.db")
-    racers = [spawn.Process(target=_race, args=(path, i, answers)) for i in range(8)]
-    for racer in racers:
-        racer.start()
-    found = [answers.get(timeout=120) for _ in racers]
-    for racer in racers:
-        racer.join()
+    found = race(_put_fifty, [(path, i) for i in range(8)])
     assert all(answer == found[0] for answer in found)
     assert SQLiteStore(path).stats().decisions == 50
 
@@ -229,38 +223,13 @@ class TestSQLite:
         assert mine.prune(older_than_s=0, max_bytes=0, keep_s=2 * DAY_S) == 0
 
 
-class Flaky:
-    """A store that can be switched off."""
-
-    def __init__(self) -> None:
-        self.inner, self.down, self.asked = MemoryStore(), False, 0
-        self.touched: list[str] = []
-
-    def _work(self) -> None:
-        self.asked += 1
-        if self.down:
-            raise ConnectionError("gone")
-
-    def get(self, key: str) -> Decision | None:
-        self._work()
-        return self.inner.get(key)
-
-    def put(self, key: str, decision: Decision) -> Decision:
-        self._work()
-        return self.inner.put(key, decision)
-
-    def touch(self, keys: list[str]) -> None:
-        self._work()
-        self.touched += keys
-
-
 class TestFronted:
     def test_what_was_sent_stays_when_the_store_goes_and_comes_back(self, caplog: pytest.LogCaptureFixture) -> None:
         clock = [1000.0]
-        behind = Flaky()
+        behind = FlakyStore(error=ConnectionError)
         mine = FrontedStore(behind, clock=lambda: clock[0])
         mine.put("a", A)
-        behind.down = True
+        behind.is_down = True
         with pytest.raises(StoreError, match="gone"):
             mine.get("b")
         assert mine.get("a") == A
@@ -269,7 +238,7 @@ class TestFronted:
         with pytest.raises(StoreError, match="down"):
             mine.get("c")
         assert behind.asked == asked  # left alone for a while
-        behind.down = False
+        behind.is_down = False
         clock[0] += 60
         assert mine.get("c") is None
         assert mine.get("b") == RAW
@@ -278,7 +247,7 @@ class TestFronted:
 
     def test_a_store_hears_now_and_then_that_a_decision_is_in_use(self) -> None:
         clock = [1000.0]
-        behind = Flaky()
+        behind = FlakyStore(error=ConnectionError)
         mine = FrontedStore(behind, clock=lambda: clock[0])
         mine.put("a", A)
         for hours, touched in ((0, 1), (0.5, 1), (1.1, 2)):

@@ -9,12 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentcompress import CompressConfig, Compressor
 from agentcompress.evaluation.replay import break_evens
 from agentcompress.targets.counting import get_token_counter
 from agentcompress.targets.facts import TargetFacts, target_facts
 from agentcompress.targets.prompt_cache import Billed, CacheRules, PromptCache, bill_request, find_cache_rules
-from tests.fakes import conversation
+from tests.fakes import compressor, conversation
 
 TURNS = [6000, 9000, 9800, 15800, 16200, 20000]
 """Tokens of six requests of one agent: each holds the one before, an answer and a tool's result."""
@@ -161,13 +160,13 @@ def test_less_is_never_dearer_than_nothing_cached(tokens: int, cached: int) -> N
 def test_cutting_pays_also_where_a_request_becomes_too_short_to_be_cached() -> None:
     """A planner that left such results whole cost more in every growing agent that it was tried on: it is not there."""
     log = "".join(f"worker {i} did {i * 7919 % 1000} jobs in time\n" for i in range(100))
-    compressor = Compressor(CompressConfig(scorer="lexical", ledger="memory", keep_rate=0.3, target="claude-haiku-4-5"))
+    mine = compressor(keep_rate=0.3, target="claude-haiku-4-5")
     whole, cut = PromptCache("claude-haiku-4-5"), PromptCache("claude-haiku-4-5")
     count = get_token_counter("claude-haiku-4-5").count
     dollars = [0.0, 0.0]
     messages = conversation(log)
     for turn in range(8):
-        for n, (cache, sent) in enumerate(((whole, messages), (cut, compressor.compress(messages).messages))):
+        for n, (cache, sent) in enumerate(((whole, messages), (cut, mine.compress(messages).messages))):
             prefixes = [
                 (str(sent[:i]), sum(count(str(m["content"])) for m in sent[:i])) for i in range(2, len(sent) + 1, 2)
             ]

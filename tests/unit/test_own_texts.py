@@ -15,7 +15,7 @@ from agentcompress.doors.requests import RequestCompressor
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.messages.formats import WIRES
 from tests.fakes import conversation
-from tests.unit.test_conversations import LOG
+from tests.texts_of_agents import LOG
 
 CONFIG = CompressConfig(scorer="lexical", min_tokens=100, keep_rate=0.2)
 

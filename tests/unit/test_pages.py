@@ -18,11 +18,11 @@ from agentcompress import CompressConfig, Compressor
 from agentcompress.cli.main import main
 from tests.fakes import conversation
 from tests.pages import PAGES, ROOT, Fence, commands, fences
+from tests.texts_of_agents import LOG
 
 OURS = ("agentcompress", "langchain_agentcompress", "litellm_agentcompress")
 PYTHON = [fence for page in PAGES for fence in fences(page, "python")]
 COMMANDS = commands("agentcompress")
-LOG = "".join(f"12:00:{i % 60:02d} worker {i} finished its share of the job without trouble\n" for i in range(200))
 
 
 def test_there_is_something_to_read() -> None:

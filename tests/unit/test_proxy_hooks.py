@@ -15,8 +15,7 @@ from litellm_agentcompress.settings import ProxySettings, merge_overrides, read_
 from agentcompress.errors import ConfigError, InvalidInputError
 from agentcompress.evaluation.replay.replay import to_wire
 from tests.fakes import conversation
-from tests.unit.test_conversations import LOG
-from tests.unit.test_replay import RECORDED
+from tests.texts_of_agents import LOG, RECORDED
 
 
 def handler(**section: Any) -> AgentCompressHandler:
@@ -162,6 +161,11 @@ def test_a_header_that_is_none_says_so() -> None:
     ("section", "error"),
     [
         (3, "agentcompress_settings must be a mapping"),
+        (["x"], "agentcompress_settings must be a mapping"),
+        ({"keep_rat": 0.2}, "agentcompress_settings.keep_rat must be absent"),
+        ({"keep_rate": 7}, r"agentcompress_settings.keep_rate must be a number in \(0, 1\]"),
+        ({"warmup": "yes"}, "agentcompress_settings.warmup must be"),
+        ({"targets": {"m": {"window": 3}}}, "agentcompress_settings.target must be one of window_tokens"),
         ({"scorer": ""}, "agentcompress_settings.scorer must be"),
         (
             {"fit": "yes"},

@@ -13,9 +13,9 @@ import agentcompress
 from agentcompress import CompressConfig, Compressor
 from agentcompress.errors import UnknownNameError
 from tests.fakes import conversation
+from tests.texts_of_agents import LOG
 
 HEAVY = ("torch", "transformers", "litellm", "langchain", "langchain_core", "tiktoken", "tokenizers", "huggingface_hub")
-LOG = "".join(f"12:00:{i % 60:02d} worker {i} finished its share of the job without trouble\n" for i in range(200))
 
 
 def run(code: str) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import configparser
 import itertools
 import json
 import re
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,32 +17,20 @@ from hypothesis import strategies as st
 from agentcompress import CompressConfig, Compressor, recall_schema
 from agentcompress.conversation import recall
 from agentcompress.conversation.recall import PAGE_CHARS, RAW_RECALLED, Originals, is_recalled
-from agentcompress.errors import InvalidInputError, StoreError
+from agentcompress.errors import InvalidInputError
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.ledger.opening import open_lasting_store
 from agentcompress.ledger.sqlite import SQLiteStore
 from agentcompress.results import CompressedText
 from agentcompress.schema import Decision
 from agentcompress.targets.counting import get_token_counter
-from tests.fakes import conversation
+from tests import fakes
+from tests.fakes import FlakyStore, conversation
+from tests.texts_of_agents import PROSE, TEXTS
 
 ID = re.compile(r"recall ([0-9a-z]{6}[:@]\d+-\d+)")
-SOURCE = Path(configparser.__file__).read_text(encoding="utf-8")
-LOG = "".join(f"12:00:{i % 60:02d} worker {i} did {i * 7919 % 1000} jobs\n" for i in range(300))
-PROSE = " ".join(f"The {i}th keeper of the house wrote {i * 31 % 97} letters. None was sent." for i in range(200))
-RECORDS = json.dumps([{"id": i, "name": f"user {i}", "jobs": i * 7919 % 1000} for i in range(200)], indent=1)
-TEXTS = {
-    "source": SOURCE,
-    "log": LOG,
-    "prose": PROSE,
-    "json": RECORDS,
-    "mixed": f"# Notes\n\n{PROSE}\n\n```\n{LOG}```\n",
-}
-
-
-def compressor(store: Any = None, **settings: Any) -> Compressor:
-    named = {"scorer": "lexical", "ledger": "memory", "keep_rate": 0.3, "recall": True, **settings}
-    return Compressor(CompressConfig(**named), store=store)
+LOG = TEXTS["log"]
+compressor = partial(fakes.compressor, keep_rate=0.3, recall=True)
 
 
 def compressed(shared: Compressor, text: str, **options: Any) -> str:
@@ -118,7 +106,7 @@ def test_without_recall_no_delimiter_names_anything() -> None:
 def test_another_process_finds_it_in_the_ledger(tmp_path: Path) -> None:
     ledger = str(tmp_path / "ledger.db")
     id = ID.findall(compressed(compressor(ledger=ledger), LOG))[0]
-    code = Compressor(CompressConfig(scorer="lexical", ledger=ledger))
+    code = fakes.compressor(ledger=ledger)
     assert pages(code, id) in LOG
 
 
@@ -202,14 +190,7 @@ def test_two_blocks_never_have_one_name(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_ledger_that_is_down_is_an_answer_too() -> None:
-    class Down:
-        def get(self, key: str) -> Decision | None:
-            raise StoreError("no disk")
-
-        def put(self, key: str, decision: Decision) -> Decision:
-            raise StoreError("no disk")
-
-    assert "can't be looked up right now" in compressor(store=Down()).recall("abc123:1-2")
+    assert "can't be looked up right now" in compressor(FlakyStore(is_down=True)).recall("abc123:1-2")
 
 
 def test_a_block_in_use_keeps_its_original(tmp_path: Path) -> None:

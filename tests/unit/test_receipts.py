@@ -6,13 +6,14 @@ import json
 import logging
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from agentcompress import CompressConfig, Compressor, Receipt
+from agentcompress import Receipt
 from agentcompress.accounting.sinks import JsonlSink, OtelSink, open_sink
 from agentcompress.conversation.own_texts import own_texts
 from agentcompress.errors import ConfigError
@@ -21,16 +22,14 @@ from agentcompress.ledger.notes import make_sent_key
 from agentcompress.receipt import Money, Usage
 from agentcompress.targets.counting import get_token_counter
 from agentcompress.targets.prompt_cache import PromptCache
+from tests import fakes
 from tests.fakes import conversation
+from tests.texts_of_agents import make_log
 
 SECRET = "sesame_street_42"
-LOG = "".join(f"12:00:{i % 60:02d} worker {i} did {i * 7919 % 1000} jobs {SECRET}\n" for i in range(300))
+LOG = make_log(300, f"worker {{i}} did {{jobs}} jobs {SECRET}")
 SONNET = "claude-sonnet-4-6"
-
-
-def compressor(store: MemoryStore | None = None, **settings: Any) -> Compressor:
-    named = {"scorer": "lexical", "ledger": "memory", "keep_rate": 0.2, "target": SONNET, **settings}
-    return Compressor(CompressConfig(**named), store=store or MemoryStore())
+compressor = partial(fakes.compressor, keep_rate=0.2, target=SONNET)
 
 
 def agent(turns: int, *, marked: bool = True) -> list[dict[str, Any]]:

@@ -3,37 +3,22 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
-from agentcompress import CompressConfig, Compressor
 from agentcompress.cli.main import main
 from agentcompress.errors import InvalidInputError
 from agentcompress.evaluation.replay.replay import Step, replay_file, to_wire
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.messages.formats import WIRES
-from tests.unit.test_conversations import LOG
+from tests import fakes
+from tests.texts_of_agents import LOG, RECORDED
 
-RECORDED: list[dict[str, Any]] = [
-    {"role": "system", "content": "You are careful."},
-    {"role": "user", "content": "Which worker failed?"},
-    {"role": "assistant", "content": "I look.", "tool_calls": [{"name": "read", "arguments": {"path": "a.log"}}]},
-    {"role": "tool", "content": LOG},
-    {
-        "role": "assistant",
-        "content": "",
-        "tool_calls": [{"name": "a", "arguments": "a()"}, {"name": "b", "arguments": {}}],
-    },
-    {"role": "tool", "content": "one"},
-    {"role": "tool", "content": LOG + "!"},
-    {"role": "assistant", "content": "Worker `worker_137` of `disk.quota`."},
-    {"role": "tool", "content": LOG + "?"},
-    {"role": "assistant", "content": "Done."},
-    {"role": "user", "content": "Thanks."},
-]
+compressor = partial(fakes.compressor, min_tokens=200, keep_rate=0.1)
 
 
 def written(tmp_path: Path, *contexts: Any) -> Path:
@@ -42,10 +27,6 @@ def written(tmp_path: Path, *contexts: Any) -> Path:
         "\n".join(json.dumps({"id": f"t{i}", "context": c}) for i, c in enumerate(contexts)), encoding="utf-8"
     )
     return path
-
-
-def compressor(**settings: Any) -> Compressor:
-    return Compressor(CompressConfig(**{"scorer": "lexical", "min_tokens": 200, "keep_rate": 0.1, **settings}))
 
 
 @pytest.mark.parametrize("name", WIRES)
@@ -65,7 +46,7 @@ def test_a_rewrite_is_found_out(tmp_path: Path) -> None:
         def put(self, key: str, decision: Any) -> Any:
             return decision
 
-    mine = Compressor(CompressConfig(scorer="tests.unit.test_replay:Fickle", min_tokens=200), store=Forgetful())
+    mine = fakes.compressor(Forgetful(), scorer="tests.unit.test_replay:Fickle", min_tokens=200)
     steps = [step for step in replay_file(written(tmp_path, RECORDED), mine, "openai") if isinstance(step, Step)]
     assert any(step.is_rewrite for step in steps)
 
