@@ -65,7 +65,7 @@ wheel: $(INSTALLED) ## the wheel in dist/, installed elsewhere and used
 	$(BIN)/python -m pip wheel -q --no-deps --wheel-dir dist .
 	$(BIN)/python tests/wheel_smoke.py dist/*.whl
 
-# Not in make test: it takes an hour on two cores, and goes on where it was stopped. What survives is listed;
+# Not in make test: it takes half an hour on two cores, and goes on where it was stopped. What survives is listed;
 # `mutmut show NAME` says what it was. MUTANTS="agentcompress.targets.prompt_cache.*" takes some only; other settings want mutants/ deleted.
 mutate: $(INSTALLED) ## mutation tests of the selection, the keys and the money
 	CI=true $(BIN)/python -m mutmut run $(MUTANTS)
