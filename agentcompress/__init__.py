@@ -67,15 +67,15 @@ _HOME = {
     "wrap_router": "doors.litellm_calls",
 }
 
-_MODULES = {"deadlines": "common.deadlines", "target_facts": "targets.facts"}
-"""Modules that users have by these names, wherever they stand."""
+_MODULES = ("deadlines", "target_facts")
+"""What users reach through the package without importing it."""
 
 __all__ = [*_HOME, "__version__"]  # pyrefly: ignore
 
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
-        return importlib.import_module(f"{__name__}.{_MODULES[name]}")
+        return importlib.import_module(f"{__name__}.{name}")
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -60,6 +60,9 @@ class Compressor:
         self._segmenters: dict[str, Segmenter] = {}
         self._counters: dict[str, TokenCounter] = {}
         self._accounts = Accounts(self.config)
+        self._rungs = [Rung(self.config.scorer, self)]
+        if self.config.scorer != _FALLBACK:
+            self._rungs.append(Rung(_FALLBACK, _Fallback(self)))
         if self.config.segmenter != "auto":
             self._load_segmenter(self.config.segmenter)
 
@@ -172,6 +175,7 @@ class Compressor:
         beside: Mapping[str, Any] | None = None,
     ) -> Conversation:
         """Read messages once, for all stages after this. Raises `InvalidInputError` for bad options and messages."""
+        clock = Clock()
         check_options(options)
         settings = CallSettings.from_options(options, self.config)
         return Conversation.read(
@@ -181,6 +185,7 @@ class Compressor:
             continues=checked_text("continues", continues),
             beside=beside,
             mode=self.config.mode,
+            clock=clock,
         )
 
     def read_request(self, request: bodies.Request, options: Mapping[str, Any]) -> Conversation:
@@ -234,12 +239,6 @@ class Compressor:
         update = {"scorer": _FALLBACK, "scorer_options": {}, "segmenter": segmenter, "segmenter_options": options}
         return Compressor(self.config.model_copy(update=update), store=self.store)
 
-    @cached_property
-    def _rungs(self) -> Sequence[Rung]:
-        """Ways to compress a block, the best first."""
-        best = Rung(self.config.scorer, self)
-        return [best] if self.config.scorer == _FALLBACK else [best, Rung(_FALLBACK, self.fallback)]
-
     @property
     def _is_live(self) -> bool:
         return self.config.mode == "live"
@@ -284,3 +283,14 @@ class Compressor:
         sent = tuple(each.decision.text for each in assembled.decided)
         spans = tuple(each.decision.spans for each in assembled.decided)
         return CompressedMessages(list(messages), receipt, sent, spans)
+
+
+class _Fallback:
+    """A compressor's fallback as a rung of its ladder: made when it is first needed, where its failure is caught."""
+
+    def __init__(self, compressor: Compressor) -> None:
+        self._compressor = compressor
+
+    def compress_text(self, text: str, **options: Any) -> CompressedText:
+        """Compress a text as the fallback does."""
+        return self._compressor.fallback.compress_text(text, **options)

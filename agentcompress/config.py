@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypedDict
@@ -14,7 +15,7 @@ from agentcompress.errors import ConfigError, InvalidInputError
 OnError = Literal["raise", "warn", "ignore"]
 ON_ERRORS = '"raise", "warn" or "ignore"'
 Format = Literal["auto", "openai", "responses", "anthropic"]
-FORMATS = "one of auto, openai, responses, anthropic"
+FORMAT_NAMES = "one of auto, openai, responses, anthropic"
 _OPTIONS = "a mapping of option names to values"
 
 
@@ -197,7 +198,7 @@ class CallSettings(BaseModel):
     on_error: Annotated[OnError, Field(description=ON_ERRORS)] = "raise"
     """What becomes of a failure: raised, or overcome ("warn": with a warning; "ignore": without one)."""
 
-    format: Annotated[Format, Field(description=FORMATS)] = "auto"
+    format: Annotated[Format, Field(description=FORMAT_NAMES)] = "auto"
     """The messages' wire format; "auto" looks at them."""
 
     fit: Annotated[bool, Field(description="true or false")] = True
@@ -235,6 +236,20 @@ def check_options(options: Mapping[str, Any]) -> None:
             raise InvalidInputError(name, value, f"absent (options are: {', '.join(CallOptions.__annotations__)})")
 
 
+def read_door_options(options: Mapping[str, Any]) -> CallSettings:
+    """Read the options of one place in a program. Raises `InvalidInputError` for what is none of `DoorOptions`.
+
+    There a deadline is a finite one: somebody waits behind it.
+    """
+    for name, value in options.items():
+        if name not in DoorOptions.__annotations__:
+            raise InvalidInputError(name, value, f"absent (options are: {', '.join(DoorOptions.__annotations__)})")
+    settings = CallSettings.from_options(options)
+    if settings.deadline_ms is not None and math.isinf(settings.deadline_ms):
+        raise InvalidInputError("deadline_ms", settings.deadline_ms, "a number > 0")
+    return settings
+
+
 def read_overrides(named: Any) -> CallSettings:
     """Return the settings that a mapping of `PER_CALL` names. Raises `InvalidInputError` for what is none of them."""
     if not isinstance(named, Mapping):
@@ -242,4 +257,4 @@ def read_overrides(named: Any) -> CallSettings:
     for name in named:
         if name not in PER_CALL:
             raise InvalidInputError("agentcompress", name, f"one of {', '.join(PER_CALL)}")
-    return CallSettings.from_options(named)
+    return read_door_options(named)

@@ -78,7 +78,7 @@ class Segment:
 class Decision:
     """What stands for a block from now on: `text`, or None for the block as it is ("raw", for `reason`).
 
-    spans: the ranges of the block that `text` has kept, in order; None where nobody knows: raw, clip_text, or decided
+    spans: the ranges of the block that `text` has kept, in order; None where nobody knows: raw, clipped, or decided
     before ledgers held them.
     """
 

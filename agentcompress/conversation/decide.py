@@ -51,10 +51,9 @@ class CallLedger:
 
     def keep(self, block: Block, found: DecidedBlock) -> DecidedBlock:
         """Write what was found for a block; return what stands for it, another's decision if that was faster."""
-        started = time.perf_counter()
         decision = self.write(block.key, found.decision)
         self.note_own(decision)
-        return replace(found, decision=decision, ms=found.ms + _ms_since(started))
+        return replace(found, decision=decision)
 
     def note_own(self, decision: Decision) -> None:
         """Note that a decision's text is ours: it may come back as a block of another history."""

@@ -128,8 +128,9 @@ class HardFit:
             return None
         first = self._blocks[0].address.message
         gone = last.gone if last else ()
+        sizes = [self._size_of(block, decision) for block, decision in zip(self._blocks, known, strict=True)]
         for more in ((), (range(first, len(self._call.messages)),)):  # the second without any reasoning
-            limits = self._find_limits(known, (*gone, *more), target_tokens)
+            limits = self._find_limits(sizes, (*gone, *more), target_tokens)
             if limits is not None:
                 break
         else:
@@ -142,11 +143,8 @@ class HardFit:
             more = (range(min(changed), len(self._call.messages)),)
         return self._cuts.keep(Cut(len(self._call.messages), texts, (*gone, *more), spans=spans), last)
 
-    def _find_limits(
-        self, known: Sequence[Decision | None], gone: Sequence[range], target_tokens: int
-    ) -> list[int] | None:
+    def _find_limits(self, sizes: Sequence[int], gone: Sequence[range], target_tokens: int) -> list[int] | None:
         """Share out the room that is left beside what can't be cut; None where there is too little of it."""
-        sizes = [self._size_of(block, decision) for block, decision in zip(self._blocks, known, strict=True)]
         whole = [block.tokens for block in self._blocks]
         fixed = self._sizes.count(drop_reasoning(self._call, self._call.messages, gone)) - sum(whole)
         room = max(ROOM * target_tokens, (fixed + target_tokens) / 2) - fixed

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
 
@@ -96,15 +96,18 @@ class Ladder:
 
     def decide(self, block: Block) -> DecidedBlock:
         """Return what stands for a block: known, or found now and kept."""
-        return self._ledger.known(block) or self._ledger.keep(block, self.compress(block))
+        started = time.perf_counter()
+        known = self._ledger.known(block)
+        if known is not None:
+            return known
+        kept = self._ledger.keep(block, self.compress(block))
+        return replace(kept, ms=(time.perf_counter() - started) * 1000)
 
     def compress(self, block: Block) -> DecidedBlock:
         """Find what is to stand for a block at the call's keep rate."""
-        started = time.perf_counter()
         why = self.find_raw_reason(block)
         decision, stages_ms = (Decision.raw(why, block.tokens), {}) if why else self._climb(block, None)
-        ms = (time.perf_counter() - started) * 1000
-        return DecidedBlock(decision, is_new=True, ms=ms, stages_ms=stages_ms)
+        return DecidedBlock(decision, is_new=True, stages_ms=stages_ms)
 
     def fit(self, block: Block, tokens: int) -> Decision:
         """Find a text of at most so many tokens, whatever happens: by a rung, else with the middle cut out."""

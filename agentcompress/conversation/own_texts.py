@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from cachetools import LRUCache
 
-from agentcompress.messages.view import TextPart
+from agentcompress.messages.view import Wire
 
 SEEN = "compressed already"
 
@@ -39,16 +40,17 @@ class OwnTexts:
         with self._lock:
             return (hash(text), len(text)) in self._texts
 
-    def note_conversation(self, parts: Sequence[TextPart]) -> None:
+    def note_conversation(self, messages: Sequence[Any], wire: Wire) -> None:
         """Remember the texts of a conversation as it is sent."""
+        key = _hash_texts(messages, wire)
         with self._lock:
-            self._conversations[_hash_texts(parts)] = True
+            self._conversations[key] = True
 
-    def knows_conversation(self, parts: Sequence[TextPart]) -> bool:
+    def knows_conversation(self, messages: Sequence[Any], wire: Wire) -> bool:
         """Whether these are the texts of a conversation that was compressed in this process."""
         if not self._conversations:
             return False
-        key = _hash_texts(parts)
+        key = _hash_texts(messages, wire)
         with self._lock:
             return key in self._conversations
 
@@ -57,8 +59,8 @@ class OwnTexts:
         self._lock = threading.Lock()
 
 
-def _hash_texts(parts: Sequence[TextPart]) -> int:
-    return hash(tuple((part.address, part.role, part.text) for part in parts))
+def _hash_texts(messages: Sequence[Any], wire: Wire) -> int:
+    return hash(tuple((part.address, part.role, part.text) for part in wire.find_texts(messages)))
 
 
 own_texts = OwnTexts()

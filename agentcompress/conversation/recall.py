@@ -55,11 +55,11 @@ class Originals:
         self._store = store
         self._tenant = hashlib.sha256(namespace.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
-    def names_of(self, make_block_key: str) -> Iterator[str]:
+    def names_of(self, block_key: str) -> Iterator[str]:
         """Yield names for a block: always the same ones. The second is for when another block has the first, and so on;
         two blocks in a billion share one."""
         for attempt in itertools.count():
-            yield _make_name(make_block_key, attempt)
+            yield _make_name(block_key, attempt)
 
     def keep(self, name: str, text: str, rendered: str) -> bool:
         """Keep a block's text by a name, if what was rendered of it says that name anywhere.
@@ -84,8 +84,8 @@ class Originals:
         return f"{ORIGINAL}{self._tenant}:{name}"
 
 
-def _make_name(make_block_key: str, attempt: int) -> str:
-    digest = hashlib.sha256(f"{make_block_key}\n{attempt}".encode("utf-8", "surrogatepass")).digest()
+def _make_name(block_key: str, attempt: int) -> str:
+    digest = hashlib.sha256(f"{block_key}\n{attempt}".encode("utf-8", "surrogatepass")).digest()
     number = int.from_bytes(digest[:8])
     return "".join(_ALPHABET[number >> 5 * i & 31] for i in range(_NAME_CHARS))
 

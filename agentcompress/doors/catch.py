@@ -20,12 +20,14 @@ def run_or_else(
     saying: str,
     on_error: OnError = "warn",
     unless: tuple[type[Exception], ...] = (),
+    shows_message: bool = False,
 ) -> _T:
     """Return what `work` gives; where that fails, what `instead` makes of the failure.
 
     on_error: "warn" logs the failure after what is being done about it (`saying`), without what the caller sent;
     "ignore" logs nothing above the debug level; "raise" raises an `AgentCompressError` instead of going on. unless:
-    failures that are somebody else's to catch.
+    failures that are somebody else's to catch. shows_message: whether a failure's own words are logged, which hold
+    nothing that was sent.
     """
     try:
         return work()
@@ -37,7 +39,9 @@ def run_or_else(
                 raise
             raise AgentCompressError(f"{type(error).__name__}: {error}") from error
         if on_error == "warn":
-            _log.warning("%s: %s", saying, describe_failure(error))
+            _log.warning(
+                "%s: %s", saying, f"{type(error).__name__}: {error}" if shows_message else describe_failure(error)
+            )
         _log.debug(saying, exc_info=error)
         return instead(error)
 

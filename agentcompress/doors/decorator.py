@@ -168,7 +168,7 @@ def _shorten_argument(
     kwargs: dict[str, Any],
     shorten: Callable[[Any], Any],
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The arguments of a call with one of them shorten; as they are where it is not among them."""
+    """The arguments of a call with one of them shortened; as they are where it is not among them."""
     parameter = signature.parameters.get(name)
     if name in kwargs and (parameter is None or parameter.kind is not parameter.POSITIONAL_ONLY):
         return args, {**kwargs, name: shorten(kwargs[name])}

@@ -12,7 +12,7 @@ from typing import Any, TypeVar, Unpack
 from agentcompress.common.checks import checked_text
 from agentcompress.common.threads import run_within
 from agentcompress.compressor import Compressor
-from agentcompress.config import CallSettings, CompressConfig, DoorOptions
+from agentcompress.config import CompressConfig, DoorOptions, read_door_options
 from agentcompress.documents import CompressedDocument, compress_documents
 from agentcompress.doors.catch import run_or_else
 from agentcompress.doors.choice import share_compressor
@@ -43,10 +43,11 @@ class Guarded:
         if options.get("target") is not None:
             check_target(options["target"])
         named = {name: value for name, value in options.items() if value is not None or name == "on_error"}
-        self.settings = CallSettings.from_options({"on_error": "warn", **named})
+        self.settings = read_door_options({"on_error": "warn", **named})
         self.on_receipt = on_receipt
         self._requests = _find_requests(config)
-        self._made_of = {**options, "on_receipt": on_receipt, "config": config}
+        said = self.settings.model_dump(exclude_none=True, exclude={"format"})
+        self._made_of = {**said, "on_receipt": on_receipt, "config": config}
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A pickle is made anew of the same settings; one around a `Compressor` can't be made."""
@@ -91,7 +92,8 @@ class Guarded:
     def _tell(self, receipt: Receipt) -> None:
         """Tell the listener; what is decided stays decided, whatever it does."""
         if self.on_receipt is not None:
-            run_or_else(partial(self.on_receipt, receipt), lambda _: None, saying="on_receipt")
+            tell = partial(self.on_receipt, receipt)
+            run_or_else(tell, lambda _: None, saying="on_receipt", shows_message=True)
 
     def run_or_keep(self, original: _T, compress: Callable[[], _T]) -> _T:
         """Return what `compress` gives; the original where that fails."""

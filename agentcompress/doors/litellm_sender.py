@@ -62,7 +62,7 @@ def compress_call(
 
 def _compress_call(requests: RequestCompressor, kwargs: dict[str, Any], settings: CallSettings) -> Sent:
     body = {name: kwargs[name] for name in _READ if kwargs.get(name) is not None}
-    shorter = requests.compress({**body, "model": _name_target(kwargs)}, settings)
+    shorter = requests.compress({**body, "model": _name_target(kwargs)}, settings, once=True)
     if shorter.receipt is None:
         return Sent(kwargs, skipped_because=SEEN)
     return Sent({**kwargs, **shorter.changed}, shorter.receipt)

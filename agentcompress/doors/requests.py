@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from agentcompress.config import CallSettings
 from agentcompress.conversation.own_texts import own_texts
 from agentcompress.doors.catch import run_or_else
 from agentcompress.errors import InvalidInputError
-from agentcompress.messages import bodies, langchain
+from agentcompress.messages import bodies
 from agentcompress.receipt import Receipt
 from agentcompress.targets.facts import target_facts
 
@@ -40,24 +40,24 @@ class RequestCompressor:
         self.compressor = compressor
         self._targets = targets or {}
 
-    def compress(self, body: Mapping[str, Any], settings: CallSettings) -> ShorterRequest:
+    def compress(self, body: Mapping[str, Any], settings: CallSettings, *, once: bool = False) -> ShorterRequest:
         """Compress a request for its model, by that name; into the model's window, unless told not to.
 
-        What was compressed here before comes out as it is: a call may pass several hooks. Raises as
-        `Compressor.compress_request` does.
+        once: whether a conversation that was compressed so before comes out as it is, with all that was left raw: a
+        call may pass several hooks. Raises as `Compressor.compress_request` does.
         """
         request = bodies.parse(body, settings.format)
+        if once and own_texts.knows_conversation(request.messages, request.wire):
+            return ShorterRequest({}, None)
         options = settings.model_dump(exclude_none=True, exclude=_NOT_OF_THE_CORE)
         if settings.target_tokens is None and settings.fit:
             options["target_tokens"] = self._find_window(body)
         call = self.compressor.read_request(request, options)
-        if own_texts.knows_conversation(call.parts):
-            return ShorterRequest({}, None)
         result = self.compressor.compress_conversation(call)
         sent = self.compressor.rebuild(request, result)
         changed = {name: value for name, value in sent.items() if not _is_same(value, body.get(name))}
-        if request.field in changed:
-            own_texts.note_conversation(call.wire.find_texts(langchain.to_chat(result.messages)))
+        if once and request.field in changed:
+            own_texts.note_conversation(result.messages, request.wire)
         return ShorterRequest(changed, result.receipt)
 
     def note_billed(self, receipt: Receipt | None, usage: Any) -> None:
@@ -81,6 +81,6 @@ class RequestCompressor:
 
 def _is_same(new: Any, old: Any) -> bool:
     """Whether nothing was changed: what was not is the very same object, and so is every message of a list."""
-    if isinstance(new, list | tuple) and isinstance(old, list | tuple):
-        return len(new) == len(old) and all(a is b for a, b in zip(new, old, strict=True))
-    return new is old or (isinstance(new, str) and new == old)
+    if isinstance(new, str) or isinstance(old, str) or not isinstance(new, Sequence) or not isinstance(old, Sequence):
+        return new is old or (isinstance(new, str) and new == old)
+    return len(new) == len(old) and all(a is b for a, b in zip(new, old, strict=True))

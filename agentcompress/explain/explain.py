@@ -15,9 +15,9 @@ import numpy as np
 
 from agentcompress.common.checks import KeepRate
 from agentcompress.compressor import Compressor
+from agentcompress.config import Format
 from agentcompress.conversation.blocks import Block, find_blocks
 from agentcompress.errors import AgentCompressError
-from agentcompress.messages.formats import Format
 from agentcompress.messages.view import Address, TextPart
 from agentcompress.protocols import TokenCounter
 from agentcompress.receipt import BlockReceipt

@@ -57,14 +57,15 @@ class Conversation:
         continues: str = "",
         beside: Mapping[str, Any] | None = None,
         mode: str = "live",
+        clock: Clock | None = None,
     ) -> Conversation:
         """Read messages. settings: of the call, with its namespace.
 
         continues: what they go on from, where they are not all there is. mode: "live" or "shadow"; what a shadow has
-        decided was never sent, so it has histories of its own. Raises `MessageFormatError`, and `InvalidInputError`
-        for a format there is not.
+        decided was never sent, so it has histories of its own. clock: of the call, by default begun now. Raises
+        `MessageFormatError`, and `InvalidInputError` for a format there is not.
         """
-        clock, deadline = Clock(), Deadline(settings.deadline_ms)
+        deadline = Deadline(settings.deadline_ms)
         chat = langchain.to_chat(messages)
         wire = find_wire(chat, settings.format if chat is messages else "openai")
         parts = wire.find_texts(chat)
@@ -72,7 +73,7 @@ class Conversation:
             original=messages,
             messages=chat,
             settings=settings,
-            clock=clock,
+            clock=clock or Clock(),
             deadline=deadline,
             wire=wire,
             counter=counter,

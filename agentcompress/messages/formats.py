@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from agentcompress.errors import InvalidInputError
 from agentcompress.messages.anthropic import AnthropicMessages
 from agentcompress.messages.openai_chat import OpenAIChat
 from agentcompress.messages.openai_responses import OpenAIResponses
 from agentcompress.messages.view import Wire, list_parts
-
-Format = Literal["auto", "openai", "responses", "anthropic"]
 
 WIRES: Mapping[str, Wire] = {wire.name: wire for wire in (OpenAIChat(), OpenAIResponses(), AnthropicMessages())}
 

@@ -20,7 +20,7 @@ from agentcompress.config import PER_CALL, CallSettings
 from agentcompress.conversation.own_texts import SEEN
 from agentcompress.doors.background import in_background
 from agentcompress.doors.catch import run_or_else
-from agentcompress.doors.litellm_sender import FORMATS, compress_call
+from agentcompress.doors.litellm_sender import FORMATS, Sent, compress_call
 from agentcompress.doors.requests import RequestCompressor
 from agentcompress.receipt import Receipt
 from litellm_agentcompress import metrics
@@ -43,6 +43,7 @@ _log = logging.getLogger("agentcompress")
 _RESOLVED = "agentcompress_resolved"
 """In a request's metadata: what the first hook found that holds for it."""
 
+_ORIGINAL = "sending the original messages"
 _RECEIPT = "agentcompress_receipt"
 _SAVINGS = "compression_savings"  # LiteLLM's own name for it
 RECEIPT_HEADER = "x-agentcompress-receipt"
@@ -86,9 +87,14 @@ class AgentCompressHandler(CustomLogger):
         """Compress what goes to a deployment, in a thread; None where nothing changes."""
         if call_type is None:
             return None
-        work = partial(self._compress_attempt, kwargs, call_type.value)
-        saying = "sending the original messages"
-        return await in_background(lambda: run_or_else(work, lambda _: None, saying=saying))
+        settings = run_or_else(partial(self._read_settings, kwargs, call_type.value), lambda _: None, saying=_ORIGINAL)
+        if settings is None:
+            return None
+        work = partial(self._compress_attempt, kwargs, call_type.value, settings)
+        sent = await in_background(lambda: run_or_else(work, lambda _: None, saying=_ORIGINAL))
+        if sent is None:
+            return None
+        return run_or_else(partial(self._note_attempt, sent, call_type.value), lambda _: None, saying=_ORIGINAL)
 
     async def async_post_call_response_headers_hook(
         self,
@@ -122,15 +128,22 @@ class AgentCompressHandler(CustomLogger):
         said = {} if enabled is None else {"enabled": enabled}
         return {**said, **settings.model_dump(exclude_none=True, include=set(PER_CALL))}
 
-    def _compress_attempt(self, kwargs: dict[str, Any], call_type: str) -> dict[str, Any] | None:
-        """Compress what goes to a deployment, once per attempt; None where nothing changes."""
+    def _read_settings(self, kwargs: dict[str, Any], call_type: str) -> CallSettings | None:
+        """How an attempt is compressed; None where it is not."""
         enabled, settings = self._read_resolved(kwargs, call_type)
         models = _find_models(kwargs)
         each_attempt_comes_by_itself = kwargs.get("fallbacks") and len(models) == 1
         if not enabled or self.settings.skips(*models) or each_attempt_comes_by_itself:
             _forget_savings(kwargs)
             return None
-        sent = compress_call(self._load(), kwargs, call_type, settings)
+        return settings
+
+    def _compress_attempt(self, kwargs: dict[str, Any], call_type: str, settings: CallSettings) -> Sent:
+        """Compress what goes to a deployment, once per attempt, in a thread: it writes nothing of this object's."""
+        return compress_call(self._load(), kwargs, call_type, settings)
+
+    def _note_attempt(self, sent: Sent, call_type: str) -> dict[str, Any] | None:
+        """Note what was saved; return the arguments to send, None where nothing was done."""
         if sent.receipt is None or _is_second_pass(sent.receipt):
             metrics.count_uncompressed(sent.skipped_because or SEEN)
             return sent.kwargs if sent.receipt else None
@@ -175,6 +188,7 @@ class AgentCompressHandler(CustomLogger):
             lambda: self._load().compressor.compress_text(text, query="Which one is ready?", keep_rate=0.5),
             lambda _: None,
             saying="warm-up",
+            shows_message=True,
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from fractions import Fraction
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 from agentcompress import CompressConfig, Compressor, InvalidInputError
 from agentcompress.config import PER_CALL, CallOptions, CallSettings, DoorOptions, read_overrides
 from agentcompress.doors.guard import Guarded
+from tests.fakes import conversation
+from tests.texts_of_agents import LOG
 
 CONFIG = CompressConfig(scorer="lexical", keep_rate=0.4, deadline_ms=5000, namespace="mine", target="gpt-4")
 
@@ -67,3 +70,32 @@ def test_what_is_no_option_of_a_call_is_refused(name: str) -> None:
         Compressor(CONFIG).compress([], **{name: True})  # type: ignore[call-arg]
     with pytest.raises(InvalidInputError, match="agentcompress must be one of keep_rate, target_tokens"):
         read_overrides({"keep_ratio": 0.5})
+
+
+def test_a_deadline_may_be_endless_for_a_call_alone() -> None:
+    assert CallSettings.from_options({"deadline_ms": math.inf}).deadline_ms == math.inf
+    for way in (lambda: Guarded(CONFIG, deadline_ms=math.inf), lambda: read_overrides({"deadline_ms": math.inf})):
+        with pytest.raises(InvalidInputError, match="deadline_ms must be a number > 0"):
+            way()
+
+
+def test_a_guard_is_what_its_settings_are() -> None:
+    assert Guarded(CONFIG) == Guarded(CONFIG, keep_rate=None, on_error="warn", fit=True)
+    assert Guarded(CONFIG) != Guarded(CONFIG, keep_rate=0.5)
+    with pytest.raises(InvalidInputError, match="format must be absent"):
+        Guarded(CONFIG, format="openai")  # type: ignore[call-arg]
+
+
+def test_a_sequence_that_is_no_list_comes_out_as_it_came() -> None:
+    history = deque([{"role": "user", "content": "Nothing to cut."}])
+    assert Guarded(CONFIG).compress_messages(history) is history  # type: ignore[arg-type]
+
+
+def test_a_fallback_that_can_not_be_made_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = Compressor(CompressConfig(scorer="tests.fakes:BrokenScorer", min_tokens=100))
+    monkeypatch.setattr(Compressor, "fallback", property(lambda self: 1 / 0))
+    result = broken.compress(conversation(LOG), on_error="ignore")
+    assert result.receipt.blocks[0].reason == (
+        "failed: tests.fakes:BrokenScorer: ScoringError: because of a RuntimeError; "
+        "lexical: ZeroDivisionError: see the debug log"
+    )

@@ -14,6 +14,7 @@ from agentcompress.doors.litellm_sender import compress_call
 from agentcompress.doors.requests import RequestCompressor
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.messages.formats import WIRES
+from agentcompress.targets.counting import get_token_counter
 from tests.fakes import conversation
 from tests.texts_of_agents import LOG
 
@@ -27,11 +28,11 @@ def history(question: str) -> list[dict[str, Any]]:
 def test_a_conversation_is_known_by_all_its_texts() -> None:
     mine, wire = OwnTexts(), WIRES["openai"]
     messages = history("Known by all its texts?")
-    assert not mine.knows_conversation(wire.find_texts(messages))
-    mine.note_conversation(wire.find_texts(messages))
-    assert mine.knows_conversation(wire.find_texts(history("Known by all its texts?")))
-    assert not mine.knows_conversation(wire.find_texts(history("Known by some?")))
-    assert not mine.knows_conversation(wire.find_texts([*messages, {"role": "user", "content": "And?"}]))
+    assert not mine.knows_conversation(messages, wire)
+    mine.note_conversation(messages, wire)
+    assert mine.knows_conversation(history("Known by all its texts?"), wire)
+    assert not mine.knows_conversation(history("Known by some?"), wire)
+    assert not mine.knows_conversation([*messages, {"role": "user", "content": "And?"}], wire)
 
 
 def test_the_oldest_are_forgotten() -> None:
@@ -59,7 +60,20 @@ def test_a_function_within_a_function() -> None:
     outer = compressed(config=CONFIG, on_receipt=receipts.append)(lambda messages: (messages, inner(messages)))
     given, sent = outer(history("What does a function within a function get?"))
     assert sent is given
-    assert len(receipts) == 1
+    assert [[block.reason for block in receipt.blocks] for receipt in receipts] == [
+        [None, "under min_tokens"],
+        [SEEN, "under min_tokens"],
+    ]
+
+
+def test_a_function_within_a_function_is_made_to_fit() -> None:
+    inner = compressed(config=CONFIG, target_tokens=1500)(lambda messages: messages)
+    outer = compressed(config=CONFIG, keep_rate=0.9, fit=False)(lambda messages: (messages, inner(messages)))
+    given, sent = outer(history("What does a function within a function get that must fit?"))
+    count = get_token_counter("gpt-4o").count
+    sizes = [sum(count(str(message["content"] or "")) for message in messages) for messages in (given, sent)]
+    assert sizes[0] > 4000
+    assert sizes[1] < 1500
 
 
 def test_another_process_knows_texts_by_the_ledger(caplog: pytest.LogCaptureFixture) -> None:

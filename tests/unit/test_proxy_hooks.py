@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from litellm.types.utils import CallTypes
+from litellm_agentcompress import hooks
 from litellm_agentcompress.hooks import AgentCompressHandler
 from litellm_agentcompress.settings import ProxySettings, merge_overrides, read_header
 
@@ -128,6 +129,32 @@ def test_models_may_be_left_out() -> None:
     assert sent(handler(skip_models=["openai/*"])) is None
     assert sent(handler(skip_models=["small*"]), metadata={"model_group": "small-one"}) is None
     assert sent(handler(skip_models=["small*"])) is not None
+
+
+def test_what_is_not_compressed_waits_for_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what is noted of a request is noted on the event loop: nothing of a handler is written by two threads."""
+    threads: list[int] = []
+
+    async def busy(work: Any) -> Any:
+        threads.append(1)
+        return work()
+
+    monkeypatch.setattr(hooks, "in_background", busy)
+    assert sent(handler(enabled=False)) is None
+    assert sent(handler(skip_models=["openai/*"])) is None
+    assert not threads
+    mine = handler()
+    written: list[bool] = []
+
+    async def elsewhere(work: Any) -> Any:
+        found = await asyncio.to_thread(work)
+        written.append(bool(mine._receipts))
+        return found
+
+    monkeypatch.setattr(hooks, "in_background", elsewhere)
+    assert sent(mine) is not None
+    assert written == [False]
+    assert len(mine._receipts) == 1
 
 
 def test_a_window_of_ones_own() -> None:

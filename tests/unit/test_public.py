@@ -66,10 +66,17 @@ def test_public_names() -> None:
     ]
     assert all(getattr(agentcompress, name) is not None for name in agentcompress.__all__)
     assert set(agentcompress.__all__) <= set(dir(agentcompress))
-    from agentcompress import deadlines
-
-    assert deadlines.within.__module__ == "agentcompress.common.deadlines"
     assert agentcompress.target_facts.target_facts("gpt-4o").window_tokens == 128_000
+    with agentcompress.deadlines.within(1000) as deadline:
+        assert not deadline.is_over
+    from agentcompress.deadlines import Deadline, within
+    from agentcompress.target_facts import target_facts
+
+    assert (Deadline, within, target_facts) == (
+        agentcompress.deadlines.Deadline,
+        agentcompress.deadlines.within,
+        agentcompress.target_facts.target_facts,
+    )
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         agentcompress.nothing  # noqa: B018
 
