@@ -13,7 +13,7 @@ from agentcompress import plugins
 from agentcompress.accounting.receipts import Accounts
 from agentcompress.common.checks import KeepRate, checked_text
 from agentcompress.common.clock import Clock
-from agentcompress.config import CallOptions, CallSettings, CompressConfig, check_options
+from agentcompress.config import CallOptions, CallSettings, CompressConfig
 from agentcompress.conversation.blocks import Block, find_blocks
 from agentcompress.conversation.decide import CallLedger
 from agentcompress.conversation.failures import Failures
@@ -176,8 +176,7 @@ class Compressor:
     ) -> Conversation:
         """Read messages once, for all stages after this. Raises `InvalidInputError` for bad options and messages."""
         clock = Clock()
-        check_options(options)
-        settings = CallSettings.from_options(options, self.config)
+        settings = CallSettings.from_options(options, self.config, CallOptions.__annotations__)
         return Conversation.read(
             messages,
             settings,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypedDict
 
@@ -205,11 +205,18 @@ class CallSettings(BaseModel):
     """Whether a request that would exceed its model's window is made to fit, where no `target_tokens` are said."""
 
     @classmethod
-    def from_options(cls, options: Mapping[str, Any], config: CompressConfig | None = None) -> Self:
+    def from_options(
+        cls,
+        options: Mapping[str, Any],
+        config: CompressConfig | None = None,
+        allowed: Collection[str] | None = None,
+    ) -> Self:
         """Read options by name. config: what holds for those that are None; otherwise they stay so.
 
-        Raises `InvalidInputError` for a name there is not, and for a value out of its range.
+        allowed: names, by default of all settings. Raises `InvalidInputError` for another name, and for a value out of
+        its range.
         """
+        check_names(options, cls.model_fields if allowed is None else allowed, "options")
         named = dict(options)
         if config is not None:
             named.update({name: getattr(config, name) for name in _CONFIGURED if named.get(name) is None})
@@ -217,8 +224,6 @@ class CallSettings(BaseModel):
             return cls(**named)
         except ValidationError as error:
             name = str(error.errors()[0]["loc"][0])
-            if name not in cls.model_fields:
-                raise InvalidInputError(name, named[name], f"absent ({', '.join(cls.model_fields)})") from None
             raise InvalidInputError(name, named[name], str(cls.model_fields[name].description)) from None
 
 
@@ -229,11 +234,11 @@ PER_CALL = ("keep_rate", "target_tokens", "deadline_ms", "namespace", "fit")
 """What `agentcompress=` of a call, a header, a key or a team may say."""
 
 
-def check_options(options: Mapping[str, Any]) -> None:
-    """Raise `InvalidInputError` for a name that is none of `CallOptions`."""
+def check_names(options: Mapping[str, Any], allowed: Collection[str], what: str) -> None:
+    """Raise `InvalidInputError` for an option by another name than these. what: "options" or "settings"."""
     for name, value in options.items():
-        if name not in CallOptions.__annotations__:
-            raise InvalidInputError(name, value, f"absent (options are: {', '.join(CallOptions.__annotations__)})")
+        if name not in allowed:
+            raise InvalidInputError(name, value, f"absent ({what} are: {', '.join(allowed)})")
 
 
 def read_door_options(options: Mapping[str, Any]) -> CallSettings:
@@ -241,10 +246,7 @@ def read_door_options(options: Mapping[str, Any]) -> CallSettings:
 
     There a deadline is a finite one: somebody waits behind it.
     """
-    for name, value in options.items():
-        if name not in DoorOptions.__annotations__:
-            raise InvalidInputError(name, value, f"absent (options are: {', '.join(DoorOptions.__annotations__)})")
-    settings = CallSettings.from_options(options)
+    settings = CallSettings.from_options(options, allowed=DoorOptions.__annotations__)
     if settings.deadline_ms is not None and math.isinf(settings.deadline_ms):
         raise InvalidInputError("deadline_ms", settings.deadline_ms, "a number > 0")
     return settings

@@ -80,21 +80,18 @@ class HardFit:
         cut: the newest of this history. What was sent before stays as it was sent where that fits; else all blocks are
         cut; where not even that does, nothing new is cut, and `skipped_because` says so.
         """
-        sent = self._find_sent(cut)
+        by_cut = [read_cut(self._call, block, cut) for block in self._blocks]
+        pairs = list(zip(by_cut, self._blocks, strict=True))
+        sent = [found.decision if found else self._ledger.look_up(block.key) for found, block in pairs]
         if self._expect_tokens(sent, cut) <= target_tokens:
-            decided = [read_cut(self._call, block, cut) or self._ladder.decide(block) for block in self._blocks]
+            decided = [found or self._ladder.decide(block) for found, block in pairs]
             assembled = self._assemble(decided, cut)
             if assembled.tokens is not None and assembled.tokens <= target_tokens:
                 return assembled
         return self._fit_by_cuts(target_tokens, sent, cut)
 
-    def _find_sent(self, cut: Cut | None) -> list[Decision | None]:
-        """What was sent for every block before; None for those that nobody has decided, as far as is known."""
-        found = [read_cut(self._call, block, cut) for block in self._blocks]
-        pairs = zip(found, self._blocks, strict=True)
-        return [by_cut.decision if by_cut else self._ledger.look_up(block.key) for by_cut, block in pairs]
-
     def _fit_by_cuts(self, target_tokens: int, sent: Sequence[Decision | None], cut: Cut | None) -> Assembled:
+        """Cut all blocks. sent: what was sent for each before; None for those that nobody has decided, as is known."""
         now: Sequence[Decision | None] = sent
         rewritten: list[int] = []
         for _ in range(_MOST_CUTS):
@@ -137,7 +134,9 @@ class HardFit:
             return None
         recut = [self._recut(*each) for each in zip(self._blocks, known, limits, strict=True)]
         texts = {block.key: each.text for block, each in zip(self._blocks, recut, strict=True)}
-        spans = {block.key: each.spans for block, each in zip(self._blocks, recut, strict=True) if each.spans}
+        spans = {
+            block.key: each.spans for block, each in zip(self._blocks, recut, strict=True) if each.spans is not None
+        }
         changed = self._find_changed(known, texts)
         if changed and not more:
             more = (range(min(changed), len(self._call.messages)),)

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from typing import Any, ParamSpec, TypeVar, Unpack, overload
 
-from agentcompress.config import DoorOptions
+from agentcompress.config import DoorOptions, check_names
 from agentcompress.doors.background import in_background
 from agentcompress.doors.guard import Config, Guarded, OnReceipt
 from agentcompress.doors.tool_calls import QueryFrom, make_call, read_query
@@ -121,10 +121,7 @@ compressed = _Compressed()
 
 
 def _make_guarded(settings: dict[str, Any]) -> Guarded:
-    allowed = ("config", *DoorOptions.__annotations__, "on_receipt")
-    for name, value in settings.items():
-        if name not in allowed:
-            raise InvalidInputError(name, value, f"absent (settings are: {', '.join(allowed)})")
+    check_names(settings, ("config", *DoorOptions.__annotations__, "on_receipt"), "settings")
     return Guarded(**settings)
 
 

@@ -18,6 +18,7 @@ from agentcompress.doors.catch import run_or_else
 from agentcompress.doors.choice import share_compressor
 from agentcompress.doors.requests import RequestCompressor
 from agentcompress.errors import InvalidInputError
+from agentcompress.messages.bodies import parse
 from agentcompress.receipt import Receipt
 from agentcompress.targets.counting import check_target
 
@@ -69,19 +70,17 @@ class Guarded:
 
     def compress_request(
         self, body: Mapping[str, Any], namespace: str | None = None
-    ) -> tuple[Mapping[str, Any], Receipt | None]:
+    ) -> tuple[Mapping[str, Any], Receipt]:
         """Compress the conversation of a request; the same object where nothing is changed. Raises what goes wrong.
 
-        body: `messages` or `input`, and what is known of all else, `model` included. namespace: of this call. There is
-        no receipt for what was compressed in this process before.
+        body: `messages` or `input`, and what is known of all else, `model` included. namespace: of this call.
         """
         settings = self.settings
         if namespace is not None:
             settings = settings.model_copy(update={"namespace": checked_text("namespace", namespace)})
         named = {**body, "model": settings.target or body.get("model") or self.compressor.config.target}
-        shorter = self._requests.compress(named, settings)
-        if shorter.receipt is not None:
-            self._tell(shorter.receipt)
+        shorter = self._requests.compress(parse(named), settings)
+        self._tell(shorter.receipt)
         changed = {name: value for name, value in shorter.changed.items() if name in ("messages", "input")}
         return {**body, **changed} if changed else body, shorter.receipt
 

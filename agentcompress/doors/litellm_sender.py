@@ -8,9 +8,10 @@ from functools import partial
 from typing import Any
 
 from agentcompress.config import CallSettings
-from agentcompress.conversation.own_texts import SEEN
+from agentcompress.conversation.own_texts import SEEN, own_texts
 from agentcompress.doors.catch import describe_failure, run_or_else
 from agentcompress.doors.requests import RequestCompressor
+from agentcompress.messages.bodies import parse
 from agentcompress.messages.view import WireName
 from agentcompress.receipt import Receipt
 
@@ -45,26 +46,29 @@ def compress_call(
 ) -> Sent:
     """Return the arguments with a compressed conversation, all else as it was; never mutates them, never raises.
 
-    call_type: LiteLLM's name of the call. Whatever fails, the call goes out as it came.
+    call_type: LiteLLM's name of the call. Whatever fails, the call goes out as it came; so does a conversation that was
+    compressed here before, with all that was left raw: a call may pass several hooks.
     """
     original = dict(kwargs)
     wire = FORMATS.get(call_type)
     if wire is None:
         return Sent(original, skipped_because=f"{call_type} holds no conversation")
-    options = {"format": wire, "on_error": "warn"}
-    settings = (settings or CallSettings()).model_copy(update=options)
+    settings = (settings or CallSettings()).model_copy(update={"on_error": "warn"})
     return run_or_else(
-        partial(_compress_call, requests, original, settings),
+        partial(_compress_call, requests, original, wire, settings),
         lambda error: Sent(original, skipped_because=describe_failure(error)),
         saying="sending the original messages",
     )
 
 
-def _compress_call(requests: RequestCompressor, kwargs: dict[str, Any], settings: CallSettings) -> Sent:
+def _compress_call(requests: RequestCompressor, kwargs: dict[str, Any], wire: WireName, settings: CallSettings) -> Sent:
     body = {name: kwargs[name] for name in _READ if kwargs.get(name) is not None}
-    shorter = requests.compress({**body, "model": _name_target(kwargs)}, settings, once=True)
-    if shorter.receipt is None:
+    request = parse({**body, "model": _name_target(kwargs)}, wire)
+    if own_texts.knows_conversation(request.messages, request.wire):
         return Sent(kwargs, skipped_because=SEEN)
+    shorter = requests.compress(request, settings)
+    if request.field in shorter.changed:
+        own_texts.note_conversation(shorter.messages, request.wire)
     return Sent({**kwargs, **shorter.changed}, shorter.receipt)
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from agentcompress.compressor import Compressor
 from agentcompress.config import CallSettings
-from agentcompress.conversation.own_texts import own_texts
 from agentcompress.doors.catch import run_or_else
 from agentcompress.errors import InvalidInputError
 from agentcompress.messages import bodies
@@ -21,13 +20,11 @@ _NOT_OF_THE_CORE = {"fit"}
 
 @dataclass(frozen=True, slots=True)
 class ShorterRequest:
-    """What came of a request. changed: its fields that are sent otherwise, by name.
-
-    receipt: None where the conversation is one that was compressed in this process before, and comes out as it is.
-    """
+    """What came of a request. changed: its fields that are sent otherwise, by name. messages: as they are sent."""
 
     changed: Mapping[str, Any]
-    receipt: Receipt | None
+    messages: Sequence[Any]
+    receipt: Receipt
 
 
 class RequestCompressor:
@@ -40,25 +37,19 @@ class RequestCompressor:
         self.compressor = compressor
         self._targets = targets or {}
 
-    def compress(self, body: Mapping[str, Any], settings: CallSettings, *, once: bool = False) -> ShorterRequest:
+    def compress(self, request: bodies.Request, settings: CallSettings) -> ShorterRequest:
         """Compress a request for its model, by that name; into the model's window, unless told not to.
 
-        once: whether a conversation that was compressed so before comes out as it is, with all that was left raw: a
-        call may pass several hooks. Raises as `Compressor.compress_request` does.
+        Raises as `Compressor.compress_request` does.
         """
-        request = bodies.parse(body, settings.format)
-        if once and own_texts.knows_conversation(request.messages, request.wire):
-            return ShorterRequest({}, None)
         options = settings.model_dump(exclude_none=True, exclude=_NOT_OF_THE_CORE)
         if settings.target_tokens is None and settings.fit:
-            options["target_tokens"] = self._find_window(body)
+            options["target_tokens"] = self._find_window(request.fields)
         call = self.compressor.read_request(request, options)
         result = self.compressor.compress_conversation(call)
         sent = self.compressor.rebuild(request, result)
-        changed = {name: value for name, value in sent.items() if not _is_same(value, body.get(name))}
-        if once and request.field in changed:
-            own_texts.note_conversation(result.messages, request.wire)
-        return ShorterRequest(changed, result.receipt)
+        changed = {name: value for name, value in sent.items() if not _is_same(value, request.fields.get(name))}
+        return ShorterRequest(changed, result.messages, result.receipt)
 
     def note_billed(self, receipt: Receipt | None, usage: Any) -> None:
         """Hold a response's usage against the receipt of what was sent for it. Never raises: the answer is there."""
