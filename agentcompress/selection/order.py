@@ -1,12 +1,14 @@
 """In what order units are kept: the best score first; floors, and what kept units want, in between.
 
-The order knows no budget. What is kept is as much of its beginning as fits, so a higher rate keeps a superset.
+The order knows no budget. What is kept is as much of its beginning as fits, so a higher rate keeps a superset. What
+costs much waits until as much was taken before it: the first that does not fit leaves little of a budget unused.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Container, Iterator
+from heapq import heappop, heappush
 
 import numpy as np
 
@@ -14,6 +16,10 @@ from agentcompress.schema import Segment
 
 _AHEAD = 0.05
 """The share of the text that floors may take before anything else is taken."""
+
+_LARGE, _LARGE_UNITS = 0.04, 3.0
+"""A unit that costs a larger share of the text and more than three of its usual ones, with what it requires, waits
+until as much was taken."""
 
 _LARGEST = 0.1
 """A floor that costs a larger share of the text than this waits for its rank like any other unit."""
@@ -25,9 +31,21 @@ def order_units(segment: Segment, scores: np.ndarray, costs: np.ndarray) -> list
     """Every unit's index, the first to be kept first. scores, costs (in tokens): float64 (units,)."""
     priors = np.fromiter((unit.prior for unit in segment.units), dtype=np.float64, count=len(segment.units))
     ranked = np.argsort(-(scores + scores.std() * priors), kind="stable").tolist()
-    if not segment.floor_share:
+    if not segment.floor_share and _find_large(costs) >= _bound_largest(segment, costs):
         return ranked
     return _Order(segment, scores, costs).merge_floors(ranked)
+
+
+def _find_large(costs: np.ndarray) -> float:
+    """The tokens from which on a unit is a large one."""
+    return max(_LARGE * float(costs.sum()), _LARGE_UNITS * float(costs.mean()) if costs.size else 0.0)
+
+
+def _bound_largest(segment: Segment, costs: np.ndarray) -> float:
+    """No unit costs more tokens than this, with what it requires; the text where that is not plain."""
+    if any(unit.requires for unit in segment.units):
+        return float(costs.sum())
+    return float(costs.max(initial=0.0))
 
 
 def find_missing(segment: Segment, unit: int, kept: Container[int]) -> list[int]:
@@ -53,9 +71,11 @@ class _Order:
         self._segment, self._costs = segment, costs
         text = float(costs.sum())
         self._ahead, self._largest, self._from = _AHEAD * text, _LARGEST * text, segment.floor_from * text
-        floors = [i for i, unit in enumerate(segment.units) if unit.floor]
+        self._large = _find_large(costs)
+        floors = [i for i, unit in enumerate(segment.units) if unit.floor and segment.floor_share]
         self._floors = deque(sorted(floors, key=lambda i: (-segment.units[i].floor, -scores[i], i)))
-        self._wanted: deque[int] = deque(maxlen=_MOST_WAITING)
+        self._wanted: deque[int] = deque(maxlen=_MOST_WAITING if segment.floor_share else 0)
+        self._waiting: list[tuple[float, int, int]] = []  # cost, rank and index of large ones, the cheapest first
         self._kept: set[int] = set()
         self._listed: set[int] = set()
         self._total = self._of_floors = 0.0
@@ -64,13 +84,37 @@ class _Order:
     def merge_floors(self, ranked: list[int]) -> list[int]:
         """Every unit's index, the first to be kept first. ranked: all of them, the best score first."""
         order: list[int] = []
-        for i in ranked:
+        for rank, i in enumerate(ranked):
             order.extend(self._take_affordable())
-            if i not in self._listed:
+            order.extend(self._take_waiting())
+            if i in self._listed:
+                continue
+            units, cost = self._price_missing(i)
+            if cost > max(self._large, self._total):
+                heappush(self._waiting, (cost, rank, i))
+            else:
                 order.append(i)
-                self._take_units(i, find_missing(self._segment, i, self._kept))
-                self._wanted.extend(self._segment.units[i].wants)
+                self._take_ranked(i, units)
+        while self._waiting:
+            order.extend(self._take_waiting(at_once=True))
         return order
+
+    def _take_waiting(self, *, at_once: bool = False) -> Iterator[int]:
+        """Take the large units whose turn has come, by rank; at_once: the cheapest of them in any case."""
+        ready: list[tuple[int, int]] = []
+        while self._waiting and (at_once or self._waiting[0][0] <= self._total):
+            ready.append(heappop(self._waiting)[1:])
+            at_once = False
+        for _, i in sorted(ready):
+            if i not in self._listed:
+                yield i
+                self._take_ranked(i, self._price_missing(i)[0])
+                yield from self._take_affordable()
+
+    def _take_ranked(self, unit: int, units: list[int]) -> None:
+        """Take a unit by its rank, with what it requires (`units`), and note what it wants."""
+        self._take_units(unit, units)
+        self._wanted.extend(self._segment.units[unit].wants)
 
     def _take_affordable(self) -> Iterator[int]:
         """Take what is wanted and can be had now, then floors, as long as their share allows the next one."""

@@ -3,7 +3,9 @@
 Units are taken in the order `order` gives; what is kept is always a *prefix* of that order, plus what the prefix
 requires (headings, signatures) and gaps that would cost no more than their delimiter. Which prefix: start from the
 longest whose estimated cost fits, then count the rendered text, and step down until it fits, or up while it does.
-Each step compares with the budget alone, so a larger budget never ends at a shorter prefix.
+Each step compares with the budget alone, so a larger budget never ends at a shorter prefix. Where the next unit is so
+large that much of the budget is left, its beginning is kept; a unit that must stay whole (JSON, code) makes way for
+those behind it that fit, and a larger budget need not keep them.
 """
 
 from __future__ import annotations
@@ -19,10 +21,23 @@ from agentcompress.protocols import TokenCounter
 from agentcompress.schema import DelimiterStyle, Segment, Span
 from agentcompress.selection.order import find_missing, order_units
 from agentcompress.text.cut_points import find_cut_points
-from agentcompress.text.rendering import Rendered, render_spans, render_units
+from agentcompress.text.lines import LINE
+from agentcompress.text.rendering import Rendered, merge_units, render_spans, render_units, trim_spans
 
 _COUNTED_CHARS = 4_000_000
 """How many characters may be counted to use up the last of a budget: bounds the steps up on long texts."""
+
+_USED = 0.8
+"""The share of a budget that is used at least, where the text has more to offer."""
+
+_TRIED_UNITS = 4000
+"""How many units are tried at most to use up a budget that the next one does not fit."""
+
+_LEAST_CUT = 64
+"""In so many tokens at least, units that must stay whole are cut rather than that nothing is kept."""
+
+_TRIED_CUTS = 64
+"""How many places to cut a unit are tried."""
 
 _COUNTED_UNITS = 64
 """How many neighbouring units are counted together to put their estimated costs right."""
@@ -46,21 +61,20 @@ def select_units(
 ) -> Selection:
     """Keep the best units whose rendered text costs at most `budget` target tokens (>= 1).
 
-    scores: (units,), finite, or `ScoringError`. Where not even the best unit fits, as much of its beginning as does, or
-    the best of those that do, where units can't be cut.
+    scores: (units,), finite, or `ScoringError`. Where less than four fifths of the budget are used then, the next unit
+    is kept as far as it fits; in a text whose units can't be cut those of the next that fit.
     """
     costs = _estimate_costs(segment, counter)
     order = order_units(segment, check_scores(segment, scores), costs)
-    if segment.divisible:
-        best = _Pool(segment, order, costs, counter, style).find_best(budget)
-        return best or _cut_beginning(segment, order[0], budget, counter, style)
-    order = _filter_affordable(segment, order, costs, budget)
-    while order:
-        best = _Pool(segment, order, costs, counter, style).find_best(budget)
-        if best:
-            return best
-        order = order[1:]  # what is first fits, but not with its delimiters
-    return _keep_nothing(segment, budget, counter, style)
+    pool = _Pool(segment, order, costs, counter, style)
+    n = pool.find_best(budget)
+    if n == len(order) or (n and pool.take_prefix(n).tokens >= _USED * budget):
+        return pool.take_prefix(n)
+    found = None if segment.divisible else pool.fill_up(n, budget)
+    if found is None and (segment.divisible or (n == 0 and budget >= _LEAST_CUT)):
+        cutter = _Cutter(segment, pool.list_prefix(n), budget, counter, style)
+        found = cutter.cut_unit(order[n], alone=not segment.divisible)
+    return found or (pool.take_prefix(n) if n else _keep_nothing(segment, budget, counter, style))
 
 
 def select_share(
@@ -80,16 +94,6 @@ def check_scores(segment: Segment, scores: np.ndarray) -> np.ndarray:
     if scores.shape != (units,) or not np.isfinite(scores).all():
         raise ScoringError(f"a scorer must give one finite score for each of {units} units, got shape {scores.shape}")
     return scores
-
-
-def _filter_affordable(segment: Segment, order: list[int], costs: np.ndarray, budget: int) -> list[int]:
-    """Units that fit with all they require: one that never does must not stand in the way of those behind it."""
-    around: dict[tuple[int, ...], float] = {(): 0.0}
-    for unit in segment.units:
-        if unit.requires not in around:
-            needed = {i for required in unit.requires for i in find_missing(segment, required, ())}
-            around[unit.requires] = float(costs[list(needed)].sum())
-    return [i for i in order if costs[i] + around[segment.units[i].requires] <= budget]
 
 
 def _estimate_costs(segment: Segment, counter: TokenCounter) -> np.ndarray:
@@ -117,8 +121,8 @@ class _Pool:
         self._gaps, self._gaps_at = self._make_gaps(), 0
         self._steps_up = max(2, min(64, _COUNTED_CHARS // max(1, len(text))))
 
-    def find_best(self, budget: int) -> Selection | None:
-        """The longest prefix that fits, as far as it is worth counting; None where not even one unit does."""
+    def find_best(self, budget: int) -> int:
+        """Length of the longest prefix that fits, as far as it is worth counting; 0 where not even one unit does."""
         n = self.find_longest_estimated(budget)
         for _ in range(self._steps_up):
             if n == len(self._order) or self.take_prefix(n + 1).tokens > budget:
@@ -126,7 +130,32 @@ class _Pool:
             n += 1
         while n and self.take_prefix(n).tokens > budget:
             n -= 1
-        return self.take_prefix(n) if n else None
+        return n
+
+    def list_prefix(self, n: int) -> list[int]:
+        """Indexes of the units that the first n of the order keep, ascending."""
+        gaps = self._make_gaps()
+        for unit in self._order[:n]:
+            gaps.keep_unit(unit)
+        return gaps.list_kept()
+
+    def fill_up(self, n: int, budget: int) -> Selection | None:
+        """The first n units, and of those that follow the ones that still fit; None where not one does."""
+        gaps = self._make_gaps()
+        for unit in self._order[:n]:
+            gaps.keep_unit(unit)
+        tried = self._order[n : n + _TRIED_UNITS]
+        added = [unit for unit in tried if gaps.keep_affordable(unit, budget)]
+        while added:
+            gaps = self._make_gaps()
+            for unit in (*self._order[:n], *added):
+                gaps.keep_unit(unit)
+            rendered = render_units(self._segment, gaps.list_kept(), self._style)
+            tokens = self._counter.count(rendered.text)
+            if tokens <= budget:
+                return Selection(rendered, tokens)
+            added = added[: len(added) - max(1, len(added) // 8)]
+        return None
 
     def take_prefix(self, n: int) -> Selection:
         """Render the first n units of the order, with what they require, and count its tokens."""
@@ -178,6 +207,16 @@ class _Gaps:
             self._followed.add(i)
             self._keep_one(i)
 
+    def keep_affordable(self, unit: int, budget: float) -> bool:
+        """Keep a unit and what it requires, if their estimated tokens and their delimiters are within the budget."""
+        missing = find_missing(self._segment, unit, self._followed)
+        runs = sum(1 for i in missing if i - 1 not in missing)
+        cost = sum(self._sum_cost(i, i + 1) for i in missing)
+        if self.cost + cost + runs * self._delimiter_tokens > budget:
+            return False
+        self.keep_unit(unit)
+        return True
+
     def list_kept(self) -> list[int]:
         """Return the indexes of all kept units, ascending."""
         bounds = zip([0, *self._ends], [*self._starts, len(self._segment.units)], strict=True)
@@ -199,22 +238,57 @@ class _Gaps:
         return float(self._cost_before[end] - self._cost_before[start])
 
 
-def _cut_beginning(segment: Segment, unit: int, budget: int, counter: TokenCounter, style: DelimiterStyle) -> Selection:
-    """As much of the unit's beginning as fits, cut behind a word where there is one; else nothing but a delimiter.
+class _Cutter:
+    """Adds to what is kept as much of the beginning of one more unit as fits: whole lines, else whole words."""
 
-    Budgets too small for any delimiter get an unmarked cut: the alternative is to lose the text without a trace.
-    """
-    text = segment.text
-    start, end = segment.units[unit].start, segment.units[unit].end
-    cuts = _find_word_ends(text, start, end)
-    attempts = [(cut, style) for cut in reversed(cuts[: bisect_left(cuts, start + 32 * budget)])]
-    attempts += [(cut, None) for cut in cuts[:1]]  # the shortest only, so that a larger budget never keeps less
-    for cut, mark in attempts:
-        rendered = render_spans(text, [Span(start, cut)], mark)
-        tokens = counter.count(rendered.text)
-        if tokens <= budget:
-            return Selection(rendered, tokens)
-    return _keep_nothing(segment, budget, counter, style)
+    def __init__(
+        self, segment: Segment, kept: list[int], budget: int, counter: TokenCounter, style: DelimiterStyle
+    ) -> None:
+        self._segment, self._kept, self._budget = segment, kept, budget
+        self._counter, self._style = counter, style
+
+    def cut_unit(self, unit: int, *, alone: bool) -> Selection | None:
+        """What is kept with the beginning of a unit, behind what that requires; None where nothing of it fits.
+
+        alone: without what it requires. Budgets too small for any delimiter get an unmarked cut: the alternative is to
+        lose the text without a trace.
+        """
+        kept = list(self._kept)
+        best = self._render(kept, None, self._style) if kept else None
+        for i in [unit] if alone else sorted(find_missing(self._segment, unit, set(kept))):
+            whole = self._render([*kept, i], None, self._style)
+            if whole is None:
+                return self._cut_within(kept, i) or best
+            kept, best = [*kept, i], whole
+        return best
+
+    def _cut_within(self, kept: list[int], unit: int) -> Selection | None:
+        """The longest beginning of a unit that fits beside others."""
+        text, start = self._segment.text, self._segment.units[unit].start
+        cuts = _find_cuts(text, start, self._segment.units[unit].end)
+        tried = cuts[: bisect_left(cuts, start + 32 * self._budget)]
+        if len(tried) > _TRIED_CUTS:  # too many to render them all: those about as long as what is left
+            room = self._budget - self._counter.count(render_units(self._segment, sorted(kept), self._style).text)
+            at = bisect_right(tried, room, key=lambda cut: self._counter.count(text[start:cut]))
+            tried = tried[max(0, at - _TRIED_CUTS) : at]
+        for cut in reversed(tried):
+            found = self._render(kept, Span(start, cut), self._style)
+            if found is not None:
+                return found
+        return self._render([], Span(start, cuts[0]), None) if cuts and not kept else None
+
+    def _render(self, kept: list[int], beginning: Span | None, style: DelimiterStyle | None) -> Selection | None:
+        """Units, and a beginning of one more, if they fit."""
+        spans = sorted([*merge_units(self._segment, sorted(kept)), *([beginning] if beginning else [])])
+        joined = spans[:1]
+        for span in spans[1:]:
+            if span.start <= joined[-1].end:
+                joined[-1] = Span(joined[-1].start, span.end)
+            else:
+                joined.append(span)
+        rendered = render_spans(self._segment.text, trim_spans(self._segment, joined), style)
+        tokens = self._counter.count(rendered.text)
+        return Selection(rendered, tokens) if tokens <= self._budget else None
 
 
 def _keep_nothing(segment: Segment, budget: int, counter: TokenCounter, style: DelimiterStyle) -> Selection:
@@ -222,6 +296,12 @@ def _keep_nothing(segment: Segment, budget: int, counter: TokenCounter, style: D
     alone = render_spans(segment.text, [], style)
     tokens = counter.count(alone.text)
     return Selection(alone, tokens) if tokens <= budget else Selection(Rendered("", ()), 0)
+
+
+def _find_cuts(text: str, start: int, end: int) -> list[int]:
+    """Where a stretch may be cut, ascending: behind its lines, and behind the words of the first one."""
+    lines = [match.end() for match in LINE.finditer(text, start, end)]
+    return [*_find_word_ends(text, start, lines[0] if lines else end), *lines[:-1]]
 
 
 def _find_word_ends(text: str, start: int, end: int) -> list[int]:
