@@ -34,6 +34,7 @@ from agentcompress.results import CompressedMessages, CompressedRequest, Compres
 from agentcompress.schema import DelimiterStyle, Segment
 from agentcompress.segmenters import kinds
 from agentcompress.segmenters.check import segment_checked
+from agentcompress.segmenters.notices import keep_notices
 from agentcompress.selection.budget import Budget, keep_all, keep_within
 from agentcompress.selection.select import Selection
 from agentcompress.targets.counting import CachedCounts, choose_countable_target, get_token_counter
@@ -114,7 +115,7 @@ class Compressor:
             return segment_checked(self._load_segmenter(self.config.segmenter), self.config.segmenter, text)
         try:
             segmenter = kinds.choose_segmenter(text, hint, self.config)
-            return segment_checked(segmenter, type(segmenter).__name__, text)
+            return keep_notices(segment_checked(segmenter, type(segmenter).__name__, text))
         except Exception as error:  # noqa: BLE001 - a wrong guess must cost nothing but quality
             _log.warning("%s: %s; cut at lines instead", type(error).__name__, error)
             return segment_checked(self._load_segmenter("lines"), "lines", text)

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import re
 
+from agentcompress.segmenters.shapes import Shapes, make_templates
+from agentcompress.text.lines import split_visible
+
 _SAMPLE_CHARS = 24_000
 _CODE_SHARE = 0.08
 """A text with a larger share of lines that can only be code is no prose; code full of documentation has this many."""
+
+_USUAL_SHARE = 0.35
+"""A text with a larger share of lines of a shape that comes again and again is no prose."""
 
 _WORDS = re.compile(r"[^\W\d_]{2,}")
 _CODE_LINE = re.compile(
@@ -26,17 +32,23 @@ _CODE_END = re.compile(r"(?:[{;]|\w\([^()]*\))\s*$")
 """Ends of statements and calls. Items of a list end so too: a line that reads like prose does not count."""
 
 _OTHER_LINE = re.compile(r"^\s*(?:[\[{<|+>$#@]|\d{2,4}[-:/]\d{2}|[A-Z]{4,}\b|\S+:\d+)")
+_WRAPPED_CHARS = 50
+_SENTENCE_END = re.compile(r"[.!?…:,;؟۔।։។၊]['\"”’»)\]*_]*$")
+"""A line that is no sentence's end is one of prose where it is as long as wrapped lines are."""
+
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 
 def tell_prose_from_lines(text: str) -> str:
     """Return "prose" or "lines".
 
-    Prose is text most of whose characters stand in lines that read like sentences (long enough, mostly letters),
-    and hardly any of whose lines can only be code. Looks at 24,000 characters: beginning, middle and end.
+    Prose is text most of whose characters stand in lines that read like sentences (long enough, mostly letters), hardly
+    any of whose lines can only be code, and few of whose lines are alike, as a machine's are. Looks at 24,000 characters: beginning, middle and end.
     """
-    lines = [line for line in sample_text(text).splitlines() if line.strip()]
+    lines = [line for line in split_visible(sample_text(text)) if line.strip()]
     if not lines or measure_code_share(text) > _CODE_SHARE:
+        return "lines"
+    if Shapes(make_templates(lines)).usual_share > _USUAL_SHARE:
         return "lines"
     total = sum(len(line.strip()) for line in lines)
     prose = sum(len(line.strip()) for line in lines if _reads_like_prose(line.strip()))
@@ -45,7 +57,7 @@ def tell_prose_from_lines(text: str) -> str:
 
 def measure_code_share(text: str) -> float:
     """The share of lines that can only be code, of those `sample_text` shows."""
-    lines = [line for line in sample_text(text).splitlines() if line.strip()]
+    lines = [line for line in split_visible(sample_text(text)) if line.strip()]
     return sum(_is_code(line) for line in lines) / max(1, len(lines))
 
 
@@ -72,4 +84,6 @@ def _reads_like_prose(line: str) -> bool:
     if len(_CJK.findall(line)) > len(line) // 3:
         return True
     letters = sum(len(word) for word in _WORDS.findall(line))
-    return letters >= 0.6 * len(line) and line.count(" ") >= 3
+    if letters < 0.6 * len(line) or line.count(" ") < 3:
+        return False
+    return len(line) >= _WRAPPED_CHARS or _SENTENCE_END.search(line) is not None

@@ -16,10 +16,12 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agentcompress import plugins
-from agentcompress.segmenters.detect import sample_text, tell_prose_from_lines
+from agentcompress.segmenters.detect import measure_code_share, sample_text, tell_prose_from_lines
+from agentcompress.segmenters.envelopes import find_envelope
 from agentcompress.segmenters.json_within import find_json_within
 from agentcompress.segmenters.languages import LOOKED_AT_CHARS, PARSED_CHARS, detect_language, measure_share
-from agentcompress.text.lines import Rows, View, find_view
+from agentcompress.segmenters.shapes import Shapes, make_templates
+from agentcompress.text.lines import Rows, View, find_view, split_visible
 
 if TYPE_CHECKING:
     from agentcompress.config import CompressConfig
@@ -44,7 +46,7 @@ _REPORT = re.compile(
     re.MULTILINE,
 )
 _COMPLAINT = re.compile(
-    r"\S*(?:ERROR|WARNING|FAIL|error|warning|fatal)\b:? |\S+:\d+:\d+: \S|make(?:\[\d+\])?: |gcc |cc |\S+\(\d+,\d+\): "
+    r"\S*(?:ERROR|WARNING|FAIL|error|warning|fatal)\b:? |\S+:\d+:\d+: \S|\S+:\d+: (?:error|warning|note|info|fatal)\b|make(?:\[\d+\])?: |gcc |cc |\S+\(\d+,\d+\): "
 )
 _PROGRESS = re.compile(
     r"\s*(?:copying|creating|adding|writing|running|building|byte-compiling|Building|Collecting|Compiling|Checking|Cloning"
@@ -61,6 +63,9 @@ LISTED = (_PATH, _LS)
 
 _SETTING = re.compile(r"\s*[\w.\"'-]+\s*[=:]|\s*[\[{}\]]")
 _DIGITS = re.compile(r"\d+")
+_ENCODED_CHARS = 60
+_RUN_SHARE = 0.6
+_CODE_SHARE = 0.08
 _OFTEN = 5  # lines that differ in numbers alone are a machine's
 _LONG_LINE = 2000
 
@@ -121,7 +126,9 @@ def detect_kind(text: str, hint: str = "", *, fences: bool = True) -> Kind:
     look = _Look(text, hint, fences=fences)
     rule = next(rule for rule in _RULES if rule.holds(look))
     name = rule.numbered if rule.numbered and look.view else rule.kind
-    return Kind(name, {"language": look.language} if name == "source" else {})
+    if name == "source":
+        return Kind(name, {"language": look.language})
+    return Kind(name, {"hint": hint} if name == "mixed" else {})
 
 
 class _Look:
@@ -171,6 +178,11 @@ class _Look:
         return _is_report(self.part, self.lines, prose=self.is_prose)
 
     @cached_property
+    def is_run(self) -> bool:
+        """Whether most of its lines are alike but for what they name, as those of a run of tests or a build are."""
+        return Shapes(make_templates(self.lines)).usual_share > _RUN_SHARE and measure_share(_SETTING, self.lines) < 0.3
+
+    @cached_property
     def language(self) -> str | None:
         """The programming language it is written in; None where it is no code."""
         sure = not (self.is_report or self.is_fenced or self.is_prose)
@@ -188,6 +200,7 @@ class _Rule(NamedTuple):
 
 _RULES = (
     _Rule(lambda look: _is_json(look.text), "json"),
+    _Rule(lambda look: look.fences and find_envelope(look.text) is not None, "mixed"),
     _Rule(lambda look: look.fences and find_json_within(look.text) is not None, "mixed"),
     _Rule(lambda look: not look.raw_lines, "lines"),
     _Rule(lambda look: _is_unbroken(look.sample) and tell_prose_from_lines(look.sample) == "prose", "prose"),
@@ -200,19 +213,20 @@ _RULES = (
     _Rule(lambda look: look.is_prose, "prose"),
     _Rule(lambda look: _is_outline(look.lines), "outline", numbered="lines"),
     _Rule(lambda look: _is_listing(look.lines), "matches", numbered="lines"),
-    _Rule(lambda look: _is_repetitive(look.lines), "log"),
-    _Rule(lambda look: True, "lines"),
+    _Rule(lambda look: _is_repetitive(look.lines) or look.is_run, "log"),
+    _Rule(lambda look: measure_code_share(look.part) > _CODE_SHARE, "lines"),
+    _Rule(lambda look: True, "log", numbered="lines"),
 )
 """The first that holds says the kind. Only code, prose and logs are seen through line numbers."""
 
 
 def _shorten_lines(part: str) -> list[str]:
-    return [line[:LOOKED_AT_CHARS] for line in part.splitlines() if line.strip()]
+    return [line[:LOOKED_AT_CHARS] for line in split_visible(part) if line.strip()]
 
 
 def _is_unbroken(part: str) -> bool:
     """Whether much of a text stands in lines so long that their number and shape say nothing."""
-    return sum(len(line) for line in part.splitlines() if len(line) > _LONG_LINE) > 0.3 * len(part)
+    return sum(len(line) for line in part.split("\n") if len(line) > _LONG_LINE) > 0.3 * len(part)
 
 
 def _is_report(part: str, lines: list[str], *, prose: bool) -> bool:
@@ -264,7 +278,11 @@ def _is_outline(lines: list[str]) -> bool:
 
 def _is_listing(lines: list[str]) -> bool:
     """Whether most lines are a search's matches, or entries of a folder."""
-    return measure_share(_MATCH, lines) > 0.6 or measure_share(_LS, lines) > 0.5 or measure_share(_PATH, lines) > 0.9
+    if measure_share(_MATCH, lines) > 0.6 or measure_share(_LS, lines) > 0.5:
+        return True
+    usual, often = Counter(map(len, lines)).most_common(1)[0]
+    is_encoded = usual >= _ENCODED_CHARS and often > 0.3 * len(lines)  # base64 holds slashes, too
+    return measure_share(_PATH, lines) > 0.9 and not is_encoded
 
 
 def _is_repetitive(lines: list[str]) -> bool:

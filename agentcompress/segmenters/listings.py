@@ -9,6 +9,7 @@ import re
 
 from agentcompress.segmenters.kinds import LISTED
 from agentcompress.segmenters.languages import LOOKED_AT_CHARS
+from agentcompress.text.lines import split_visible
 
 RAW_SHORT = "too short to be cut"
 RAW_LISTING = "a listing"
@@ -26,7 +27,7 @@ def explain_left_whole(text: str) -> str | None:
     """Return why a tool's result is better left whole (`RAW_SHORT`, `RAW_LISTING`), or None where it is not."""
     if len(text) > _LISTED_CHARS:
         return None
-    lines = [line for line in text.splitlines() if line.strip()]
+    lines = [line for line in split_visible(text) if line.strip()]
     if sum(-(-len(line) // _LINE_CHARS) for line in lines) <= _SHORT_LINES:
         return RAW_SHORT
     lines = [line[:LOOKED_AT_CHARS] for line in lines]

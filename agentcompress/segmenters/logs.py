@@ -1,122 +1,55 @@
-"""Logs: lines as units; what failed, and how it ended, is worth having whatever else is.
+"""Logs, reports of tests and builds: lines as units; what failed, where and why, and how it ended, is worth having.
 
-Lines that differ in their numbers alone are one template: the first stands for all, unless the draft sees more in
-another one. Terminal colours are seen through, and kept where a line is.
+Lines of one template or shape say the same: the first stands for all, unless the draft sees more in another one, and a
+line unlike all others is worth having. Terminal colours are seen through, and kept where a line is; what a progress bar
+has overwritten was never seen, and goes first.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agentcompress.common.checks import checked_count, checked_weight
 from agentcompress.schema import Segment, Span, Unit
+from agentcompress.segmenters.records import find_body, find_titles, lay_out
+from agentcompress.segmenters.shapes import Shapes, make_templates
+from agentcompress.segmenters.signs import (
+    ENDS,
+    ERROR,
+    FIRST,
+    TOLD,
+    WARNING,
+    rate_sign,
+    tells_count,
+    tells_place,
+    tells_value,
+)
+from agentcompress.segmenters.traces import find_traces
 from agentcompress.text.cut_points import cut_stretch
 from agentcompress.text.delimiters import LineStyle, find_whole_rows, make_line_style
-from agentcompress.text.lines import Rows
-
-_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
-_VARYING = re.compile(r"0x[0-9a-fA-F]+|\b[0-9a-fA-F]{8,}\b(?:-[0-9a-fA-F]{4,})*|\d+")
-
-ENDS, ERROR, WARNING = 3, 2, 1
-"""Floors of lines: those that say how it ended or what failed; errors; warnings."""
-
-_ENDS = re.compile(
-    r"""
-    ^=+\s.*\b(?:passed|failed|errors?|skipped|no\stests\sran)\b.*=+\s*$     # pytest's last line
-    |^(?:FAILED|ERROR)\s\S+(?:::\S|\.py\b)                                 # and its summary
-    |^(?:FAIL|ERROR):\s\S+\s\(|^Ran\s\d+\stests?\sin|^FAILED\s\(|^OK(?:\s\(|\s*$)  # unittest
-    |^\s*---\sFAIL:|^FAIL\s+\S+|^test\s.*\.\.\.\sFAILED|^test\sresult:          # go, cargo
-    |^\s*[✕✗✖×●]\s\S|^(?:Tests?|Test\sSuites|Tests\srun):\s.*\d                 # jest, maven
-    |\bmake(?:\[\d+\])?:\s\*\*\*|\bBUILD\s(?:FAILED|FAILURE|SUCCESS)
-    |^not\sok\s\d|^rspec\s\S+:\d|\s>\s.*\bFAILED$|^\s*FAIL\s\s*\S                # TAP, rspec, gradle, vitest
-    |\b\d+\s(?:tests?|examples?|specs?|errors?|warnings?)\b.*\b\d+\s(?:failures?|errors?|failed|passed)\b
-    |\bFound\s\d+\serrors?|\b\d+\serrors?\sgenerated
-    |\bexit(?:ed)?(?:\swith)?(?:\s(?:code|status)|\svalue)?[:=\s]+-?[1-9]\d*|\breturn(?:ed)?\scode[:=\s]+-?[1-9]
-    """,
-    re.VERBOSE,
-)
-_ERROR = re.compile(
-    r"""
-    (?i:\b(?:errors?|fatal|panic(?:ked)?|critical|failed|failures?|failing|segmentation\sfault|core\sdumped|aborted|denied)\b)
-    |^E\s{2,}\S|^>\ {2,}\S|(?:Error|Exception)\b|^Caused\sby:|\bnpm\sERR!|\bERR\b|\bundefined\sreference\b
-    """,
-    re.VERBOSE,
-)
-_NO_ERROR = re.compile(
-    r"(?i)\b(?:0|no|without|zero)\s(?:errors?|failures?|failed)\b|\b(?:errors?|failures?|failed)[=:]\s*0\b"
-)
-_WARNING = re.compile(r"(?i)warnings?\b|\b(?:warn|deprecated|timed?\s?out|timeout|retry(?:ing)?|refused)\b")
-_SIGNS = (
-    *(
-        "error",
-        "err!",
-        "fail",
-        "fatal",
-        "panic",
-        "critical",
-        "exception",
-        "abort",
-        "fault",
-        "denied",
-        "dumped",
-        "caused by",
-    ),
-    *(
-        "undefined",
-        "warn",
-        "deprecat",
-        "timeout",
-        "timed",
-        "time out",
-        "retry",
-        "refused",
-        "passed",
-        "skipped",
-        "no tests",
-    ),
-    *(
-        "ran ",
-        "ok ",
-        "exit",
-        "return",
-        "make",
-        "build",
-        "rspec",
-        "test result",
-        "tests",
-        "test suites",
-        "test:",
-        "found ",
-    ),
-    *("✕", "✗", "✖", "×", "●", " err ", "e   ", ">  "),
-)
-"""Every line that one of the patterns above matches holds one of these, in small letters: a quick test first."""
+from agentcompress.text.lines import ANSI, Rows
 
 _NAMES_FAILURE = re.compile(r"(?:FAILED|ERROR) \S+(?= - )")
 """The part of a summary's line that names what failed; the message behind it has been said before."""
 
-_TRACE_START = re.compile(
-    r"^\s*(?:[|+]\s*)*Traceback \(most recent call last\)|^(?:Exception in thread|panic:|goroutine \d)"
-)
-_FRAME = re.compile(r"\s+(?:at\s\S|from\s\S+:\d+|\d+:\s+\S+::)")
-"""A frame of a JVM, .NET, JavaScript, Ruby or Rust stack, below the error it belongs to."""
-
-_TRACE_CHAIN = re.compile(r"^(?:During handling of the above|The above exception was|Caused by:|\s*\.\.\. \d+ more)")
-_TRACE_BODY = re.compile(
-    r"^\s|^$|^\w[\w.]*(?:Error|Exception|Exit|Interrupt|Warning|Failure)\b|^goroutine|^\S+\(.*\)\s*$"
-)
-_MOST_TRACE_ROWS, _MOST_TRACE_CHARS, _LEAST_TRACE_CHARS = 30, 1800, 600
 _SEEN_CHARS = 400
-_TAIL_TRACE_ROWS = 12
-_REPEATED = -1.0  # the prior of a line whose template stood before
-_FIRST_OF_TEMPLATE = 2
+_REPEATED, _ODD, _OVERWRITTEN = -1.0, 1.0, -30.0  # priors: of a line whose template stood before; of one unlike others
+_FIRST_ALIKE = 2
+"""Of lines that are alike, how many are floors."""
+
+_MOST_TOLD = 12
+_FIRST_FAILURES, _FIRST_DETAILS, _MOST_DETAILS, _PLACES, _MOST_HEADS = 3, 2, 10, 2, 100
+"""Failures whose details are floors; of each so many lines, the first ones whatever they say, and so many places; how many
+are looked at."""
+
+_SHAPED = 0.5  # the share of usual lines from which on a text is a run, where lines unlike others are worth having
 
 
 class LogSegmenter:
-    """Lines as units, tracebacks whole, blocks as parents.
+    """Lines as units, tracebacks whole, blocks as parents; indented lines require what they stand under.
 
     floor_share: the most of what is kept that failures and endings may take up beside what the scores say.
     last_lines: lines at the end that belong to those. block_lines, max_line_chars, piece_chars: as of `lines`.
@@ -139,53 +72,189 @@ class LogSegmenter:
     def segment(self, text: str) -> Segment:
         """Cut `text` at lines. Every string tiles; an empty one has no units."""
         rows = Rows(text)
-        bare = [_shorten_line(_ANSI.sub("", rows[row]).rstrip()) for row in range(len(rows))]
-        templates = _make_templates(bare)
-        floors = self._rate_lines(bare)
-        traces = dict(_find_traces(bare))
-        seen: Counter[str] = Counter()
-        units: list[Unit] = []
-        block, lines, row = 0, 0, 0
-        while row < len(rows):
-            last = traces.get(row, row)
-            if last > row or lines >= self.block_lines or (lines and not bare[row]):
-                block, lines = block + 1, 0
-            what = "\n".join(templates[row : last + 1])
-            known, seen[what] = seen[what], seen[what] + 1
-            floor = max(floors[row : last + 1])
-            prior = _REPEATED if known > 0 and bare[row] and floor < ENDS else 0.0
-            if floor < ENDS and known >= _FIRST_OF_TEMPLATE:
-                floor = 0
-            for start, end, own in _split_summary(text, *rows.get_span(row, last), floor):
-                units.extend(
-                    Unit(a, b, block, floor=own if a == start else 0, prior=prior)
-                    for a, b in cut_stretch(text, start, end, self.max_line_chars, self.piece_chars)
-                )
-            lines = lines + 1 if last == row else self.block_lines
-            row = last + 1
-        style = LogStyle(make_line_style(text), rows.starts, templates)
-        return Segment(text, "log", tuple(units), style, self.floor_share)
+        log = _Log(rows, self.last_lines)
+        builder = _Builder(self, rows, log)
+        units = builder.build_units()
+        style = LogStyle(make_line_style(text), rows.starts, log.templates, frozenset(builder.overwritten))
+        return Segment(text, "log", units, style, self.floor_share)
 
-    def _rate_lines(self, bare: Sequence[str]) -> list[int]:
-        """Every line's floor; the last lines that are not blank say how it ended."""
-        floors = [_rate_line(line) for line in bare]
-        spoken = [row for row, line in enumerate(bare) if line.strip()]
-        for row in spoken[-self.last_lines :]:
-            floors[row] = ENDS
+
+class _Log:
+    """What is seen in the lines of a log: templates, shapes, how they stand, and what each is worth."""
+
+    def __init__(self, rows: Rows, last_lines: int) -> None:
+        self.bare = _bare_lines(rows)
+        self.templates = make_templates(self.bare)
+        self.shapes = Shapes(self.templates)
+        self.layout = lay_out(self.bare)
+        self.titles = find_titles(self.bare, self.layout)
+        self.traces = dict(find_traces(self.bare))
+        self.floors = self._rate_rows()
+        self._keep_ends(last_lines)
+        self._keep_odd_rows()
+        self._keep_first_alike()
+        self._keep_failures()
+
+    def find_required(self, row: int) -> int:
+        """The row that names what a row belongs to, or -1."""
+        title = self.titles.get(row, -1)
+        return title if title >= 0 else self.layout.headings[row]
+
+    def is_repeated(self, row: int) -> bool:
+        """Whether a row is one of many of one shape."""
+        return self.shapes.count_alike(row) > _FIRST_ALIKE and self.shapes.is_usual(row)
+
+    def _rate_rows(self) -> list[int]:
+        """The floor of every row; of many that are alike only the first ones and the last may be counts."""
+        last = {shape: row for row, shape in enumerate(self.shapes.shapes)}
+        known: dict[tuple[str, bool], int] = {}
+        seen: Counter[str] = Counter()
+        floors = []
+        for row, line in enumerate(self.bare):
+            shape = self.shapes.shapes[row]
+            seen[shape] += 1
+            if seen[shape] <= _FIRST_ALIKE or row == last[shape] or not self.shapes.is_usual(row):
+                if tells_count(line):
+                    floors.append(TOLD)
+                    continue
+            key = self.templates[row], "0" in line  # lines that differ in numbers alone say the same, but for none
+            if key not in known:
+                known[key] = rate_sign(line)
+            floors.append(known[key])
         return floors
+
+    def _keep_ends(self, last_lines: int) -> None:
+        """The last lines that are not blank say how it ended."""
+        spoken = [row for row in range(len(self.bare)) if row not in self.layout.blank]
+        for row in spoken[-last_lines:]:
+            self.floors[row] = max(self.floors[row], ENDS)
+
+    def _keep_odd_rows(self) -> None:
+        for row in self.shapes.odd_rows:
+            self.floors[row] = max(self.floors[row], WARNING)
+
+    def _keep_first_alike(self) -> None:
+        """Of lines that are alike, the first ones are worth having; of counts, the first one and the last ones too."""
+        seen: Counter[str] = Counter()
+        told = [row for row, floor in enumerate(self.floors) if floor == TOLD]
+        for row in told[1 : -_MOST_TOLD + 1] if len(told) > _MOST_TOLD else []:
+            self.floors[row] = 0
+        for row, floor in enumerate(self.floors):
+            if not floor:
+                continue
+            shape = self.shapes.shapes[row] if self.is_repeated(row) else self.templates[row]
+            seen[shape] += 1
+            if floor < ENDS and seen[shape] > _FIRST_ALIKE:
+                self.floors[row] = 0
+
+    def _keep_failures(self) -> None:
+        """Of the first failures and the last one, what was expected and where is worth having with the name."""
+        heads = [row for row, floor in enumerate(self.floors) if floor in (ENDS, ERROR) and self._is_head(row)]
+        named = [row for row in heads if self.floors[row] == ENDS]
+        told = 0
+        for head in [*named[:_MOST_HEADS], *(row for row in heads[:_MOST_HEADS] if self.floors[row] < ENDS)]:
+            if self.floors[head] == FIRST or told == _FIRST_FAILURES:
+                continue
+            following = next((row for row in named if row > head), len(self.bare))
+            details = self._find_details(head, following - 1)
+            told += bool(details)
+            for row in (head, *details) if details else ():
+                self.floors[row] = max(self.floors[row], FIRST)
+
+    def _is_head(self, row: int) -> bool:
+        """Whether a row may name a failure, and is not one of many that are alike."""
+        return self.floors[row] == ENDS or not self.is_repeated(row)
+
+    def _find_details(self, head: int, last: int) -> list[int]:
+        """Rows below a failure's name that say what was expected, what came, and where."""
+        details: list[int] = []
+        places = 0
+        for row in find_body(self.bare, self.layout, head, last):
+            if self.is_repeated(row) and not self.floors[row]:
+                continue
+            place = tells_place(self.bare[row])
+            first = len(details) < _FIRST_DETAILS
+            if not (first or tells_value(self.bare[row]) or (place and places < _PLACES) or self.floors[row]):
+                continue
+            places += place
+            details.append(row)
+            if len(details) == _MOST_DETAILS:
+                break
+        return details
+
+
+class _Builder:
+    """Makes the units of a log, in order."""
+
+    def __init__(self, limits: LogSegmenter, rows: Rows, log: _Log) -> None:
+        self._limits, self._rows, self._log = limits, rows, log
+        self._first_unit: dict[int, int] = {}
+        self._units: list[Unit] = []
+        self._has_returns = "\r" in rows.text
+        self.overwritten: set[int] = set()  # ends of the stretches that were overwritten
+
+    def build_units(self) -> tuple[Unit, ...]:
+        """Units of all rows."""
+        log, seen = self._log, Counter[str]()
+        block, lines, row = 0, 0, 0
+        while row < len(self._rows):
+            last = log.traces.get(row, row)
+            if last > row or lines >= self._limits.block_lines or (lines and row in log.layout.blank):
+                block, lines = block + 1, 0
+            what = "\n".join(log.templates[row : last + 1])
+            known, seen[what] = seen[what], seen[what] + 1
+            self._add_rows(row, last, block, known)
+            lines = lines + 1 if last == row else self._limits.block_lines
+            row = last + 1
+        return tuple(self._units)
+
+    def _add_rows(self, row: int, last: int, block: int, known: int) -> None:
+        """Units of a row, or of a traceback. known: how often its template stood before."""
+        log, text = self._log, self._rows.text
+        floor = max(log.floors[row : last + 1])
+        prior = self._weigh_row(row, floor, known)
+        start, end = self._rows.get_span(row, last)
+        required = self._find_required(row)
+        self._first_unit[row] = len(self._units)
+        if last == row and self._has_returns and (shown := _find_shown(text, start, end)) > start:
+            self._units.append(Unit(start, shown, block, prior=_OVERWRITTEN))
+            self.overwritten.add(shown)
+            start = shown
+            self._first_unit[row] = len(self._units)
+        for a, b, own in _split_summary(text, start, end, floor):
+            for c, d in cut_stretch(text, a, b, self._limits.max_line_chars, self._limits.piece_chars):
+                self._units.append(Unit(c, d, block, required, floor=own if c == a else 0, prior=prior))
+
+    def _weigh_row(self, row: int, floor: int, known: int) -> float:
+        if floor >= ENDS or row in self._log.layout.blank:
+            return 0.0
+        if known:
+            return _REPEATED
+        return _ODD if row in self._log.shapes.odd_rows else 0.0
+
+    def _find_required(self, row: int) -> tuple[int, ...]:
+        heading = self._log.find_required(row)
+        return (self._first_unit[heading],) if heading in self._first_unit else ()
 
 
 @dataclass(frozen=True)
 class LogStyle:
-    """The style of lines, which says so where all that was left out is like the line before it."""
+    """The style of lines, which says so where all that was left out is like the line before it, or was overwritten.
+
+    overwritten: where what a progress bar has overwritten ends.
+    """
 
     lines: LineStyle
     line_starts: Sequence[int]
     templates: Sequence[str]
+    overwritten: frozenset[int] = frozenset()
 
     def gap(self, text: str, gap: Span) -> str:
-        """`[... 14 lines omitted]` or `[... 14 more like this omitted]`."""
+        """`[... 14 lines omitted]`, `[... 14 more like this omitted]`, or `[... 60 overwritten updates omitted]`."""
         said = self.lines.gap(text, gap)
+        if gap.end in self.overwritten and "\n" not in text[gap.start : gap.end]:
+            number = text.count("\r", gap.start, gap.end)
+            return re.sub(r"\d+ chars? omitted\]", f"{number} overwritten updates omitted]\n", said, count=1)
         rows = find_whole_rows(text, gap, self.line_starts)
         if rows is None or not rows[0] or set(self.templates[rows[0] : rows[1] + 1]) != {self.templates[rows[0] - 1]}:
             return said
@@ -193,7 +262,19 @@ class LogStyle:
 
     def longest(self, text: str) -> str:
         """The longest delimiter of lines, with the longer words."""
-        return self.lines.longest(text).replace("lines omitted", "more like this omitted")
+        words = "overwritten updates omitted]\n" if self.overwritten else "more like this omitted]"
+        return self.lines.longest(text).replace("lines omitted]", words)
+
+
+def _bare_lines(rows: Rows) -> list[str]:
+    """Lines as a terminal shows them: without colours, and without what was overwritten; of long ones both ends."""
+    lines = []
+    for row in range(len(rows)):
+        line = rows[row].rstrip()
+        if "\r" in line:
+            line = line[line.rfind("\r") + 1 :]
+        lines.append(_shorten_line(ANSI.sub("", line) if "\x1b" in line else line))
+    return lines
 
 
 def _shorten_line(line: str) -> str:
@@ -203,76 +284,15 @@ def _shorten_line(line: str) -> str:
     return f"{line[:_SEEN_CHARS]}<{len(line)}>{line[-_SEEN_CHARS:]}"
 
 
+def _find_shown(text: str, start: int, end: int) -> int:
+    """Where what is left on the screen of a line begins: behind the last carriage return that something follows."""
+    stop = end
+    while stop > start and text[stop - 1] in "\r\n \t":
+        stop -= 1
+    return text.rfind("\r", start, stop) + 1 or start
+
+
 def _split_summary(text: str, start: int, end: int, floor: int) -> list[tuple[int, int, int]]:
     """A line with its floor; of a summary's line the part that names what failed, and the message behind it."""
     named = _NAMES_FAILURE.match(text, start, end)
     return [(start, named.end(), floor), (named.end(), end, ERROR)] if named else [(start, end, floor)]
-
-
-def _make_templates(bare: Sequence[str]) -> list[str]:
-    """Lines with their numbers and ids replaced by 0: those that are alike then are of one template."""
-    return [_VARYING.sub("0", line) for line in bare]
-
-
-def _rate_line(line: str) -> int:
-    """The floor of a line for its own sake: `ENDS`, `ERROR`, `WARNING`, or 0."""
-    small = f" {line.lower()} "
-    if not any(sign in small for sign in _SIGNS):
-        return 0
-    if _ENDS.search(line):
-        return ENDS
-    if _ERROR.search(_NO_ERROR.sub("", line)):
-        return ERROR
-    return WARNING if _WARNING.search(line) else 0
-
-
-def _find_traces(bare: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """Rows of tracebacks that stay together, first and last; of a long one the end."""
-    most_chars = min(_MOST_TRACE_CHARS, max(_LEAST_TRACE_CHARS, sum(map(len, bare)) // 20))
-    row = 0
-    while row < len(bare):
-        stack = _is_above_frames(bare, row)
-        if not stack and not _TRACE_START.match(bare[row]):
-            row += 1
-            continue
-        last = _find_trace_end(bare, row)
-        if last - row < _MOST_TRACE_ROWS and sum(map(len, bare[row : last + 1])) < most_chars:
-            yield row, last
-        elif not stack:  # row by row, but for its end; of a stack the errors above the frames are enough
-            tail = last
-            while (
-                tail - 1 > row
-                and last - tail < _TAIL_TRACE_ROWS
-                and sum(map(len, bare[tail - 1 : last + 1])) < most_chars // 2
-            ):
-                tail -= 1
-            yield tail, last
-        row = last + 1
-
-
-def _is_above_frames(bare: Sequence[str], row: int) -> bool:
-    """Whether a row is an error that a stack of frames stands below."""
-    below = bare[row + 1] if row + 1 < len(bare) else ""
-    if not below[:1].isspace() or not bare[row].strip():
-        return False
-    return _FRAME.match(below) is not None and _FRAME.match(bare[row]) is None
-
-
-def _find_trace_end(bare: Sequence[str], start: int) -> int:
-    """The last row of a traceback that starts at a row: its exception's line, causes included."""
-    last = row = start
-    indent = len(bare[start]) - len(bare[start].lstrip())
-    while row + 1 < len(bare):
-        line = bare[row + 1]
-        line = line[indent:] if line[:indent].isspace() else line
-        chained = _TRACE_CHAIN.match(line) or _TRACE_START.match(line)
-        if not chained and not _TRACE_BODY.match(line):
-            break
-        row += 1
-        if line.strip():
-            last = row
-            closes = not line[0].isspace() and not chained
-            following = next((text for text in bare[row + 1 : row + 3] if text.strip()), "")
-            if closes and not (_TRACE_CHAIN.match(following) or _FRAME.match(following)):
-                break
-    return last

@@ -1,4 +1,7 @@
-"""Mixed text: prose with fenced blocks, or with JSON in it, each block cut by its own kind; a fence stays around it."""
+"""Mixed text: what stands in an envelope, prose with fenced blocks, or with JSON in it; each cut by its own kind.
+
+A fence stays around what it holds; an envelope's lines are kept whatever else is.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,17 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from agentcompress.schema import Segment, Unit
+from agentcompress.segmenters.envelopes import find_envelope
 from agentcompress.segmenters.grammars import find_language_of_fence, get_extension
 from agentcompress.segmenters.json_within import find_json_within
 from agentcompress.segmenters.kinds import Kind, detect_kind, make_segmenter
+from agentcompress.segmenters.signs import TOLD
+from agentcompress.text.cut_points import cut_stretch
 from agentcompress.text.delimiters import Part, PartsStyle, choose_style, make_line_style
+from agentcompress.text.lines import Rows
 
+_ENVELOPE_SHARE = 0.5
+_LINE_CHARS, _PIECE_CHARS = 2000, 400
 _FENCE = re.compile(r"^[ \t]{0,8}(`{3,}|~{3,})([^\n`]*)\n", re.MULTILINE)
 
 
@@ -40,11 +49,23 @@ def find_fenced_blocks(text: str) -> list[_Block]:
 
 
 class MixedSegmenter:
-    """Prose as sentences, fenced blocks by their kind; the lines of a fence are required by all it holds."""
+    """Prose as sentences, fenced blocks by their kind; the lines of a fence are required by all it holds.
+
+    hint: what is known of where the text comes from, for what stands in an envelope.
+    """
+
+    def __init__(self, hint: str = "") -> None:
+        self.hint = hint
 
     def segment(self, text: str) -> Segment:
         """Cut `text`. Every string tiles; an empty one has no units."""
         parts = _Parts(text)
+        envelope = find_envelope(text)
+        if envelope is not None:
+            parts.add_floors(0, envelope.start)
+            parts.add_part(envelope.start, envelope.end, detect_kind(text[envelope.start : envelope.end], self.hint))
+            parts.add_floors(envelope.end, len(text))
+            return parts.make_segment()
         at = 0
         within = find_json_within(text)
         for block in (
@@ -102,6 +123,23 @@ class _Parts:
         """Add a fence's line as a unit and return its index. opens: the unit that it requires, if any."""
         self._units.append(Unit(start, end, self._parents, () if opens is None else (opens,)))
         return len(self._units) - 1
+
+    def add_floors(self, start: int, end: int) -> None:
+        """Add the lines of an envelope, each as a unit that is worth having whatever else is."""
+        if end <= start:
+            return
+        rows = Rows(self._text[start:end])
+        for row in range(len(rows)):
+            a, b = rows.get_span(row, row)
+            floor = TOLD if rows[row].strip() else 0
+            self._units.extend(
+                Unit(start + c, start + d, self._parents, floor=floor)
+                for c, d in cut_stretch(rows.text, a, b, _LINE_CHARS, _PIECE_CHARS)
+            )
+        self._parents += 1
+        self._parts.append(Part(start, end, rows.text, make_line_style(rows.text)))
+        self._floor_share = max(self._floor_share, _ENVELOPE_SHARE)
+        self._floor_from.append(0.0)
 
     def require_closing(self, opens: int, closes: int) -> None:
         """Let the unit of the opening line require that of the closing line."""

@@ -17,9 +17,9 @@ from agentcompress.schema import Segment
 _AHEAD = 0.05
 """The share of the text that floors may take before anything else is taken."""
 
-_LARGE, _LARGE_UNITS = 0.04, 3.0
-"""A unit that costs a larger share of the text and more than three of its usual ones, with what it requires, waits
-until as much was taken."""
+_LARGE, _LARGE_UNITS, _LARGE_TOKENS = 0.04, 3.0, 120.0
+"""A unit that costs a larger share of the text, more than three of its usual ones and more tokens than this, with what it
+requires, waits until as much was taken."""
 
 _LARGEST = 0.1
 """A floor that costs a larger share of the text than this waits for its rank like any other unit."""
@@ -38,7 +38,8 @@ def order_units(segment: Segment, scores: np.ndarray, costs: np.ndarray) -> list
 
 def _find_large(costs: np.ndarray) -> float:
     """The tokens from which on a unit is a large one."""
-    return max(_LARGE * float(costs.sum()), _LARGE_UNITS * float(costs.mean()) if costs.size else 0.0)
+    usual = float(costs.mean()) if costs.size else 0.0
+    return max(_LARGE * float(costs.sum()), _LARGE_UNITS * usual, _LARGE_TOKENS)
 
 
 def _bound_largest(segment: Segment, costs: np.ndarray) -> float:

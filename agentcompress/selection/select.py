@@ -33,8 +33,8 @@ _USED = 0.8
 _TRIED_UNITS = 4000
 """How many units are tried at most to use up a budget that the next one does not fit."""
 
-_LEAST_CUT = 64
-"""In so many tokens at least, units that must stay whole are cut rather than that nothing is kept."""
+_LEAST_CUT, _THIN = 64, 0.5
+"""In so many tokens at least, units that must stay whole are cut rather than that most of a budget is left."""
 
 _TRIED_CUTS = 64
 """How many places to cut a unit are tried."""
@@ -71,7 +71,7 @@ def select_units(
     if n == len(order) or (n and pool.take_prefix(n).tokens >= _USED * budget):
         return pool.take_prefix(n)
     found = None if segment.divisible else pool.fill_up(n, budget)
-    if found is None and (segment.divisible or (n == 0 and budget >= _LEAST_CUT)):
+    if segment.divisible or (budget >= _LEAST_CUT and _is_thin(found or pool.take_prefix(n), budget)):
         cutter = _Cutter(segment, pool.list_prefix(n), budget, counter, style)
         found = cutter.cut_unit(order[n], alone=not segment.divisible)
     return found or (pool.take_prefix(n) if n else _keep_nothing(segment, budget, counter, style))
@@ -289,6 +289,11 @@ class _Cutter:
         rendered = render_spans(self._segment.text, trim_spans(self._segment, joined), style)
         tokens = self._counter.count(rendered.text)
         return Selection(rendered, tokens) if tokens <= self._budget else None
+
+
+def _is_thin(selection: Selection, budget: int) -> bool:
+    """Whether most of a budget is left."""
+    return selection.tokens < _THIN * budget
 
 
 def _keep_nothing(segment: Segment, budget: int, counter: TokenCounter, style: DelimiterStyle) -> Selection:

@@ -9,9 +9,21 @@ from dataclasses import dataclass
 LINE = re.compile(r"[^\n]*\n|[^\n]+")
 """One line of a text, its line feed included; all of them tile the text."""
 
+ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+"""A terminal's colour, or another of its control sequences."""
+
 _NUMBERED = re.compile(r"[ \t]{0,10}(\d{1,7})(?:\t|: ?|[ \t]?[|│→][ \t]?)")
 _LEAST_NUMBERED = 3
 _NUMBERED_SHARE = 0.8
+
+
+def split_visible(text: str) -> list[str]:
+    """Return the lines of a text as a terminal shows them: without line ends, colours, and what was overwritten."""
+    if "\x1b" in text:
+        text = ANSI.sub("", text)
+    if "\r" not in text:
+        return text.split("\n")
+    return [(bare := line.rstrip("\r"))[bare.rfind("\r") + 1 :] for line in text.split("\n")]
 
 
 class Rows:

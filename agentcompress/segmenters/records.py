@@ -1,0 +1,112 @@
+"""Records of a log: lines that belong together, and the heading that each line stands under.
+
+A record is a paragraph and the indented ones below it: a commit with its message, a failed test with what was expected.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+_GUTTER = re.compile(r"\s*\d*\s*[|│]")
+_RULED = re.compile(r"\s*[=\-_*─━~#+⎯]{4,}")
+_INDENTED = re.compile(r"[ \t]*")
+_TAB_WIDTH = 4
+_HEADING_CHARS = 200
+_KEYED = re.compile(r"\w[\w -]{0,24}:\s")
+_ID = re.compile(r"\w+ [0-9a-f]{7,40}\b")
+_LONGEST_ROWS = 60
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How lines stand. indents: columns; of a blank line that of the line before. blank: rows without a word.
+
+    headings: for every row the one that it stands under, or -1. paragraphs: for every row the first of its paragraph.
+    """
+
+    indents: Sequence[int]
+    blank: frozenset[int]
+    headings: Sequence[int]
+    paragraphs: Sequence[int]
+
+
+def lay_out(lines: Sequence[str]) -> Layout:
+    """Measure how lines stand. lines: without colours and line feeds."""
+    blank = frozenset(row for row, line in enumerate(lines) if not line.strip())
+    indents: list[int] = []
+    paragraphs: list[int] = []
+    for row, line in enumerate(lines):
+        indents.append((indents[-1] if indents else 0) if row in blank else _measure_indent(line))
+        paragraphs.append(row if row in blank or not row or row - 1 in blank else paragraphs[-1])
+    return Layout(indents, blank, _find_headings(lines, indents, blank), paragraphs)
+
+
+def _measure_indent(line: str) -> int:
+    """Columns before the first word; of source shown in a gutter, those of its bar."""
+    gutter = _GUTTER.match(line)
+    if gutter:
+        return len(gutter.group())
+    found = _INDENTED.match(line)
+    return len(found.group().expandtabs(_TAB_WIDTH)) if found else 0
+
+
+def _find_headings(lines: Sequence[str], indents: Sequence[int], blank: frozenset[int]) -> list[int]:
+    """For every row the last one above that is indented less, over blank rows too; -1 where there is none."""
+    headings: list[int] = []
+    above: list[int] = []
+    for row, indent in enumerate(indents):
+        if row in blank:
+            headings.append(-1)
+            continue
+        while above and indents[above[-1]] >= indent:
+            above.pop()
+        heading = above[-1] if above else -1
+        headings.append(heading if heading >= 0 and len(lines[heading]) <= _HEADING_CHARS else -1)
+        above.append(row)
+    return headings
+
+
+def find_titles(lines: Sequence[str], layout: Layout) -> dict[int, int]:
+    """Rows of a record that its first row names (a commit's id), and that row.
+
+    Where paragraphs begin alike again and again with an id or lines of keys, and for what stands below a line that ends
+    with a colon.
+    """
+    titles: dict[int, int] = {}
+    title = -1
+    for row in range(len(lines)):
+        if row in layout.blank:
+            continue
+        first = layout.paragraphs[row] == row
+        if first and not layout.indents[row]:
+            title = row if _is_title(lines, row) else -1
+        elif title >= 0 and row - title < _LONGEST_ROWS and (not first or layout.indents[row]):
+            titles[row] = title
+    return titles
+
+
+def _is_title(lines: Sequence[str], row: int) -> bool:
+    """Whether a paragraph's first line names what stands below it."""
+    line = lines[row].rstrip()
+    below = lines[row + 1] if row + 1 < len(lines) else ""
+    if len(line) > _HEADING_CHARS or not below.strip():
+        return False
+    return line.endswith(":") or (_ID.match(line) is not None and _KEYED.match(below) is not None)
+
+
+def find_body(lines: Sequence[str], layout: Layout, head: int, last: int) -> Iterator[int]:
+    """Rows that belong to a failure named in row `head`, up to row `last`: the rest of its paragraph, what is indented
+    below it, and paragraphs of one line or two that follow, up to a rule or the next name.
+    """
+    indent, gaps = layout.indents[head], 0
+    for row in range(head + 1, min(last, head + _LONGEST_ROWS) + 1):
+        if row in layout.blank:
+            gaps += row - 1 not in layout.blank
+            continue
+        if _RULED.match(lines[row]) and row > head + 1:
+            return
+        if layout.indents[row] <= indent and gaps > 1:
+            return
+        yield row

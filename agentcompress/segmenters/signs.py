@@ -1,0 +1,157 @@
+"""What a line says for its own sake: how it ended, what was left out, what failed, where, and what was expected."""
+
+from __future__ import annotations
+
+import re
+
+TOLD, FIRST, ENDS, ERROR, WARNING = 5, 4, 3, 2, 1
+"""Floors of lines: counts, exit codes and notices of what another tool left out; what belongs to the first failures;
+the names of others, and how it ended; errors, and lines unlike all others; warnings."""
+
+_COUNTED = (
+    r"(?:tests?|specs?|examples?|assertions?|suites?|scenarios?|steps?|checks?|tasks?|jobs?|passed|passing|failed|failing"
+    r"|failures?|errors?|warnings?|warns?|problems?|issues?|vulnerabilit(?:y|ies)|violations?|offenses?|rows?|records?"
+    r"|results?|matches|skipped|skips|skip|pending|todo|ignored|cancelled|flaky|xfailed|xpassed|deselected|insertions?"
+    r"|deletions?|added|changed|removed|destroyed|unreachable|succeeded|executed|incomplete|risky|not\s+upgraded"
+    r"|to\s+(?:add|change|destroy|install|remove|upgrade)|files?\s+changed|files?\s+would\s+be|packages?"
+    r"|loaded\s+units\s+listed|hosts?\s+up|source\s+files?|files?)\b"
+)
+_COUNT = rf"\d[\d,.]*\s+(?:\w+\s+){{0,2}}?{_COUNTED}"
+_COUNTS = re.compile(
+    rf"""
+    ^[\s=*#>✖✗✘×✔✓ℹ❌-]*(?:{_COUNT}|(?i:{_COUNTED})\s*[:=]\s*\d)[^a-z]*(?:$|[,;|(]|\bin\b|\bof\b|\bwith\b|\band\b|\btotal\b|·)
+    |{_COUNT}.{{0,60}}?{_COUNT}
+    |^\W*(?i:found|ran|total|executed|collected|plan|finished|completed|tests\s+run|took|done)\b[\s:!=]{1, 4}[^a-z]{0, 12}\d
+    |^\W*(?i:plan|totals?|summary|results?|tests?|test\s+(?:files|suites|cases)|tests\s+run|test\s+run\s+(?:failed|successful)
+      |test\s+result|suites|failures?|failed\s+tests|failed|passed|total\s+tests|errors|warnings|skipped|stats|changes|status
+      |(?:destroy|apply)\s+complete!?)\s*[:=!]\s.{0, 40}?\d
+    |^(?i:tests?|test\sfiles|suites|snapshots)\s\s?\d+\s\w+|^(?:FAILED|PASSED|OK)\s\|\s\d+|^Ran\s\d+
+    |^\#\s(?:tests|pass|fail|suites|skipped|cancelled|todo|ok|failed|passed)\b.*\d
+    |^\(\d+\s+rows?\)|^\d+\s+rows?\s+in\s+set|\bdue\s+to\s+\d+\s+(?:previous\s+)?errors?\b
+    |^OK(?:\s\(|\s*$)|\b100%\s+tests\s+passed|\b\d+%\s+tests\s+passed
+    """,
+    re.VERBOSE,
+)
+_EXIT = re.compile(
+    r"\bexit(?:ed)?(?:\s+(?:with|non-?zero))?(?:\s*[_ ]?(?:code|status))?(?:\s+value)?\s*[:=\s]\s*-?\d+\b"
+    r"|\b(?:return(?:ed)?[ _]?code|returned\s+(?:a\s+)?non-zero\s+code)\s*[:=>\s]\s*-?\d+"
+    r"|\b(?:terminated by|killed by|received)\s+signal\b|\bcompleted with exit code\b|\bSIG(?:KILL|SEGV|ABRT|TERM)\b"
+    r"|\bBUILD\s+(?:FAILED|FAILURE|SUCCESS(?:FUL)?)\b|\bmake(?:\[\d+\])?:\s\*\*\*"
+)
+_NOTICE = re.compile(
+    r"(?i)\b(?:output|results?|content|file|log|lines?|response|text|list)\b.{0,40}\b(?:truncated|elided|abbreviated)\b"
+    r"|\btruncated\b.{0,60}\b(?:of|at|to|from|after|output|results?|characters|lines|bytes)\b"
+    r"|\b(?:full|complete|entire)\s+(?:output|logs?|results?|report|details)\b.{0,60}(?:\bat\b|\bin\b|:|\bsaved\b)"
+    r"|\b(?:a\s+)?complete\s+log\s+of\s+this\s+run\b|\b(?:log|report|output)\s+(?:was\s+)?(?:saved|written)\s+(?:to|in)\b"
+    r"|\b\d[\d,]*\s+(?:more|other|further|additional|remaining)\s+(?:\w+\s+)?(?:lines?|matches|results?|rows?|entries|items|files?|errors?|tests?)\b"
+    r"|\b\d[\d,]*\s+(?:\w+\s+)?(?:lines?|matches|results?|rows?|entries|items|files|characters|chars|bytes|tokens)\s+(?:\w+\s+)?"
+    r"(?:above|below|omitted|hidden|not\s+shown|elided|truncated|skipped|left\s+out|suppressed)\b"
+    r"|^\W*\d+\s+more\b|\bmore\s+lines\s+(?:above|below)\b|\bmore\s+(?:rows|results|pages)\s+available\b"
+)
+_NAMED = re.compile(
+    r"""
+    ^(?:FAILED|ERROR)\s\S+(?:::\S|\.py\b)                                      # pytest's summary
+    |^(?:FAIL|ERROR):\s\S+\s\(|^FAILED\s\(                                     # unittest
+    |^_{3,}\s.*\S\s_{3,}$                                                      # pytest's sections
+    |^\s*---\sFAIL:|^FAIL\s+\S+|^test\s.*\.\.\.\sFAILED|^----\s.*\sstdout\s----   # go, cargo
+    |^\s*[✕✗✖✘×●❌]\s\S|^\s*not\sok\s\d|^rspec\s\S+:\d|\s>\s.*\bFAILED$           # jest, TAP, rspec, gradle
+    |^\s*FAIL(?:ED|URE)?\b\s*[\[:|]?\s*\S|\bFAIL(?:ED|URE)?\]?[.!\s|]*$|<<<\s(?:FAILURE|ERROR)!
+    |^\s*\[\s*(?:FAILED|FAIL)\s*\]|\[FAIL\]|\[E\]$|^\(fail\)\s|\*\*\*\s?(?:Failed|Exception|Timeout|Not\sRun)
+    |^\s*Failed\s\S+\s\[|^\s*\d+\)\s\S|^Test\sCase\s.*\sfailed\b|\|\sFAIL\s\||^\s*Failed\stest|\bFAILED\b(?=\s*(?:\(|\[|in\b|after\b))
+    """,
+    re.VERBOSE,
+)
+_ERROR = re.compile(
+    r"""
+    (?i:\b(?:errors?|fatal|panic(?:ked)?|critical|failed|failures?|failing|segmentation\sfault|core\sdumped|aborted|denied
+      |unhealthy|crashloopbackoff|oomkilled|no\sspace\sleft|not\sfound|cannot|can't|could\snot|couldn't|unable\sto|no\ssuch)\b)
+    |^E\s{2,}\S|^>\ {2,}\S|(?:Error|Exception)\b|^Caused\sby:|\bnpm\sERR!|\bERR\b|\bundefined\sreference\b|^E:\s
+    """,
+    re.VERBOSE,
+)
+_NO_ERROR = re.compile(
+    r"(?i)\b(?:0|no|without|zero)\s(?:errors?|failures?|failed)\b|\b(?:errors?|failures?|failed|fail)[=:]\s*0\b"
+)
+_WARNING = re.compile(r"(?i)warnings?\b|\b(?:warn|deprecated|timed?\s?out|timeout|retry(?:ing)?|refused)\b")
+_VALUE = re.compile(
+    r"""
+    ^\W{0,6}(?:
+      (?i:expected|actual|received|got|want(?:ed)?|left|right|to\s(?:be|equal|match|have|contain)|but\s(?:was|got)|assert\w*|message|reason|cause|code|errno
+      |severity|operator|found|symbol|location|signal|status|note|hint|required|error\smessage|failure/error|which\sis|with\sexpansion
+      |diff|value\sof|actual\svalue|evaluates?\sto|caused\sby|details?)\b[^:=]{0,30}[:=>]
+    | [-+]\s?\S | \^+
+    )
+    |!==?|\s===?\s|\bexpected\b.*\b(?:got|to|but|found|received|actual|not)\b|\b(?:got|received|was)\b.{0,80}\b(?:want|expected)\b
+    |^E\s+\S|^>\s{2,}\S|^\s*raise\s
+    |^\s*(?:\d+\s*)?\|\s*\^|\b(?:Error|Exception|Failure)\b:
+    """,
+    re.VERBOSE,
+)
+_PLACE = re.compile(
+    r"-->\s*\S|\bFile\s\".*\",\sline\s\d|[\w./\\$()<>@-]*[\w)]\.\w{1,8}[:(]\d+|[\w./\\-]+\.\w{1,8}:line\s\d+|\bline\s\d+\b"
+)
+_LIBRARY = re.compile(
+    r"node_modules|site-packages|dist-packages|\bnode:|/rustc/|\binternal/|\bjava\.base|/usr/lib|vendor/|\.cargo/|goroot|/go/src/|\bsun\.|org\.junit"
+    r"|System\.\w+\.|xunit|/gems/|testing\.go"
+)
+_LETTERS = re.compile(r"[a-z']+")
+_SIGN_WORDS = frozenset(
+    "error errors err fail failed failure failures failing fatal panic panicked critical exception abort aborted fault"
+    " denied dumped caused undefined warn warning warnings deprecated timeout timed time retry retrying refused unhealthy"
+    " crashloopbackoff oomkilled space found cannot can't could couldn't unable such e xfailed".split()
+)
+_SIGN_PARTS = ("Error", "Exception", "Warning", ">  ", "FAIL")
+_NAME_PARTS = ("FAIL", "ail", "ERROR", "not ok", "rspec", "___", "----", "[E]", "***", ") ", *"✕✗✖✘×●❌")
+_TOLD_WORDS = frozenset(
+    "test tests spec specs example examples assertion assertions suite suites scenario scenarios step steps check checks task"
+    " tasks job jobs passed passing failed failing failure failures error errors warning warnings warns warn problem problems"
+    " issue issues vulnerability vulnerabilities violation violations offense offenses row rows record records result results"
+    " matches skipped skips skip pending todo ignored cancelled flaky xfailed xpassed deselected insertion insertions deletion"
+    " deletions added changed removed destroyed unreachable succeeded executed incomplete risky upgraded file files package"
+    " packages host hosts unit units source found plan total totals summary ran collected finished completed took done stats"
+    " changes status apply destroy pass ok exit exited return returned code signal build make truncated elided abbreviated full"
+    " complete entire saved written more lines omitted shown sigkill sigsegv sigabrt sigterm add change install remove upgrade"
+    " fail log report output snapshots returncode exitcode".split()
+)
+_SEEN_CHARS = 400
+
+
+def rate_line(line: str) -> int:
+    """The floor of a line for its own sake: `TOLD`, `ENDS`, `ERROR`, `WARNING`, or 0. line: without colours."""
+    return TOLD if tells_count(line) else rate_sign(line)
+
+
+def rate_sign(line: str) -> int:
+    """The floor of a line for what has failed: `ENDS`, `ERROR`, `WARNING`, or 0. line: without colours."""
+    line = line[:_SEEN_CHARS]
+    if any(part in line for part in _NAME_PARTS) and _NAMED.search(line):
+        return ENDS
+    if _SIGN_WORDS.isdisjoint(_LETTERS.findall(line.lower())) and not any(part in line for part in _SIGN_PARTS):
+        return 0
+    if _ERROR.search(_NO_ERROR.sub("", line)):
+        return ERROR
+    return WARNING if _WARNING.search(line) else 0
+
+
+def tells_count(line: str) -> bool:
+    """Whether a line says how many there were, how it exited, or what another tool has left out."""
+    line = line[:_SEEN_CHARS]
+    if _TOLD_WORDS.isdisjoint(_LETTERS.findall(line.lower())):
+        return False
+    return _COUNTS.search(line) is not None or _EXIT.search(line) is not None or _NOTICE.search(line) is not None
+
+
+def tells_notice(line: str) -> bool:
+    """Whether a line says what another tool has left out, or where all of it is."""
+    return _NOTICE.search(line[:_SEEN_CHARS]) is not None
+
+
+def tells_value(line: str) -> bool:
+    """Whether a line says what was expected or received, or why."""
+    return _VALUE.search(line[:_SEEN_CHARS].strip()) is not None
+
+
+def tells_place(line: str) -> bool:
+    """Whether a line says where in the source, and not in a library's."""
+    line = line[:_SEEN_CHARS]
+    return _PLACE.search(line) is not None and _LIBRARY.search(line) is None
