@@ -128,7 +128,7 @@ def detect_kind(text: str, hint: str = "", *, fences: bool = True) -> Kind:
     name = rule.numbered if rule.numbered and look.view else rule.kind
     if name == "source":
         return Kind(name, {"language": look.language})
-    return Kind(name, {"hint": hint} if name == "mixed" else {})
+    return Kind(name, {"hint": hint} if name == "mixed" and hint else {})
 
 
 class _Look:

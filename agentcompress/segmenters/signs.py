@@ -17,16 +17,17 @@ _COUNTED = (
     r"|loaded\s+units\s+listed|hosts?\s+up|source\s+files?|files?)\b"
 )
 _COUNT = rf"\d[\d,.]*\s+(?:\w+\s+){{0,2}}?{_COUNTED}"
+_ENDS_COUNT = r"[^a-z]*(?:$|[,;|(·]|\b(?:in|of|with|and|total)\b)"
 _COUNTS = re.compile(
-    rf"""
-    ^[\s=*#>✖✗✘×✔✓ℹ❌-]*(?:{_COUNT}|(?i:{_COUNTED})\s*[:=]\s*\d)[^a-z]*(?:$|[,;|(]|\bin\b|\bof\b|\bwith\b|\band\b|\btotal\b|·)
-    |{_COUNT}.{{0,60}}?{_COUNT}
-    |^\W*(?i:found|ran|total|executed|collected|plan|finished|completed|tests\s+run|took|done)\b[\s:!=]{1, 4}[^a-z]{0, 12}\d
+    rf"^[\s=*#>✖✗✘×✔✓ℹ❌-]*(?:{_COUNT}|(?i:{_COUNTED})\s*[:=]\s*\d){_ENDS_COUNT}|{_COUNT}.{{0,60}}?{_COUNT}|"
+    + r"""
+    ^\W*(?i:found|ran|total|executed|collected|plan|finished|completed|tests\s+run|took|done)\b[\s:!=]{1,4}[^a-z]{0,12}\d
     |^\W*(?i:plan|totals?|summary|results?|tests?|test\s+(?:files|suites|cases)|tests\s+run|test\s+run\s+(?:failed|successful)
       |test\s+result|suites|failures?|failed\s+tests|failed|passed|total\s+tests|errors|warnings|skipped|stats|changes|status
-      |(?:destroy|apply)\s+complete!?)\s*[:=!]\s.{0, 40}?\d
+      |(?:destroy|apply)\s+complete!?)\s*[:=!]\s.{0,40}?\d
     |^(?i:tests?|test\sfiles|suites|snapshots)\s\s?\d+\s\w+|^(?:FAILED|PASSED|OK)\s\|\s\d+|^Ran\s\d+
     |^\#\s(?:tests|pass|fail|suites|skipped|cancelled|todo|ok|failed|passed)\b.*\d
+    |^\W*\d+\s+(?:errors?|warnings?|failures?|failed|problems?|vulnerabilities)\b.{0,40}$
     |^\(\d+\s+rows?\)|^\d+\s+rows?\s+in\s+set|\bdue\s+to\s+\d+\s+(?:previous\s+)?errors?\b
     |^OK(?:\s\(|\s*$)|\b100%\s+tests\s+passed|\b\d+%\s+tests\s+passed
     """,

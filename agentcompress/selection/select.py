@@ -33,7 +33,7 @@ _USED = 0.8
 _TRIED_UNITS = 4000
 """How many units are tried at most to use up a budget that the next one does not fit."""
 
-_LEAST_CUT, _THIN = 64, 0.5
+_LEAST_CUT, _THIN = 100, 0.2
 """In so many tokens at least, units that must stay whole are cut rather than that most of a budget is left."""
 
 _TRIED_CUTS = 64

@@ -15,7 +15,7 @@ from agentcompress.config import CompressConfig
 from agentcompress.errors import AgentCompressError
 from agentcompress.schema import Segment, Unit
 from agentcompress.scorers.called_by_name import score_called
-from agentcompress.segmenters import logs
+from agentcompress.segmenters import signs
 from agentcompress.segmenters.diff import DiffSegmenter
 from agentcompress.segmenters.grammars import GRAMMARS, find_language_of_fence, find_language_of_file
 from agentcompress.segmenters.kinds import Kind, detect_kind, make_segmenter
@@ -434,23 +434,62 @@ def test_failures_and_how_it_ended_survive(seed: int) -> None:
     ("line", "floor"),
     [
         *(
-            (line, 3)
-            for line in ("OK", "OK (skipped=1)", "== 3 passed in 1s ==", "3 errors generated.", "not ok 3 - x")
+            (line, signs.TOLD)
+            for line in (
+                "OK",
+                "OK (skipped=1)",
+                "== 3 passed in 1s ==",
+                "3 errors generated.",
+                "12 examples, 3 failures",
+            )
         ),
         *(
-            (line, 3)
-            for line in ("Process exited with code 3", "FAILED a.py::b - c", "ERROR tests/test_a.py", "FAIL: a (b.C)")
+            (line, signs.TOLD)
+            for line in (
+                "Process exited with code 3",
+                "Process exited with code 0",
+                "make: *** [all] Error 1",
+                "0 errors",
+            )
         ),
-        *((line, 3) for line in ("not ok 3 - x", "ERROR tests/test_a.py")),
-        *((line, 3) for line in ("make: *** [all] Error 1", "--- FAIL: TestX (0.0s)", "12 examples, 3 failures")),
+        *(
+            (line, signs.TOLD)
+            for line in ("Tests  1 failed | 2911 passed (2912)", "# fail 1", "(240 rows)", "3 failed, 0 errors")
+        ),
+        *(
+            (line, signs.TOLD)
+            for line in ("Found 1 error in 1 file", "Plan: 0 to add, 1 to change", "180 rows in set (0.02 sec)")
+        ),
+        *(
+            (line, signs.TOLD)
+            for line in (
+                "[output truncated: 12000 of 41822 characters; full log at /tmp/x.log]",
+                "(214 more lines below)",
+            )
+        ),
+        *(
+            (line, signs.ENDS)
+            for line in (
+                "FAILED a.py::b - c",
+                "ERROR tests/test_a.py",
+                "FAIL: a (b.C)",
+                "not ok 3 - x",
+                "--- FAIL: TestX (0.0s)",
+            )
+        ),
+        *(
+            (line, signs.ENDS)
+            for line in (" FAIL  src/a.test.ts > b", "[  FAILED  ] A.b (0 ms)", "  2) Store reads", "  ✗ x")
+        ),
+        *((line, signs.ENDS) for line in ("  Failed Shop.Tests.Adds [3 ms]", "a > b FAILED", "00:05 +12 -1: adds [E]")),
         *((line, 2) for line in ("ERR x", "E       assert 1", "foo ERR bar", ">   x = 1", "npm ERR! x", "KeyError: 3")),
-        *((line, 2) for line in ("3 failed, 0 errors", "segmentation fault")),
+        *((line, 2) for line in ("segmentation fault", "lease.c:71:10: fatal error: no such file")),
         *((line, 1) for line in ("DeprecationWarning: x", "connection refused", "it timed out")),
-        *((line, 0) for line in ("token 3 of 4", "0 errors", "Process exited with code 0", "terraform plan", "")),
+        *((line, 0) for line in ("token 3 of 4", "terraform plan", "test a::b_3 ... ok", "  ✓ adds (3 ms)", "")),
     ],
 )
 def test_what_lines_are_worth_for_their_own_sake(line: str, floor: int) -> None:
-    assert logs._rate_line(line) == floor
+    assert signs.rate_line(line) == floor
 
 
 def test_lines_like_the_one_before_are_counted() -> None:
@@ -558,7 +597,7 @@ _PROSE = Kind("prose")
         (DIFF.replace(".py", ".sh"), "git diff deploy.sh", Kind("diff")),
         ("src/a.py\n12:def f():\n40:    f()\n\nsrc/b.py\n3:import f\n7:f()\n", "", Kind("matches")),
         ("src/a.py:12:5:def f():\nsrc/a.py:40:9:    f()\nsrc/b.py:3:1:import f\n", "", Kind("matches")),
-        ("".join(f"{n:08x}: 7f45 4c46 0201 0100  .ELF....\n" for n in range(0, 320, 16)), "xxd a", Kind("lines")),
+        ("".join(f"{n:08x}: 7f45 4c46 0201 0100  .ELF....\n" for n in range(0, 320, 16)), "xxd a", Kind("log")),
         ("type A =\n  | 'a'\n  | 'b'\n  | 'c'\n" * 3, "a.ts", Kind("source", {"language": "typescript"})),
         (
             "namespace a {\nclass B : public C {\n  std::string d();\n};\n}\n",
@@ -570,11 +609,12 @@ _PROSE = Kind("prose")
         ('HTTP/1.1 200 OK\nserver: x\n\n{"a": [1, 2, 3], "b": {"c": "a longer text than that"}}\n', "", Kind("mixed")),
         ('{"a": [1, 2, 3], "b": {"c": "some text"}}\n[exit code 0]\n', "", Kind("mixed")),
         ("".join(f"     {n}\t{line}\n" for n, line in enumerate(DIFF.splitlines(), 1)), "", Kind("lines")),
-        ("alpha beta\n\x00\x01\x02\ngamma\n", "", Kind("lines")),
+        ("alpha beta\n\x00\x01\x02\ngamma\n", "", Kind("log")),
     ],
 )
 def test_kinds(text: str, hint: str, kind: Kind) -> None:
-    assert detect_kind(text, hint) == kind
+    found = detect_kind(text, hint)
+    assert found == (kind if kind.name != "mixed" else Kind("mixed", {"hint": hint} if hint else {}))
 
 
 def test_a_fenced_block_is_cut_by_its_kind() -> None:
@@ -688,7 +728,7 @@ def test_a_stack_of_frames_stays_together(language: str) -> None:
     assert_sound(segment, text)
     (unit,) = (unit for unit in segment.units if STACKS[language][:20] in text[unit.start : unit.end])
     assert text[unit.start : unit.end].rstrip("\n") == STACKS[language]
-    assert unit.floor >= logs.ERROR
+    assert unit.floor >= signs.ERROR
     assert STACKS[language] in kept(segment, 200).rendered.text
 
 
@@ -696,7 +736,7 @@ def test_of_a_long_stack_the_errors_are_floors() -> None:
     frames = "".join(f"\tat shop.Deep.call{i}(Deep.java:{i})\n" for i in range(60))
     text = f"java.lang.Error: outer\n{frames}Caused by: java.io.IOException: disk\n{frames}"
     segment = LogSegmenter().segment(text)
-    floors = [text[unit.start : unit.end] for unit in segment.units if unit.floor == logs.ERROR]
+    floors = [text[unit.start : unit.end] for unit in segment.units if unit.floor == signs.ERROR]
     assert floors == ["java.lang.Error: outer\n", "Caused by: java.io.IOException: disk\n"]
 
 
