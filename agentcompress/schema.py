@@ -59,7 +59,8 @@ class Segment:
     style: what stands in gaps; None: by `kind`.
     floor_share: the most of what is kept that floors, and what kept units want, may take up, in [0, 1).
     floor_from: the share of the text that scores alone fill before floors get theirs, in [0, 1).
-    divisible: whether part of a unit may be kept where not even the best one fits.
+    divisible: whether part of a unit may be kept where the next one does not fit.
+    strict: whether units never go without what they require, not even where that leaves most of a budget unused.
     breaks: where, behind the start, texts of their own begin, ascending, each at a unit's start: what stands before is
     not encoded together with them.
     """
@@ -71,6 +72,7 @@ class Segment:
     floor_share: float = 0.0
     floor_from: float = 0.0
     divisible: bool = True
+    strict: bool = False
     breaks: tuple[int, ...] = ()
 
 

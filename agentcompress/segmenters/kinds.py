@@ -226,7 +226,8 @@ def _shorten_lines(part: str) -> list[str]:
 
 def _is_unbroken(part: str) -> bool:
     """Whether much of a text stands in lines so long that their number and shape say nothing."""
-    return sum(len(line) for line in part.split("\n") if len(line) > _LONG_LINE) > 0.3 * len(part)
+    lines = split_visible(part)
+    return sum(len(line) for line in lines if len(line) > _LONG_LINE) > 0.3 * sum(map(len, lines))
 
 
 def _is_report(part: str, lines: list[str], *, prose: bool) -> bool:

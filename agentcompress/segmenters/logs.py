@@ -22,6 +22,8 @@ from agentcompress.segmenters.signs import (
     FIRST,
     TOLD,
     WARNING,
+    is_marked,
+    is_numbered,
     rate_sign,
     tells_count,
     tells_place,
@@ -120,7 +122,8 @@ class _Log:
             key = self.templates[row], "0" in line  # lines that differ in numbers alone say the same, but for none
             if key not in known:
                 known[key] = rate_sign(line)
-            floors.append(known[key])
+            listed = known[key] == ENDS and is_numbered(line) and self.layout.paragraphs[row] != row
+            floors.append(0 if listed else known[key])
         return floors
 
     def _keep_ends(self, last_lines: int) -> None:
@@ -153,31 +156,32 @@ class _Log:
         named = [row for row in heads if self.floors[row] == ENDS]
         told = 0
         for head in [*named[:_MOST_HEADS], *(row for row in heads[:_MOST_HEADS] if self.floors[row] < ENDS)]:
-            if self.floors[head] == FIRST or told == _FIRST_FAILURES:
+            if self.floors[head] > ENDS or told == _FIRST_FAILURES:
                 continue
             following = next((row for row in named if row > head), len(self.bare))
             details = self._find_details(head, following - 1)
+            for row, less in {head: 0, **details}.items() if details else ():
+                self.floors[row] = max(self.floors[row], FIRST - 3 * told - less)
             told += bool(details)
-            for row in (head, *details) if details else ():
-                self.floors[row] = max(self.floors[row], FIRST)
 
     def _is_head(self, row: int) -> bool:
         """Whether a row may name a failure, and is not one of many that are alike."""
         return self.floors[row] == ENDS or not self.is_repeated(row)
 
-    def _find_details(self, head: int, last: int) -> list[int]:
-        """Rows below a failure's name that say what was expected, what came, and where."""
-        details: list[int] = []
+    def _find_details(self, head: int, last: int) -> dict[int, int]:
+        """Rows below a failure's name that say what was expected, what came, and where (1), or are shown with it (2)."""
+        details: dict[int, int] = {}
         places = 0
-        for row in find_body(self.bare, self.layout, head, last):
-            if self.is_repeated(row) and not self.floors[row]:
-                continue
-            place = tells_place(self.bare[row])
-            first = len(details) < _FIRST_DETAILS
-            if not (first or tells_value(self.bare[row]) or (place and places < _PLACES) or self.floors[row]):
-                continue
+        for row, certain in find_body(self.bare, self.layout, head, last):
+            if self.is_repeated(row) and self.layout.indents[row] <= self.layout.indents[head]:
+                break  # the run goes on
+            line = self.bare[row]
+            place = places < _PLACES and tells_place(line)
             places += place
-            details.append(row)
+            if place or tells_value(line) or self.floors[row]:
+                details[row] = 1
+            elif certain and (len(details) < _FIRST_DETAILS or is_marked(line)):
+                details[row] = 2
             if len(details) == _MOST_DETAILS:
                 break
         return details

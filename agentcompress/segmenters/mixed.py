@@ -93,7 +93,7 @@ class _Parts:
         self._parents = 0
         self._floor_share = 0.0
         self._floor_from: list[float] = []
-        self._divisible = True
+        self._divisible, self._strict = True, False
 
     def add_part(self, start: int, end: int, kind: Kind, opens: int | None = None) -> None:
         """Cut the stretch [start, end) by its kind. opens: the unit that all of its units require, if any."""
@@ -118,6 +118,7 @@ class _Parts:
             self._floor_share = max(self._floor_share, segment.floor_share)
             self._floor_from.append(segment.floor_from)
         self._divisible &= segment.divisible
+        self._strict |= segment.strict
 
     def add_line(self, start: int, end: int, opens: int | None = None) -> int:
         """Add a fence's line as a unit and return its index. opens: the unit that it requires, if any."""
@@ -156,6 +157,7 @@ class _Parts:
             self._floor_share,
             min(self._floor_from, default=0.0),
             self._divisible,
+            self._strict,
         )
 
 

@@ -16,7 +16,7 @@ _TAB_WIDTH = 4
 _HEADING_CHARS = 200
 _KEYED = re.compile(r"\w[\w -]{0,24}:\s")
 _ID = re.compile(r"\w+ [0-9a-f]{7,40}\b")
-_LONGEST_ROWS = 60
+_LONGEST_ROWS, _SHORT_ROWS = 60, 20
 
 
 @dataclass(frozen=True)
@@ -69,22 +69,29 @@ def _find_headings(lines: Sequence[str], indents: Sequence[int], blank: frozense
 
 
 def find_titles(lines: Sequence[str], layout: Layout) -> dict[int, int]:
-    """Rows of a record that its first row names (a commit's id), and that row.
+    """Rows of a record that its first row names (a commit's id, a host, a package), and that row.
 
-    Where paragraphs begin alike again and again with an id or lines of keys, and for what stands below a line that ends
-    with a colon.
+    That is the first row of a short paragraph, and also of the indented ones below it where it says that it is a title.
     """
     titles: dict[int, int] = {}
+    ends = _find_paragraph_ends(layout)
     title = -1
     for row in range(len(lines)):
         if row in layout.blank:
             continue
-        first = layout.paragraphs[row] == row
-        if first and not layout.indents[row]:
+        first = layout.paragraphs[row]
+        if first == row and not layout.indents[row]:
             title = row if _is_title(lines, row) else -1
-        elif title >= 0 and row - title < _LONGEST_ROWS and (not first or layout.indents[row]):
+        elif title >= 0 and row - title < _LONGEST_ROWS and (first != row or layout.indents[row]):
             titles[row] = title
+        elif first != row and ends[first] - first < _SHORT_ROWS and len(lines[first]) <= _HEADING_CHARS:
+            titles[row] = first
     return titles
+
+
+def _find_paragraph_ends(layout: Layout) -> dict[int, int]:
+    """The last row of every paragraph, by its first."""
+    return {first: row for row, first in enumerate(layout.paragraphs)}
 
 
 def _is_title(lines: Sequence[str], row: int) -> bool:
@@ -96,9 +103,10 @@ def _is_title(lines: Sequence[str], row: int) -> bool:
     return line.endswith(":") or (_ID.match(line) is not None and _KEYED.match(below) is not None)
 
 
-def find_body(lines: Sequence[str], layout: Layout, head: int, last: int) -> Iterator[int]:
-    """Rows that belong to a failure named in row `head`, up to row `last`: the rest of its paragraph, what is indented
-    below it, and paragraphs of one line or two that follow, up to a rule or the next name.
+def find_body(lines: Sequence[str], layout: Layout, head: int, last: int) -> Iterator[tuple[int, bool]]:
+    """Rows that may belong to a failure named in row `head`, up to row `last`, and whether they certainly do.
+
+    The rest of its paragraph, the next one and what is indented below it do; further paragraphs, up to a rule, may.
     """
     indent, gaps = layout.indents[head], 0
     for row in range(head + 1, min(last, head + _LONGEST_ROWS) + 1):
@@ -107,6 +115,4 @@ def find_body(lines: Sequence[str], layout: Layout, head: int, last: int) -> Ite
             continue
         if _RULED.match(lines[row]) and row > head + 1:
             return
-        if layout.indents[row] <= indent and gaps > 1:
-            return
-        yield row
+        yield row, layout.indents[row] > indent or gaps <= 1

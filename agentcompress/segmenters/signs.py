@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-TOLD, FIRST, ENDS, ERROR, WARNING = 5, 4, 3, 2, 1
-"""Floors of lines: counts, exit codes and notices of what another tool left out; what belongs to the first failures;
-the names of others, and how it ended; errors, and lines unlike all others; warnings."""
+TOLD, FIRST, ENDS, ERROR, WARNING = 50, 40, 30, 20, 10
+"""Floors of lines: counts, exit codes and notices of what another tool left out; what belongs to the first failures, a
+little less for each that follows; the names of others, and how it ended; errors; warnings, and lines unlike all others."""
 
 _COUNTED = (
     r"(?:tests?|specs?|examples?|assertions?|suites?|scenarios?|steps?|checks?|tasks?|jobs?|passed|passing|failed|failing"
@@ -62,6 +62,7 @@ _NAMED = re.compile(
     """,
     re.VERBOSE,
 )
+_NUMBERED = re.compile(r"\s*\d+\)\s\S")
 _ERROR = re.compile(
     r"""
     (?i:\b(?:errors?|fatal|panic(?:ked)?|critical|failed|failures?|failing|segmentation\sfault|core\sdumped|aborted|denied
@@ -80,14 +81,13 @@ _VALUE = re.compile(
       (?i:expected|actual|received|got|want(?:ed)?|left|right|to\s(?:be|equal|match|have|contain)|but\s(?:was|got)|assert\w*|message|reason|cause|code|errno
       |severity|operator|found|symbol|location|signal|status|note|hint|required|error\smessage|failure/error|which\sis|with\sexpansion
       |diff|value\sof|actual\svalue|evaluates?\sto|caused\sby|details?)\b[^:=]{0,30}[:=>]
-    | [-+]\s?\S | \^+
     )
     |!==?|\s===?\s|\bexpected\b.*\b(?:got|to|but|found|received|actual|not)\b|\b(?:got|received|was)\b.{0,80}\b(?:want|expected)\b
-    |^E\s+\S|^>\s{2,}\S|^\s*raise\s
-    |^\s*(?:\d+\s*)?\|\s*\^|\b(?:Error|Exception|Failure)\b:
+    |^E\s+\S|^raise\s|\^.*\w|\b(?:Error|Exception|Failure)\b:|\bassert\w*\b.*[!=<>]=
     """,
     re.VERBOSE,
 )
+_MARKED = re.compile(r"[-+>]\s?\S|(?:\d+\s*)?[|│]\s*\^|\^+")
 _PLACE = re.compile(
     r"-->\s*\S|\bFile\s\".*\",\sline\s\d|[\w./\\$()<>@-]*[\w)]\.\w{1,8}[:(]\d+|[\w./\\-]+\.\w{1,8}:line\s\d+|\bline\s\d+\b"
 )
@@ -134,6 +134,11 @@ def rate_sign(line: str) -> int:
     return WARNING if _WARNING.search(line) else 0
 
 
+def is_numbered(line: str) -> bool:
+    """Whether a line is an item of a numbered list, as failures are that stand apart, and much else."""
+    return _NUMBERED.match(line) is not None
+
+
 def tells_count(line: str) -> bool:
     """Whether a line says how many there were, how it exited, or what another tool has left out."""
     line = line[:_SEEN_CHARS]
@@ -150,6 +155,11 @@ def tells_notice(line: str) -> bool:
 def tells_value(line: str) -> bool:
     """Whether a line says what was expected or received, or why."""
     return _VALUE.search(line[:_SEEN_CHARS].strip()) is not None
+
+
+def is_marked(line: str) -> bool:
+    """Whether a line of source is pointed at, or one of a difference."""
+    return _MARKED.match(line[:_SEEN_CHARS].strip()) is not None
 
 
 def tells_place(line: str) -> bool:

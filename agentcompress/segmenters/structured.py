@@ -68,7 +68,7 @@ class JsonSegmenter:
         for root in roots:
             cutter.cut_member(root, None, parent=None, depth=0)
         style = JsonStyle(cutter.regions, len(roots) > 1, choose_unused_mark(text, ("[...", "[…"), "[... #{}:"))
-        return Segment(text, "json", tuple(cutter.units), style, self.floor_share, divisible=False)
+        return Segment(text, "json", tuple(cutter.units), style, self.floor_share, divisible=False, strict=True)
 
 
 class _Cutter:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -34,7 +34,7 @@ _TRIED_UNITS = 4000
 """How many units are tried at most to use up a budget that the next one does not fit."""
 
 _LEAST_CUT, _THIN = 100, 0.2
-"""In so many tokens at least, units that must stay whole are cut rather than that most of a budget is left."""
+"""In so many tokens at least, units are kept without what they require rather than that most of a budget is left."""
 
 _TRIED_CUTS = 64
 """How many places to cut a unit are tried."""
@@ -70,10 +70,14 @@ def select_units(
     n = pool.find_best(budget)
     if n == len(order) or (n and pool.take_prefix(n).tokens >= _USED * budget):
         return pool.take_prefix(n)
-    found = None if segment.divisible else pool.fill_up(n, budget)
-    if segment.divisible or (budget >= _LEAST_CUT and _is_thin(found or pool.take_prefix(n), budget)):
-        cutter = _Cutter(segment, pool.list_prefix(n), budget, counter, style)
-        found = cutter.cut_unit(order[n], alone=not segment.divisible)
+    if segment.divisible:
+        found = _Cutter(segment, pool.list_prefix(n), budget, counter, style).cut_unit(order[n])
+    else:
+        found = pool.fill_up(n, budget)
+        thin = (found or pool.take_prefix(n)).tokens < _THIN * budget
+        if thin and budget >= _LEAST_CUT and not segment.strict:
+            loose = tuple(replace(unit, requires=()) for unit in segment.units)
+            return select_units(replace(segment, units=loose, divisible=True), scores, budget, counter, style)
     return found or (pool.take_prefix(n) if n else _keep_nothing(segment, budget, counter, style))
 
 
@@ -247,15 +251,14 @@ class _Cutter:
         self._segment, self._kept, self._budget = segment, kept, budget
         self._counter, self._style = counter, style
 
-    def cut_unit(self, unit: int, *, alone: bool) -> Selection | None:
+    def cut_unit(self, unit: int) -> Selection | None:
         """What is kept with the beginning of a unit, behind what that requires; None where nothing of it fits.
 
-        alone: without what it requires. Budgets too small for any delimiter get an unmarked cut: the alternative is to
-        lose the text without a trace.
+        Budgets too small for any delimiter get an unmarked cut: the alternative is to lose the text without a trace.
         """
         kept = list(self._kept)
         best = self._render(kept, None, self._style) if kept else None
-        for i in [unit] if alone else sorted(find_missing(self._segment, unit, set(kept))):
+        for i in sorted(find_missing(self._segment, unit, set(kept))):
             whole = self._render([*kept, i], None, self._style)
             if whole is None:
                 return self._cut_within(kept, i) or best
@@ -289,11 +292,6 @@ class _Cutter:
         rendered = render_spans(self._segment.text, trim_spans(self._segment, joined), style)
         tokens = self._counter.count(rendered.text)
         return Selection(rendered, tokens) if tokens <= self._budget else None
-
-
-def _is_thin(selection: Selection, budget: int) -> bool:
-    """Whether most of a budget is left."""
-    return selection.tokens < _THIN * budget
 
 
 def _keep_nothing(segment: Segment, budget: int, counter: TokenCounter, style: DelimiterStyle) -> Selection:
