@@ -43,7 +43,8 @@ def tell_prose_from_lines(text: str) -> str:
     """Return "prose" or "lines".
 
     Prose is text most of whose characters stand in lines that read like sentences (long enough, mostly letters), hardly
-    any of whose lines can only be code, and few of whose lines are alike, as a machine's are. Looks at 24,000 characters: beginning, middle and end.
+    any of whose lines can only be code, and few of whose lines are alike, as a machine's are. Looks at 24,000
+    characters: beginning, middle and end.
     """
     lines = [line for line in split_visible(sample_text(text)) if line.strip()]
     if not lines or measure_code_share(text) > _CODE_SHARE:

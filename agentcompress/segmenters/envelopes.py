@@ -26,7 +26,8 @@ _CERTAIN = re.compile(
     re.VERBOSE,
 )
 _POSSIBLE = re.compile(
-    r"\s*(?:</?[A-Za-z][\w:-]*(?:\s[^<>]*)?>.{0,200}(?:</[\w:-]+>)?|[A-Z][\w -]{1,30}:\s.{1,160}|\[[^\]]{3,240}\]|\([^)]{3,240}\))\s*$"
+    r"\s*(?:</?[A-Za-z][\w:-]*(?:\s[^<>]*)?>.{0,200}(?:</[\w:-]+>)?|[A-Z][\w -]{1,30}:\s.{1,160}|\[[^\]]{3,240}\]"
+    r"|\([^)]{3,240}\))\s*$"
 )
 _INSIDE = re.compile(
     r"\s*(?:(?:STDOUT|STDERR|stdout|stderr|Output|Result|Content)\s?:|<(?:output|output_head|stdout|content|file_content)>)\s*$"

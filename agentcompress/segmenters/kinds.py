@@ -46,7 +46,8 @@ _REPORT = re.compile(
     re.MULTILINE,
 )
 _COMPLAINT = re.compile(
-    r"\S*(?:ERROR|WARNING|FAIL|error|warning|fatal)\b:? |\S+:\d+:\d+: \S|\S+:\d+: (?:error|warning|note|info|fatal)\b|make(?:\[\d+\])?: |gcc |cc |\S+\(\d+,\d+\): "
+    r"\S*(?:ERROR|WARNING|FAIL|error|warning|fatal)\b:? |\S+:\d+:\d+: \S|\S+:\d+: (?:error|warning|note|info|fatal)\b"
+    r"|make(?:\[\d+\])?: |gcc |cc |\S+\(\d+,\d+\): "
 )
 _PROGRESS = re.compile(
     r"\s*(?:copying|creating|adding|writing|running|building|byte-compiling|Building|Collecting|Compiling|Checking|Cloning"

@@ -44,8 +44,8 @@ _FIRST_ALIKE = 2
 
 _MOST_TOLD = 12
 _FIRST_FAILURES, _FIRST_DETAILS, _MOST_DETAILS, _PLACES, _MOST_HEADS = 3, 2, 10, 2, 100
-"""Failures whose details are floors; of each so many lines, the first ones whatever they say, and so many places; how many
-are looked at."""
+"""Failures whose details are floors; of each so many lines, the first ones whatever they say, and so many places; how
+many are looked at."""
 
 _SHAPED = 0.5  # the share of usual lines from which on a text is a run, where lines unlike others are worth having
 
@@ -115,10 +115,10 @@ class _Log:
         for row, line in enumerate(self.bare):
             shape = self.shapes.shapes[row]
             seen[shape] += 1
-            if seen[shape] <= _FIRST_ALIKE or row == last[shape] or not self.shapes.is_usual(row):
-                if tells_count(line):
-                    floors.append(TOLD)
-                    continue
+            looked_at = seen[shape] <= _FIRST_ALIKE or row == last[shape] or not self.shapes.is_usual(row)
+            if looked_at and tells_count(line):
+                floors.append(TOLD)
+                continue
             key = self.templates[row], "0" in line  # lines that differ in numbers alone say the same, but for none
             if key not in known:
                 known[key] = rate_sign(line)
@@ -169,7 +169,7 @@ class _Log:
         return self.floors[row] == ENDS or not self.is_repeated(row)
 
     def _find_details(self, head: int, last: int) -> dict[int, int]:
-        """Rows below a failure's name that say what was expected, what came, and where (1), or are shown with it (2)."""
+        """Rows below a failure's name that say what was expected, what came, and where (1), or stand with it (2)."""
         details: dict[int, int] = {}
         places = 0
         for row, certain in find_body(self.bare, self.layout, head, last):

@@ -11,9 +11,9 @@ from agentcompress.schema import Segment, Span
 from agentcompress.segmenters.signs import TOLD, tells_notice
 
 _WORDS = (
-    "runcated elided abbreviated omitted uppressed ot|shown more|lines lines|above lines|below ull|output ull|log ull|result"
-    " ull|report omplete|output omplete|log omplete|report ntire|output aved|to ritten|to 0|more 1|more 2|more 3|more 4|more"
-    " 5|more 6|more 7|more 8|more 9|more"
+    "runcated elided abbreviated omitted uppressed ot|shown more|lines lines|above lines|below ull|output ull|log"
+    " ull|result ull|report omplete|output omplete|log omplete|report ntire|output aved|to ritten|to 0|more 1|more"
+    " 2|more 3|more 4|more 5|more 6|more 7|more 8|more 9|more"
 )
 _KEYWORDS = tuple(word.replace("|", " ") for word in _WORDS.split())
 """What lines must hold to be looked at, without first letters, which may be capitals."""

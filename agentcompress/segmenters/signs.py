@@ -6,7 +6,7 @@ import re
 
 TOLD, FIRST, ENDS, ERROR, WARNING = 50, 40, 30, 20, 10
 """Floors of lines: counts, exit codes and notices of what another tool left out; what belongs to the first failures, a
-little less for each that follows; the names of others, and how it ended; errors; warnings, and lines unlike all others."""
+little less for each that follows; names of others, and how it ended; errors; warnings, and lines unlike all others."""
 
 _COUNTED = (
     r"(?:tests?|specs?|examples?|assertions?|suites?|scenarios?|steps?|checks?|tasks?|jobs?|passed|passing|failed|failing"
@@ -96,24 +96,30 @@ _LIBRARY = re.compile(
     r"|System\.\w+\.|xunit|/gems/|testing\.go"
 )
 _LETTERS = re.compile(r"[a-z']+")
-_SIGN_WORDS = frozenset(
-    "error errors err fail failed failure failures failing fatal panic panicked critical exception abort aborted fault"
-    " denied dumped caused undefined warn warning warnings deprecated timeout timed time retry retrying refused unhealthy"
-    " crashloopbackoff oomkilled space found cannot can't could couldn't unable such e xfailed".split()
+_SIGNS = (
+    "error errors err fail failed failure failures failing fatal panic panicked critical exception abort"
+    " aborted fault denied dumped caused undefined warn warning warnings deprecated timeout timed time retry"
+    " retrying refused unhealthy crashloopbackoff oomkilled space found cannot can't could couldn't unable such"
+    " e xfailed"
 )
+_SIGN_WORDS = frozenset(_SIGNS.split())
+
 _SIGN_PARTS = ("Error", "Exception", "Warning", ">  ", "FAIL")
 _NAME_PARTS = ("FAIL", "ail", "ERROR", "not ok", "rspec", "___", "----", "[E]", "***", ") ", *"✕✗✖✘×●❌")
-_TOLD_WORDS = frozenset(
-    "test tests spec specs example examples assertion assertions suite suites scenario scenarios step steps check checks task"
-    " tasks job jobs passed passing failed failing failure failures error errors warning warnings warns warn problem problems"
-    " issue issues vulnerability vulnerabilities violation violations offense offenses row rows record records result results"
-    " matches skipped skips skip pending todo ignored cancelled flaky xfailed xpassed deselected insertion insertions deletion"
-    " deletions added changed removed destroyed unreachable succeeded executed incomplete risky upgraded file files package"
-    " packages host hosts unit units source found plan total totals summary ran collected finished completed took done stats"
-    " changes status apply destroy pass ok exit exited return returned code signal build make truncated elided abbreviated full"
-    " complete entire saved written more lines omitted shown sigkill sigsegv sigabrt sigterm add change install remove upgrade"
-    " fail log report output snapshots returncode exitcode".split()
+_TOLD = (
+    "test tests spec specs example examples assertion assertions suite suites scenario scenarios step steps"
+    " check checks task tasks job jobs passed passing failed failing failure failures error errors warning"
+    " warnings warns warn problem problems issue issues vulnerability vulnerabilities violation violations"
+    " offense offenses row rows record records result results matches skipped skips skip pending todo ignored"
+    " cancelled flaky xfailed xpassed deselected insertion insertions deletion deletions added changed removed"
+    " destroyed unreachable succeeded executed incomplete risky upgraded file files package packages host hosts"
+    " unit units source found plan total totals summary ran collected finished completed took done stats changes"
+    " status apply destroy pass ok exit exited return returned code signal build make truncated elided"
+    " abbreviated full complete entire saved written more lines omitted shown sigkill sigsegv sigabrt sigterm"
+    " add change install remove upgrade fail log report output snapshots returncode exitcode"
 )
+_TOLD_WORDS = frozenset(_TOLD.split())
+
 _SEEN_CHARS = 400
 
 
