@@ -21,6 +21,7 @@ from agentcompress.segmenters.envelopes import find_envelope
 from agentcompress.segmenters.json_within import find_json_within
 from agentcompress.segmenters.languages import LOOKED_AT_CHARS, PARSED_CHARS, detect_language, measure_share
 from agentcompress.segmenters.shapes import Shapes, make_templates
+from agentcompress.segmenters.tables import is_table
 from agentcompress.text.lines import Rows, View, find_view, split_visible
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ _MATCH = re.compile(
 )
 _STAMP = re.compile(
     r"\W{0,3}(?:\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d|\d\d/\w{3}/\d{4}|[A-Z][a-z]{2}\s+\d{1,2} \d\d:\d\d|\[\s*\d+\.\d+\]"
-    r"|(?:DEBUG|INFO|WARN(?:ING)?|ERROR|TRACE|FATAL|NOTICE)\b)"
+    r"|\S+ \S+ \S+ \[\d\d/\w{3}/\d{4}|(?:DEBUG|INFO|WARN(?:ING)?|ERROR|TRACE|FATAL|NOTICE)\b)"
 )
 _REPORT = re.compile(
     r"^(?:Traceback \(most recent call last\)|=+ .*(?:test session starts|FAILURES|short test summary).*=+"
@@ -164,6 +165,13 @@ class _Look:
         return _shorten_lines(self.part) if self.view else self.raw_lines
 
     @cached_property
+    def is_table(self) -> bool:
+        """Whether it is a table; not where its first line is one of a log, or it lists a folder."""
+        lines = self.raw_lines
+        is_other = _STAMP.match(lines[0]) or measure_share(_LS, lines) > 0.5 or measure_share(_MATCH, lines) > 0.5
+        return not is_other and is_table(self.text, lines)
+
+    @cached_property
     def is_fenced(self) -> bool:
         """Whether it holds a fenced block, where those are to be cut apart."""
         return self.fences and len(_FENCE.findall(self.part)) >= 2
@@ -206,7 +214,7 @@ _RULES = (
     _Rule(lambda look: not look.raw_lines, "lines"),
     _Rule(lambda look: _is_unbroken(look.sample) and tell_prose_from_lines(look.sample) == "prose", "prose"),
     _Rule(lambda look: _is_unbroken(look.sample), "lines"),
-    _Rule(lambda look: _is_table(look.raw_lines), "table"),
+    _Rule(lambda look: look.is_table, "table"),
     _Rule(lambda look: _is_diff(look.lines), "diff", numbered="lines"),
     _Rule(lambda look: look.language is not None, "source"),
     _Rule(lambda look: look.is_fenced and not (look.is_prose and look.view), "mixed", numbered="lines"),
@@ -292,15 +300,3 @@ def _is_repetitive(lines: list[str]) -> bool:
     templates = Counter(_DIGITS.sub("0", line) for line in lines)
     alike = sum(often for often in templates.values() if often >= _OFTEN) / len(lines)
     return alike > 0.8 and measure_share(_SETTING, lines) < 0.3
-
-
-def _is_table(lines: list[str]) -> bool:
-    """Whether nearly all lines have as many separators as most, two at least, and the first is no line of a log."""
-    if len(lines) < 4 or _STAMP.match(lines[0]):
-        return False
-    for separator in (",", "\t", ";", "|"):
-        columns = Counter(line.count(separator) for line in lines)
-        usual, often = columns.most_common(1)[0]
-        if usual >= 2 and often >= 0.9 * len(lines) and (separator != "," or lines[0].count(", ") < usual / 2):
-            return True
-    return False

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from agentcompress.common.checks import checked_count, checked_weight
 from agentcompress.schema import Segment, Span, Unit
+from agentcompress.segmenters.odd_ones import find_odd_records
 from agentcompress.segmenters.records import find_body, find_titles, lay_out
 from agentcompress.segmenters.shapes import Shapes, make_templates
 from agentcompress.segmenters.signs import (
@@ -43,6 +44,9 @@ _FIRST_ALIKE = 2
 """Of lines that are alike, how many are floors."""
 
 _MOST_TOLD = 12
+_MOST_SHAPES, _MOST_FIELDS, _MOST_ODD = 3, 14, 3
+"""Shapes whose lines are compared word by word; so many words of each; of each shape so many lines are floors."""
+
 _FIRST_FAILURES, _FIRST_DETAILS, _MOST_DETAILS, _PLACES, _MOST_HEADS = 3, 2, 10, 2, 100
 """Failures whose details are floors; of each so many lines, the first ones whatever they say, and so many places; how
 many are looked at."""
@@ -95,6 +99,7 @@ class _Log:
         self._keep_ends(last_lines)
         self._keep_odd_rows()
         self._keep_first_alike()
+        self._keep_odd_fields()
         self._keep_failures()
 
     def find_required(self, row: int) -> int:
@@ -135,6 +140,13 @@ class _Log:
     def _keep_odd_rows(self) -> None:
         for row in self.shapes.odd_rows:
             self.floors[row] = max(self.floors[row], WARNING)
+
+    def _keep_odd_fields(self) -> None:
+        """Of many lines that are alike, those with a word that is unlike the others' at its place."""
+        for rows in self.shapes.list_usual(_MOST_SHAPES):
+            records = [self.bare[row].split(None, _MOST_FIELDS)[:_MOST_FIELDS] for row in rows]
+            for i in find_odd_records(records, _MOST_ODD):
+                self.floors[rows[i]] = max(self.floors[rows[i]], ERROR + 1)
 
     def _keep_first_alike(self) -> None:
         """Of lines that are alike, the first ones are worth having; of counts, the first one and the last ones too."""

@@ -66,6 +66,15 @@ class Shapes:
         """The share of the lines whose shape is usual and says something, 0 to 1."""
         return sum(self._often[shape] for shape in self._usual) / max(1, self._spoken)
 
+    def list_usual(self, most: int) -> list[list[int]]:
+        """Rows of each of the most frequent shapes, at most so many shapes."""
+        chosen = sorted(self._usual, key=lambda shape: (-self._often[shape], shape))[:most]
+        rows: dict[str, list[int]] = {shape: [] for shape in chosen}
+        for row, shape in enumerate(self.shapes):
+            if shape in rows:
+                rows[shape].append(row)
+        return list(rows.values())
+
     @cached_property
     def odd_rows(self) -> frozenset[int]:
         """Lines unlike the rest, where most are alike and few are not."""

@@ -17,7 +17,7 @@ _COUNTED = (
     r"|loaded\s+units\s+listed|hosts?\s+up|source\s+files?|files?)\b"
 )
 _COUNT = rf"\d[\d,.]*\s+(?:\w+\s+){{0,2}}?{_COUNTED}"
-_ENDS_COUNT = r"[^a-z]*(?:$|[,;|(·]|\b(?:in|of|with|and|total)\b)"
+_ENDS_COUNT = r"[^a-z]*(?:$|[,;|(·]|\.\s|\b(?:in|of|with|and|total)\b)"
 _COUNTS = re.compile(
     rf"^[\s=*#>✖✗✘×✔✓ℹ❌-]*(?:{_COUNT}|(?i:{_COUNTED})\s*[:=]\s*\d){_ENDS_COUNT}|{_COUNT}.{{0,60}}?{_COUNT}|"
     + r"""

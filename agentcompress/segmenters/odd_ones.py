@@ -1,0 +1,73 @@
+"""The odd one out: records unlike all others in a field that hardly varies (one `Pending` among `Running`)."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+_LEAST_RECORDS = 8
+_MOST_FIELDS = 32
+_COMMON, _LEAST_COMMON, _COVERED = 0.05, 3, 0.8
+"""A field hardly varies when values that so large a share of the records hold, and so many of them, cover most."""
+
+_RARE, _MOST_RARE = 0.04, 2
+_OUTLYING, _TIMES = 8.0, 3.0
+_FULL, _NEARLY_FULL = 95.0, 90.0
+_DIGITS = re.compile(r"\d+")
+_NUMBER = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?%?$")
+_BAD = re.compile(
+    r"(?i)crash|error|fail|exited|pending|evicted|unhealthy|unknown|oom|dead|down\b|lost|denied|critical|fatal|offline"
+    r"|degraded|terminat|timed? ?out|refused|blocked|missing|backoff|not ?ready|^5\d\d$|disputed|rejected|expired"
+)
+_BAD_WEIGHT = 3.0
+
+
+def find_odd_records(records: Sequence[Sequence[str]], most: int = 5) -> list[int]:
+    """Indexes of the oddest records, at most so many, ascending. records: their fields; may be of unequal length."""
+    if len(records) < _LEAST_RECORDS:
+        return []
+    weights: defaultdict[int, float] = defaultdict(float)
+    for field in range(min(_MOST_FIELDS, max(map(len, records)))):
+        held = {i: record[field].strip() for i, record in enumerate(records) if field < len(record)}
+        if len(held) < _LEAST_RECORDS:
+            continue
+        for i, weight in (_weigh_numbers(held) or _weigh_words(held, most)).items():
+            weights[i] += weight
+    oddest = sorted(weights, key=lambda i: (-weights[i], i))[:most]
+    return sorted(oddest)
+
+
+def _weigh_words(held: dict[int, str], most: int) -> dict[int, float]:
+    """Records with a rare value where most share a few; numbers in a value count as alike."""
+    alike = {i: _DIGITS.sub("0", value) for i, value in held.items()}
+    exact = len(set(held.values())) <= max(_LEAST_COMMON, len(held) // 8)
+    values = held if exact else alike
+    often = Counter(values.values())
+    common = {value for value, n in often.items() if n >= max(_LEAST_COMMON, _COMMON * len(held))}
+    if sum(often[value] for value in common) < _COVERED * len(held):
+        return {}
+    rarely = max(_MOST_RARE, _RARE * len(held))
+    rare = [i for i, value in values.items() if value not in common and often[value] <= rarely]
+    bad = [i for i in rare if _BAD.search(held[i]) and not any(_BAD.search(value) for value in common)]
+    chosen = rare if len(rare) <= 2 * most else bad
+    return {
+        i: math.log(len(held) / often[values[i]]) * (_BAD_WEIGHT if i in bad else 1.0)
+        for i in sorted(chosen, key=lambda i: often[values[i]])[: 2 * most]
+    }
+
+
+def _weigh_numbers(held: dict[int, str]) -> dict[int, float]:
+    """Records with a number far above all others, or a share that is nearly all where others are less."""
+    numbers = {i: float(value.rstrip("%").replace(",", "")) for i, value in held.items() if _NUMBER.match(value)}
+    if len(numbers) < 0.9 * len(held):
+        return {}
+    ordered = sorted(numbers.values())
+    low, high = ordered[len(ordered) // 4], ordered[(3 * len(ordered)) // 4]
+    most = max(high + _OUTLYING * (high - low), _TIMES * high, high + 1.0)
+    odd = {i: _BAD_WEIGHT for i, number in numbers.items() if number > most}
+    if not odd and any(value.endswith("%") for value in held.values()):
+        usual = ordered[int(0.9 * (len(ordered) - 1))]
+        odd = {i: _BAD_WEIGHT for i, n in numbers.items() if n >= _FULL and usual < _NEARLY_FULL}
+    return odd if len(odd) <= max(2, len(held) // 20) else {}
