@@ -146,7 +146,7 @@ class _Log:
         for rows in self.shapes.list_usual(_MOST_SHAPES):
             records = [self.bare[row].split(None, _MOST_FIELDS)[:_MOST_FIELDS] for row in rows]
             for i in find_odd_records(records, _MOST_ODD):
-                self.floors[rows[i]] = max(self.floors[rows[i]], ERROR + 1)
+                self.floors[rows[i]] = max(self.floors[rows[i]], ERROR)
 
     def _keep_first_alike(self) -> None:
         """Of lines that are alike, the first ones are worth having; of counts, the first one and the last ones too."""

@@ -9,8 +9,11 @@ from collections.abc import Sequence
 
 _LEAST_RECORDS = 8
 _MOST_FIELDS = 32
-_COMMON, _LEAST_COMMON, _COVERED = 0.05, 3, 0.8
-"""A field hardly varies when values that so large a share of the records hold, and so many of them, cover most."""
+_FEW, _COVERED = 4, 0.8
+"""A field hardly varies when so few values cover so large a share of the records."""
+
+_COMMON, _LEAST_COMMON = 0.05, 3
+"""A value is common that so large a share of the records holds, and so many of them."""
 
 _RARE, _MOST_RARE = 0.04, 2
 _OUTLYING, _TIMES = 8.0, 3.0
@@ -46,7 +49,7 @@ def _weigh_words(held: dict[int, str], most: int) -> dict[int, float]:
     values = held if exact else alike
     often = Counter(values.values())
     common = {value for value, n in often.items() if n >= max(_LEAST_COMMON, _COMMON * len(held))}
-    if sum(often[value] for value in common) < _COVERED * len(held):
+    if sum(n for _, n in often.most_common(_FEW)) < _COVERED * len(held):
         return {}
     rarely = max(_MOST_RARE, _RARE * len(held))
     rare = [i for i, value in values.items() if value not in common and often[value] <= rarely]
