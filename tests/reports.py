@@ -6,7 +6,20 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-_WORDS = "cache index shard token ledger queue batch replica cursor window parser buffer schema socket worker".split()
+_WORDS = (
+    "cache",
+    "index",
+    "shard",
+    "token",
+    "ledger",
+    "queue",
+    "batch",
+    "replica",
+    "cursor",
+    "window",
+    "parser",
+    "buffer",
+)
 
 
 @dataclass(frozen=True)
@@ -80,7 +93,7 @@ def vitest(r: Lines) -> tuple[list[str], tuple[str, ...]]:
         "   Duration  12.01s",
     ]
     must = ("FAIL  src/cart/totals.test.ts > totals", "expected 119 to be 107.1", "src/cart/totals.test.ts:43:24")
-    return r.among(ok, failed) + [""] + report, (*must, "1 failed | 2911 passed")
+    return [*r.among(ok, failed), "", *report], (*must, "1 failed | 2911 passed")
 
 
 @report
@@ -133,7 +146,7 @@ def go_test(r: Lines) -> tuple[list[str], tuple[str, ...]]:
         "    refund_test.go:64: got 9 cents, want 10 cents",
         "--- FAIL: TestRefund (0.00s)",
     ]
-    return r.among(ok, failed) + ["FAIL", "FAIL\texample.com/shop\t0.412s", "FAIL"], (
+    return [*r.among(ok, failed), "FAIL", "FAIL\texample.com/shop\t0.412s", "FAIL"], (
         "refund_test.go:64: got 9 cents, want 10 cents",
         "--- FAIL: TestRefund",
         "FAIL\texample.com/shop",
@@ -186,7 +199,7 @@ def gtest(r: Lines) -> tuple[list[str], tuple[str, ...]]:
         "[  PASSED  ] 120 tests.",
         "[  FAILED  ] 1 test, listed below:",
     ]
-    return r.among(ok, failed) + [*end, "[  FAILED  ] Ledger.Balances"], (
+    return [*r.among(ok, failed), *end, "[  FAILED  ] Ledger.Balances"], (
         "/src/ledger_test.cc:77: Failure",
         "Which is: 41",
         "[  FAILED  ] Ledger.Balances",
@@ -207,7 +220,7 @@ def maven(r: Lines) -> tuple[list[str], tuple[str, ...]]:
     ]
     failed = [
         "[INFO] Running com.shop.PriceTest",
-        "[ERROR] Tests run: 8, Failures: 1, Errors: 0, Skipped: 0, Time elapsed: 0.03 s <<< FAILURE! -- in com.shop.PriceTest",
+        "[ERROR] Tests run: 8, Failures: 1, Errors: 0, Skipped: 0, Time elapsed: 0.03 s <<< FAILURE!",
         "[ERROR] com.shop.PriceTest.roundsUp -- Time elapsed: 0.004 s <<< FAILURE!",
         "org.opentest4j.AssertionFailedError: expected: <10> but was: <9>",
         "\tat com.shop.PriceTest.roundsUp(PriceTest.java:88)",

@@ -388,7 +388,7 @@ def test_a_long_string_loses_its_middle() -> None:
     segment = JsonSegmenter().segment(text)
     shown = best(segment, "line 50 ", 120)
     assert "line 50 " in json.loads(shown)["log"]
-    assert re.search(r"\[\.\.\. \d+ chars omitted\]", shown)
+    assert re.search(r"\[\.\.\. \d+ (?:lines|more like this) omitted\]\\n", shown)
 
 
 def test_json_lines_stay_lines_of_json() -> None:

@@ -1,0 +1,128 @@
+"""What matters in JSON by its place: an envelope's members, and records that are unlike their neighbours."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from agentcompress.segmenters.json_tree import JsonValue
+from agentcompress.segmenters.odd_ones import find_odd_records
+
+_HEAVY, _MOST_HEAVY, _MOST_PARTS = 0.15, 3, 6
+"""A member is what an envelope holds when it is so large a share of it; an envelope holds so many at most, and an array
+that belongs to it has so many elements."""
+
+_LIGHT_CHARS, _LEAST_TOLD, _TOLD_SHARE = 300, 400, 0.05
+"""The longest member that belongs to an envelope; characters of all of them, or their share of the text."""
+
+_LEAST_RECORDS, _SCALAR_CHARS, _MOST_KEYS = 8, 160, 40
+_ODD_MEMBERS = 6
+_ALARMING = re.compile(r"(?i)\b(?:error|fatal|critical|panic|exception|failed|failure|emerg|alert)\b")
+_LEVELS = frozenset(("level", "severity", "status", "lvl", "loglevel", "levelname", "state", "result", "outcome"))
+_TROUBLES = frozenset(
+    ("error", "err", "exception", "stack", "stacktrace", "exc_info", "traceback", "errors", "failure")
+)
+_FEW_ALARMING, _MOST_ALARMING = 0.2, 5
+_NAMING = ("path", "file", "filename", "file_path", "filepath", "uri", "url", "name", "language", "command", "title")
+_HINT_CHARS = 200
+
+
+def read_hint(value: JsonValue, text: str) -> str:
+    """What an object's members say of where its texts come from: a path, a command."""
+    if value.kind != "object":
+        return value.hint
+    named = [
+        text[held.value + 1 : held.end - 1] for held in value.held if held.kind == "string" and held.key in _NAMING
+    ]
+    return " ".join(name for name in named if len(name) <= _HINT_CHARS)
+
+
+def find_envelope_members(roots: Sequence[JsonValue], text: str) -> list[int]:
+    """Starts of the small members that stand beside what most of a document is: an exit code, a total, a next page."""
+    if len(roots) != 1:
+        return []
+    most = max(_LEAST_TOLD, _TOLD_SHARE * len(text))
+    found: list[int] = []
+    waiting, chars = [roots[0]], 0
+    while waiting:
+        value = waiting.pop()
+        heavy = [held for held in value.held if held.end - held.value > _HEAVY * (value.end - value.value)]
+        if not 0 < len(heavy) <= _MOST_HEAVY or (value.kind == "array" and len(value.held) > _MOST_PARTS):
+            continue
+        for held in value.held:
+            if held in heavy:
+                waiting.append(held)
+            elif held.stop - held.start <= _LIGHT_CHARS and chars + held.stop - held.start <= most:
+                chars += held.stop - held.start
+                found += [inner.start for inner in _iterate_members(held)]
+    return found
+
+
+def find_odd_members(roots: Sequence[JsonValue], text: str) -> list[int]:
+    """Starts of the members of records that are unlike their neighbours, or tell of trouble, up to a few."""
+    found: list[int] = []
+    for records in _iterate_record_lists(roots):
+        fields = [_read_fields(record, text) for record in records]
+        keys = list(dict.fromkeys(key for read in fields for key in read))[:_MOST_KEYS]
+        odd = find_odd_records([[read.get(key, "") for key in keys] for read in fields])
+        for i in dict.fromkeys([*odd, *_find_alarming(fields)]):
+            found += _choose_members(records[i], text)
+    return found
+
+
+def _iterate_record_lists(roots: Sequence[JsonValue]) -> Iterator[Sequence[JsonValue]]:
+    """Lists of objects: the documents themselves, and arrays within them."""
+    if len(roots) >= _LEAST_RECORDS:
+        yield [root for root in roots if root.kind == "object"]
+        return
+    waiting = list(roots)
+    while waiting:
+        value = waiting.pop()
+        if value.kind == "array" and len(value.held) >= _LEAST_RECORDS:
+            objects = [held for held in value.held if held.kind == "object"]
+            if len(objects) >= _LEAST_RECORDS:
+                yield objects
+                continue
+        waiting += [held for held in value.held if held.held]
+
+
+def _read_fields(record: JsonValue, text: str) -> dict[str, str]:
+    """Short scalars of a record, and of the objects in it, by their keys."""
+    fields: dict[str, str] = {}
+    for held in record.held:
+        if held.kind == "object":
+            for inner in held.held:
+                if not inner.held and inner.end - inner.value <= _SCALAR_CHARS:
+                    fields[f"{held.key}.{inner.key}"] = text[inner.value : inner.end].strip('"')
+        elif not held.held:
+            fields[held.key or ""] = text[held.value : min(held.end, held.value + _SCALAR_CHARS)].strip('"')
+    return fields
+
+
+def _find_alarming(fields: Sequence[dict[str, str]]) -> list[int]:
+    """Records whose level or error tells of trouble, where few do."""
+    alarming = [i for i, read in enumerate(fields) if any(_is_alarming(key, value) for key, value in read.items())]
+    return alarming[:_MOST_ALARMING] if len(alarming) <= max(1.0, _FEW_ALARMING * len(fields)) else []
+
+
+def _is_alarming(key: str, value: str) -> bool:
+    name = key.rsplit(".", 1)[-1].lower()
+    if name in _TROUBLES:
+        return value not in ("", "null", "None", "false", "0", "[]", "{}")
+    return name in _LEVELS and _ALARMING.search(value) is not None
+
+
+def _choose_members(record: JsonValue, text: str) -> list[int]:
+    """Starts of a record that is small, of its first members, and of those that tell of trouble."""
+    small = [held for held in record.held if not held.held and held.end - held.value <= 2 * _SCALAR_CHARS]
+    told = [held for held in small if _ALARMING.search(text, held.value, held.end) or (held.key or "") in _TROUBLES]
+    return [record.start, *(held.start for held in {id(h): h for h in [*small[:_ODD_MEMBERS], *told]}.values())]
+
+
+def _iterate_members(value: JsonValue) -> Iterator[JsonValue]:
+    """A member and all in it."""
+    waiting = [value]
+    while waiting:
+        inner = waiting.pop()
+        yield inner
+        waiting += inner.held
