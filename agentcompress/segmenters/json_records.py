@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from agentcompress.segmenters.json_tree import JsonValue
 from agentcompress.segmenters.odd_ones import find_odd_records
 
-_HEAVY, _MOST_HEAVY, _MOST_PARTS = 0.15, 3, 6
-"""A member is what an envelope holds when it is so large a share of it; an envelope holds so many at most, and an array
-that belongs to it has so many elements."""
+_HEAVY, _MOST_HEAVY, _MOST_PARTS, _DEEPEST = 0.15, 3, 6, 4
+"""A member is what an envelope holds when it is so large a share of it; an envelope holds so many at most, an array that
+belongs to it has so many elements, and no envelope is deeper."""
 
 _LIGHT_CHARS, _LEAST_TOLD, _TOLD_SHARE = 300, 400, 0.05
 """The longest member that belongs to an envelope; characters of all of them, or their share of the text."""
@@ -43,15 +43,19 @@ def find_envelope_members(roots: Sequence[JsonValue], text: str) -> list[int]:
         return []
     most = max(_LEAST_TOLD, _TOLD_SHARE * len(text))
     found: list[int] = []
-    waiting, chars = [roots[0]], 0
+    waiting, chars = [(roots[0], 0)], 0
     while waiting:
-        value = waiting.pop()
+        value, depth = waiting.pop()
         heavy = [held for held in value.held if held.end - held.value > _HEAVY * (value.end - value.value)]
-        if not 0 < len(heavy) <= _MOST_HEAVY or (value.kind == "array" and len(value.held) > _MOST_PARTS):
+        if (
+            depth == _DEEPEST
+            or not 0 < len(heavy) <= _MOST_HEAVY
+            or (value.kind == "array" and len(value.held) > _MOST_PARTS)
+        ):
             continue
         for held in value.held:
             if held in heavy:
-                waiting.append(held)
+                waiting.append((held, depth + 1))
             elif held.stop - held.start <= _LIGHT_CHARS and chars + held.stop - held.start <= most:
                 chars += held.stop - held.start
                 found += [inner.start for inner in _iterate_members(held)]

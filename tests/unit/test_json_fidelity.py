@@ -94,7 +94,7 @@ def test_a_report_in_a_string_is_cut_as_the_report_is(wrap: str, keep_rate: floa
 
 
 def test_a_delimiter_in_a_string_counts_lines_and_is_escaped() -> None:
-    lines = [f'    self.{WORDS[i % 12]}_{i} = "a \\ é {i}"' for i in range(200)]
+    lines = [f'    self.{WORDS[i % 11]}_{i} = "a \\ é {i}"' for i in range(200)]
     text = json.dumps({"path": "a.py", "content": "\n".join(["class A:", "  def f(self):", *lines])}, ensure_ascii=True)
     result = LEXICAL.compress_text(text, query="where is queue_77 set?", keep_rate=0.15)
     content = json.loads(result.text)["content"]
@@ -110,7 +110,7 @@ def test_a_record_unlike_its_neighbours_is_kept(as_lines: bool) -> None:
         {
             "id": i,
             "host": f"web-{i % 7}",
-            "route": f"/{WORDS[i % 12]}",
+            "route": f"/{WORDS[i % 11]}",
             "status": 500 if i == 91 else 200,
             "ms": 20 + i % 9,
         }
@@ -125,7 +125,7 @@ def test_a_record_unlike_its_neighbours_is_kept(as_lines: bool) -> None:
 
 
 def test_few_alarming_records_are_kept_and_many_are_none() -> None:
-    records = [{"level": "error" if i in (20, 60) else "info", "message": f"{WORDS[i % 12]} {i}"} for i in range(90)]
+    records = [{"level": "error" if i in (20, 60) else "info", "message": f"{WORDS[i % 11]} {i}"} for i in range(90)]
     shown = LEXICAL.compress_text("\n".join(map(json.dumps, records)), query="why?", keep_rate=0.15).text
     assert shown.count('"error"') == 2
     segment = JsonSegmenter().segment("\n".join(json.dumps({"level": "error", "n": i}) for i in range(90)))
@@ -135,7 +135,7 @@ def test_few_alarming_records_are_kept_and_many_are_none() -> None:
 def nest(depth: int, leaf: object) -> object:
     """A value in so many objects, each with something beside it."""
     for i in range(depth):
-        leaf = {f"level_{i}": leaf, "note": f"{WORDS[i % 12]} {i}"} if i % 2 else {"note": f"{i}", f"level_{i}": leaf}
+        leaf = {f"level_{i}": leaf, "note": f"{WORDS[i % 11]} {i}"} if i % 2 else {"note": f"{i}", f"level_{i}": leaf}
     return leaf
 
 
