@@ -41,7 +41,7 @@ class JsonStyle:
         if at >= 0 and gap.end <= self.inner[at].decoded.end:
             return self.inner[at].gap(gap)
         gone = list(self._find_gone(gap))
-        if not gone or (gone[0].kind == "line" and not self.lines):
+        if not gone or gone[-1].stop != gap.end or (gone[0].kind == "line" and not self.lines):
             return f'"{self.mark} {gap.end - gap.start} chars omitted]"'
         kind = gone[0].kind
         if kind == "text":
