@@ -26,7 +26,7 @@ _DEEPEST = 100
 _MOST_OUTLINED = 40
 """An outermost object of so many keys or fewer is outlined: its keys are floors. With more of them it is data."""
 
-_FRAMES_SHARE, _FRAMES_CHARS = 0.04, 160
+_FRAMES_SHARE, _FRAMES_CHARS = 0.03, 120
 """Where the brackets and keys around a value take up more than this, and more characters, it goes without the outer
 ones."""
 
