@@ -64,6 +64,9 @@ LISTED = (_PATH, _LS)
 """Patterns of lines in a folder's listing: paths, and what `ls -l` says."""
 
 _SETTING = re.compile(r"\s*[\w.\"'-]+\s*[=:]|\s*[\[{}\]]")
+_INI_TITLE = re.compile(r"\s*\[[\w .:\"/@-]{1,80}\]\s*$")
+_INI_SETTING = re.compile(r"\s*[#;]|\s*[\w.\"*-][\w .\"*/-]{0,60}\s*=")
+_SECTIONED = ("yaml", "toml")
 _DIGITS = re.compile(r"\d+")
 _ENCODED_CHARS = 60
 _RUN_SHARE = 0.6
@@ -128,6 +131,8 @@ def detect_kind(text: str, hint: str = "", *, fences: bool = True) -> Kind:
     look = _Look(text, hint, fences=fences)
     rule = next(rule for rule in _RULES if rule.holds(look))
     name = rule.numbered if rule.numbered and look.view else rule.kind
+    if name == "source" and look.language in _SECTIONED:
+        return Kind("sections", {"language": look.language})
     if name == "source":
         return Kind(name, {"language": look.language})
     return Kind(name, {"hint": hint} if name == "mixed" and hint else {})
@@ -218,6 +223,7 @@ _RULES = (
     _Rule(lambda look: _is_diff(look.lines), "diff", numbered="lines"),
     _Rule(lambda look: look.language is not None, "source"),
     _Rule(lambda look: look.is_fenced and not (look.is_prose and look.view), "mixed", numbered="lines"),
+    _Rule(lambda look: _is_ini(look.lines), "sections"),
     _Rule(lambda look: look.is_report, "log"),
     _Rule(lambda look: look.is_prose, "prose"),
     _Rule(lambda look: _is_outline(look.lines), "outline", numbered="lines"),
@@ -279,6 +285,12 @@ def _is_json(text: str) -> bool:
         except (ValueError, RecursionError):
             return False
     return True
+
+
+def _is_ini(lines: list[str]) -> bool:
+    """Whether titles in brackets stand above settings."""
+    titles = measure_share(_INI_TITLE, lines)
+    return titles > 0 and measure_share(_INI_SETTING, lines) + titles > 0.85
 
 
 def _is_outline(lines: list[str]) -> bool:

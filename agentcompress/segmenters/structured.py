@@ -26,9 +26,9 @@ _DEEPEST = 100
 _MOST_OUTLINED = 40
 """An outermost object of so many keys or fewer is outlined: its keys are floors. With more of them it is data."""
 
-_FRAMES_SHARE, _FRAMES_CHARS = 0.03, 120
+_FRAMES_SHARE, _FRAMES_CHARS, _DEEP = 0.03, 120, 10
 """Where the brackets and keys around a value take up more than this, and more characters, it goes without the outer
-ones."""
+ones, if it is as deep as no ordinary document is."""
 
 _TOLD_SHARE = 0.3
 """The share of what is kept that floors may take up where there are an envelope, odd records, or texts with floors."""
@@ -110,7 +110,7 @@ class _Cutter:
     ) -> None:
         """Units of an object or array: its opening, its members, its closing."""
         frames += value.held[0].start - value.start + value.stop - value.held[-1].stop
-        if frames > self._most_frames and frame is not None:
+        if frames > self._most_frames and frame is not None and depth >= _DEEP:
             frame, frames, self.is_loose = None, 0, True
         around = () if frame is None else (frame,)
         opens = len(self.units)

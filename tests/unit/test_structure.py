@@ -608,7 +608,7 @@ _PROSE = Kind("prose")
             Kind("source", {"language": "cpp"}),
         ),
         ("int f(int a);\n#define B 1\nstruct c { int d; };\n", "b.h", Kind("source", {"language": "c"})),
-        ("a:\n  b: >\n    some text\n    goes on here\n  c: 1\n", "k8s.yaml", Kind("source", {"language": "yaml"})),
+        ("a:\n  b: >\n    some text\n    goes on here\n  c: 1\n", "k8s.yaml", Kind("sections", {"language": "yaml"})),
         ('HTTP/1.1 200 OK\nserver: x\n\n{"a": [1, 2, 3], "b": {"c": "a longer text than that"}}\n', "", Kind("mixed")),
         ('{"a": [1, 2, 3], "b": {"c": "some text"}}\n[exit code 0]\n', "", Kind("mixed")),
         ("".join(f"     {n}\t{line}\n" for n, line in enumerate(DIFF.splitlines(), 1)), "", Kind("lines")),

@@ -1,0 +1,209 @@
+"""Sections: values that stand under keys and titles by indentation or brackets (YAML, TOML, INI, `describe` outputs).
+
+Lines are units. A line requires the keys and titles it stands under, and what names the record that it belongs to: the
+`kind` and `metadata.name` of its document, the `name` of its list item or package. Without them a value says nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from agentcompress.common.checks import checked_count
+from agentcompress.schema import Segment, Unit
+from agentcompress.segmenters.signs import ERROR, rate_line
+from agentcompress.text.cut_points import cut_stretch
+from agentcompress.text.delimiters import choose_style, make_comment_style
+from agentcompress.text.lines import Rows, find_view
+
+_COMMENTED = frozenset(("yaml", "toml", "ini"))
+"""Languages whose delimiters are comments."""
+
+_TITLE = re.compile(r"\s*\[\[?[^\[\]]{1,200}\]\]?\s*(?:[#;].*)?$")
+_DOCUMENT = re.compile(r"---(?:\s|$)")
+_ITEM = re.compile(r"\s*- ")
+_CLOSES = re.compile(r"\s*(?:[\]})]+[,;]?|end|\"\"\"|''')\s*$")
+_OPENS = re.compile(r"[\[{(]\s*(?:[#;].*)?$|(?:\"\"\"|''')\s*$")
+_NAMING = re.compile(
+    r"\s*(?:[-+~] )*[\"']?(?:(?i:name|id|kind|title|hostname|package|artifactid|instanceid|resource|container id|image|module|job"
+    r"|role|domain|interface|device|account|arn|uid))[\"']?\s*(?:[:=]|\s{2,})\s*\S"
+)
+_METADATA, _NAME = re.compile(r"\s*metadata:\s*$"), re.compile(r"\s*name:\s*\S")
+_COMMENT = re.compile(r"\s*(?:#|//|;)")
+_MOST_NAMES, _NAME_CHARS, _HEADING_CHARS, _MOST_ROOTS = 2, 160, 240, 400
+_ANCHOR, _ALIAS = re.compile(r"(?:^|[\s\[{,])&([\w-]+)"), re.compile(r"(?:^|[\s\[{,])\*([\w-]+)")
+
+
+class SectionSegmenter:
+    """Lines as units; so many of one section have one parent.
+
+    language: "yaml", "toml" or "ini", whose delimiters are comments; "" for what is no file but what a tool has said.
+    """
+
+    def __init__(
+        self, language: str = "", block_lines: int = 12, max_line_chars: int = 2000, piece_chars: int = 400
+    ) -> None:
+        self.language = language
+        self.block_lines = checked_count("block_lines", block_lines)
+        self.max_line_chars = checked_count("max_line_chars", max_line_chars)
+        self.piece_chars = checked_count("piece_chars", piece_chars)
+
+    def segment(self, text: str) -> Segment:
+        """Cut `text` at lines. Every string tiles; an empty one has no units."""
+        rows = Rows(text)
+        view = find_view(rows)
+        bare = Rows(view.bare) if view else rows
+        lines = [bare[row].rstrip() for row in range(len(bare))] if len(bare) == len(rows) else [*text.split("\n")]
+        tree = _Tree(lines[: len(rows)], yaml=self.language == "yaml")
+        units: list[Unit] = []
+        first_units: list[int] = []
+        pending: list[tuple[int, int]] = []
+        for row in range(len(rows)):
+            first_units.append(len(units))
+            floor = 0 if self.language else rate_line(lines[row])
+            for a, b in cut_stretch(text, *rows.get_span(row, row), self.max_line_chars, self.piece_chars):
+                units.append(Unit(a, b, tree.blocks[row] // self.block_lines, floor=floor if floor >= ERROR else 0))
+            pending.append((first_units[row], len(units)))
+        units = _require(units, pending, tree)
+        comment = ("#", "")
+        segment = Segment(text, "sections", tuple(units), floor_share=0.0 if self.language else 0.5)
+        style = (
+            make_comment_style(text, comment, rows.starts, numbered=view is not None)
+            if self.language in _COMMENTED
+            else choose_style(segment)
+        )
+        return Segment(text, "sections", tuple(units), style, segment.floor_share)
+
+
+def _require(units: list[Unit], spans: Sequence[tuple[int, int]], tree: _Tree) -> list[Unit]:
+    """Units that require those of the rows that theirs stand under. spans: units of each row."""
+    made: list[Unit] = []
+    for row, (first, last) in enumerate(spans):
+        required = tuple(spans[other][0] for other in tree.list_required(row))
+        for i in range(first, last):
+            unit = units[i]
+            made.append(Unit(unit.start, unit.end, unit.parent, required, floor=unit.floor, name=tree.names[row]))
+    return made
+
+
+@dataclass
+class _Node:
+    """A row that others stand under: its children, the row that closes it, and what names the records among them."""
+
+    children: list[int] = field(default_factory=list)
+    closes: int = -1
+    naming: tuple[int, ...] = ()
+
+
+class _Tree:
+    """What each row stands under. blocks: numbers of rows, those of one section in a row. names: the path of keys."""
+
+    def __init__(self, lines: Sequence[str], *, yaml: bool) -> None:
+        self._lines, self._yaml = lines, yaml
+        self._parents = [-1] * len(lines)
+        self._nodes: defaultdict[int, _Node] = defaultdict(_Node)
+        self._roots: list[tuple[int, list[int]]] = []
+        self._documents: dict[int, int] = {}
+        self.blocks: list[int] = []
+        self._stand()
+        self._name_records()
+        self.names = [self._name_row(row) for row in range(len(lines))]
+        anchors = {name: row for row, line in enumerate(lines) for name in (_ANCHOR.findall(line) if yaml else ())}
+        self._aliases = {
+            row: [anchors[name] for name in _ALIAS.findall(line) if anchors.get(name, row) != row]
+            for row, line in enumerate(lines)
+            if anchors and "*" in line
+        }
+
+    def list_required(self, row: int) -> list[int]:
+        """Rows that a row makes no sense without, those right around it: they require what is around them."""
+        parent = self._parents[row]
+        required = [parent] if parent >= 0 and len(self._lines[parent]) <= _HEADING_CHARS else []
+        node = self._nodes.get(row)
+        if node is not None and node.closes >= 0:
+            required.append(node.closes)
+        if row in self._documents:
+            required.append(self._documents[row])
+        siblings = self._nodes[parent] if parent >= 0 else self._root_of(row)
+        if row not in siblings.naming and self._lines[row].strip() and siblings.closes != row:
+            required += [other for other in siblings.naming if other != row]
+        return [other for other in dict.fromkeys([*required, *self._aliases.get(row, ())]) if other != row]
+
+    def _root_of(self, row: int) -> _Node:
+        """What holds the outermost rows of a document."""
+        return self._nodes[-2 - self._root_numbers[row]]
+
+    def _stand(self) -> None:
+        """Find for every row the one it stands under: less indented, or the title above."""
+        self._root_numbers = [0] * len(self._lines)
+        stack: list[tuple[float, int]] = []
+        title, document, root, block = -1, -1, 0, 0
+        for row, line in enumerate(self._lines):
+            self.blocks.append(block := block + 1)
+            self._root_numbers[row] = root
+            if not line.strip():
+                continue
+            if self._yaml and _DOCUMENT.match(line):
+                stack, title, document, root = [], -1, row, root + 1
+                self._root_numbers[row] = root
+                continue
+            if _TITLE.match(line) and not self._yaml:
+                stack, title = [], row
+                continue
+            indent = self._measure_indent(line)
+            if _CLOSES.match(line) and self._close(row, indent, stack):
+                continue
+            while stack and stack[-1][0] >= indent:
+                stack.pop()
+            parent = stack[-1][1] if stack else title
+            self._parents[row] = parent
+            (self._nodes[parent] if parent >= 0 else self._root_of(row)).children.append(row)
+            if parent < 0 and document >= 0:
+                self._documents[row] = document
+            stack.append((indent, row))
+
+    def _measure_indent(self, line: str) -> float:
+        """Columns before the first word; an item of a YAML list stands under a key that is indented as far."""
+        indent = len(line) - len(line.lstrip())
+        return indent + 0.5 if self._yaml and _ITEM.match(line) else indent
+
+    def _close(self, row: int, indent: float, stack: list[tuple[float, int]]) -> bool:
+        """Note the row that closes an open one, which is indented no further."""
+        for at in range(len(stack) - 1, -1, -1):
+            depth, opened = stack[at]
+            if depth <= indent and _OPENS.search(self._lines[opened]) and self._nodes[opened].closes < 0:
+                self._nodes[opened].closes = row
+                self._parents[row] = opened
+                return True
+        return False
+
+    def _name_records(self) -> None:
+        """Find among the rows that stand side by side those that name them all."""
+        for node in list(self._nodes.values()):
+            if len(node.children) > _MOST_ROOTS:
+                continue
+            naming = [row for row in node.children if self._names(row)][:_MOST_NAMES]
+            for row in node.children:
+                if _METADATA.match(self._lines[row]):
+                    naming += [inner for inner in self._nodes[row].children if _NAME.match(self._lines[inner])][:1]
+            node.naming = tuple(naming)
+
+    def _names(self, row: int) -> bool:
+        line = self._lines[row]
+        return len(line) <= _NAME_CHARS and _NAMING.match(line) is not None
+
+    def _name_row(self, row: int) -> str:
+        """Keys from the outermost to the row's own, joined by dots, as a query may call it."""
+        keys = []
+        at = row
+        while at >= 0 and len(keys) < 8:
+            found = _KEY.match(self._lines[at])
+            if found:
+                keys.append(found.group(1))
+            at = self._parents[at]
+        return ".".join(reversed(keys))
+
+
+_KEY = re.compile(r"\s*(?:[-+~] )?\[*[\"']?([\w./-]{1,60})[\"']?\]*\s*(?:[:=]|$)")
