@@ -1,16 +1,19 @@
-"""Unified diffs: whole hunks, each with the header of its file."""
+"""Unified diffs: whole hunks, each with the header of its file, and each file with the commit it is of."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from agentcompress.common.checks import checked_count
 from agentcompress.schema import Segment, Unit
+from agentcompress.text.cut_points import cut_stretch
 from agentcompress.text.lines import Rows
 
-_FILE = re.compile(r"diff |Index: |=== |From [0-9a-f]{40}|commit [0-9a-f]{7,}")
+_FILE, _COMMIT = re.compile(r"diff |Index: |=== "), re.compile(r"From [0-9a-f]{40}|commit [0-9a-f]{7,}")
 _OLD, _NEW = re.compile(r"--- "), re.compile(r"\+\+\+ ")
+_LONG_LINE_CHARS, _PIECE_CHARS = 1200, 400
 _HUNK = re.compile(r"@@+ -\d+(?:,\d+)? .*@@")
 
 
@@ -32,18 +35,38 @@ class DiffSegmenter:
         units: list[Unit] = []
         file = 0
         header: tuple[int, ...] = ()
+        commit: tuple[int, ...] = ()
         starts = _find_starts(rows)
         ends = [row for row, _ in starts[1:]] + [len(rows)] * bool(starts)
         for (first, kind), following in zip(starts, ends, strict=True):
-            if kind == "file":
+            if kind == "commit":
+                file, commit, header = file + 1, (len(units),), ()
+            elif kind == "file":
                 file, header = file + 1, (len(units),)
-            required = header if kind == "hunk" else ()
-            for a in range(first, following, self.hunk_lines):
-                b = min(following, a + self.hunk_lines) - 1
-                units.append(Unit(*rows.get_span(a, b), file, required))
-                if kind == "hunk" and a == first:
-                    required = (len(units) - 1, *header)
+            required = header if kind == "hunk" else commit if kind == "file" else ()
+            for number, span in enumerate(self._cut_rows(rows, first, following)):
+                units.append(Unit(*span, file, required))
+                if kind in ("hunk", "commit") and not number:
+                    required = (len(units) - 1, *(header if kind == "hunk" else ()))
         return Segment(text, "diff", tuple(units))
+
+    def _cut_rows(self, rows: Rows, first: int, following: int) -> Iterator[tuple[int, int]]:
+        """Characters of rows `first` to `following`, so many rows at a time; a long line, minified, in pieces."""
+        start = at = rows.starts[first]
+        for row in range(first, following):
+            a, b = rows.get_span(row, row)
+            is_long = b - a > _LONG_LINE_CHARS
+            if is_long and a > at:
+                yield at, a
+                at = a
+            if is_long:
+                yield from cut_stretch(rows.text, a, b, _LONG_LINE_CHARS, _PIECE_CHARS)
+                at = b
+            elif row == following - 1 or rows.text.count("\n", at, b) >= self.hunk_lines:
+                yield at, b
+                at = b
+        if start == at:
+            yield start, rows.get_span(following - 1, following - 1)[1]
 
 
 def _find_starts(rows: Rows) -> list[tuple[int, str]]:
@@ -55,6 +78,8 @@ def _find_starts(rows: Rows) -> list[tuple[int, str]]:
         if _HUNK.match(line):
             starts.append((row, "hunk"))
             in_header = False
+        elif _COMMIT.match(line) and not in_header:
+            starts.append((row, "commit"))
         elif _FILE.match(line):
             if not in_header:
                 starts.append((row, "file"))

@@ -64,15 +64,15 @@ LISTED = (_PATH, _LS)
 """Patterns of lines in a folder's listing: paths, and what `ls -l` says."""
 
 _SETTING = re.compile(r"\s*[\w.\"'-]+\s*[=:]|\s*[\[{}\]]")
-_INI_TITLE = re.compile(r"\s*\[[\w .:\"/@-]{1,80}\]\s*$")
-_INI_SETTING = re.compile(r"\s*[#;]|\s*[\w.\"*-][\w .\"*/-]{0,60}\s*=")
+_INI_TITLE = re.compile(r"\s*\[\[?[\w .:\"/@-]{1,80}\]?\]\s*$")
+_INI_SETTING = re.compile(r"\s*[#;]|\s*[\w.\"*-][\w .\"*/-]{0,60}\s*=|\s*[\"'][^\"']*[\"'],?\s*$|\s*[\[\]{}],?\s*$")
 _SECTIONED = ("yaml", "toml")
 _DIGITS = re.compile(r"\d+")
 _ENCODED_CHARS = 60
 _RUN_SHARE = 0.6
 _CODE_SHARE = 0.08
 _OFTEN = 5  # lines that differ in numbers alone are a machine's
-_LONG_LINE = 2000
+_LONG_LINE, _LEAST_BROKEN_LINES, _LEAST_BROKEN_CHARS = 2000, 20, 500
 
 
 @dataclass(frozen=True)
@@ -217,10 +217,10 @@ _RULES = (
     _Rule(lambda look: look.fences and find_envelope(look.text) is not None, "mixed"),
     _Rule(lambda look: look.fences and find_json_within(look.text) is not None, "mixed"),
     _Rule(lambda look: not look.raw_lines, "lines"),
+    _Rule(lambda look: _is_diff(look.lines), "diff", numbered="lines"),
     _Rule(lambda look: _is_unbroken(look.sample) and tell_prose_from_lines(look.sample) == "prose", "prose"),
     _Rule(lambda look: _is_unbroken(look.sample), "lines"),
     _Rule(lambda look: look.is_table, "table"),
-    _Rule(lambda look: _is_diff(look.lines), "diff", numbered="lines"),
     _Rule(lambda look: look.language is not None, "source"),
     _Rule(lambda look: look.is_fenced and not (look.is_prose and look.view), "mixed", numbered="lines"),
     _Rule(lambda look: _is_ini(look.lines), "sections"),
@@ -240,9 +240,11 @@ def _shorten_lines(part: str) -> list[str]:
 
 
 def _is_unbroken(part: str) -> bool:
-    """Whether much of a text stands in lines so long that their number and shape say nothing."""
+    """Whether a text stands in lines so long that their number and shape say nothing, with little beside them."""
     lines = split_visible(part)
-    return sum(len(line) for line in lines if len(line) > _LONG_LINE) > 0.3 * sum(map(len, lines))
+    total = sum(map(len, lines))
+    broken = [len(line) for line in lines if 0 < len(line) <= _LONG_LINE]
+    return sum(broken) < 0.7 * total and (len(broken) < _LEAST_BROKEN_LINES or sum(broken) < _LEAST_BROKEN_CHARS)
 
 
 def _is_report(part: str, lines: list[str], *, prose: bool) -> bool:

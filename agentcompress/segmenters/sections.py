@@ -27,7 +27,7 @@ _ITEM = re.compile(r"\s*- ")
 _CLOSES = re.compile(r"\s*(?:[\]})]+[,;]?|end|\"\"\"|''')\s*$")
 _OPENS = re.compile(r"[\[{(]\s*(?:[#;].*)?$|(?:\"\"\"|''')\s*$")
 _NAMING = re.compile(
-    r"\s*(?:[-+~] )*[\"']?(?:(?i:name|id|kind|title|hostname|package|artifactid|instanceid|resource|container id|image|module|job"
+    r"\s*(?:[-+~] )*[\"']?(?:(?i:name|id|kind|title|hostname|package|instanceid|resource|container id|image|module|job"
     r"|role|domain|interface|device|account|arn|uid))[\"']?\s*(?:[:=]|\s{2,})\s*\S"
 )
 _METADATA, _NAME = re.compile(r"\s*metadata:\s*$"), re.compile(r"\s*name:\s*\S")

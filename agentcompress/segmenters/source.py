@@ -6,6 +6,7 @@ Partial and broken code is cut as far as it makes sense, and line by line where 
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -15,7 +16,9 @@ from agentcompress.common.checks import checked_count, checked_weight
 from agentcompress.errors import InvalidInputError
 from agentcompress.schema import Segment, Unit
 from agentcompress.segmenters.grammars import GRAMMARS, Grammar
+from agentcompress.segmenters.signs import ERROR
 from agentcompress.segmenters.tree import Frame, Piece, cut_tree
+from agentcompress.text.cut_points import cut_stretch
 from agentcompress.text.delimiters import make_comment_style
 from agentcompress.text.lines import Rows, find_view
 
@@ -27,6 +30,18 @@ _ASSIGNED = re.compile(
 _ANCHOR, _ALIAS = re.compile(r"(?:^|[\s\[{,])&([\w-]+)"), re.compile(r"(?:^|[\s\[{,])\*([\w-]+)")
 _FLOOR_FROM = 0.2
 """The share of a file that scores fill before floors come: in so little, what the query is about is worth most."""
+
+_NAMING = re.compile(r"\s*<(?:\w+:)?(?:name|id|key|artifactId|title|loc|code|label)\b[^>]*>[^<]+<", re.IGNORECASE)
+_MOST_NAMES, _NAMING_CHARS = 2, 200
+_ALARMING = re.compile(
+    r"(?i)<(?:failure|error|fatal|exception)\b|\b(?:status|result|outcome|severity|level|state)=\"(?:fail|error|fatal|critical)"
+)
+_FEW_ALARMING, _SEEN_CHARS = 5, 2000
+_LARGE_CHARS, _LARGE_SHARE, _LINE_CHARS, _PIECE_CHARS = 1500, 0.03, 1200, 400
+"""A piece of more characters than this, and than this share of the text, is cut at lines; a longer line into pieces."""
+
+_FRAMES_CHARS, _FRAMES_SHARE, _DEEP = 600, 0.04, 6
+"""Frames that are so deep, and take up more than this with those around them, go without those."""
 
 _MOST_WANTED = 4
 _MOST_DEFINITIONS = 3  # of one name; more say nothing about which is meant
@@ -55,9 +70,21 @@ class SourceSegmenter:
         pieces = _cut_pieces(view.bare if view else text, len(rows), self.grammar)
         if view and view.foreign:
             pieces = _split_off_foreign(pieces, view.foreign)
-        units = _Units(rows, pieces, self.block_lines, yaml=self.grammar.name == "yaml").build_units()
+        markup = self.grammar.name == "html"
+        if markup:
+            _raise_alarming(rows, pieces)
+        units = _Units(rows, pieces, self.block_lines, self.grammar.name).build_units()
         style = make_comment_style(text, self.grammar.comment, rows.starts, numbered=view is not None)
-        return Segment(text, "source", units, style, self.floor_share, floor_from=_FLOOR_FROM, divisible=False)
+        floor_from = 0.0 if markup else _FLOOR_FROM
+        return Segment(text, "source", units, style, self.floor_share, floor_from=floor_from, divisible=False)
+
+
+def _raise_alarming(rows: Rows, pieces: list[Piece]) -> None:
+    """Make floors of the elements of a report in XML that tell of failures, where few do."""
+    alarming = [piece for piece in pieces if _ALARMING.search(rows.get_text(piece.first, piece.last)[:_SEEN_CHARS])]
+    if len(alarming) <= max(_FEW_ALARMING, len(pieces) // 10):
+        for piece in alarming[:_FEW_ALARMING]:
+            piece.floor = max(piece.floor, ERROR)
 
 
 def _cut_pieces(bare: str, count: int, grammar: Grammar) -> list[Piece]:
@@ -124,22 +151,50 @@ def _renumber_frames(pieces: Sequence[Piece], by: int) -> None:
 class _Units:
     """From pieces to units: characters for rows, requirements for frames, and who wants whose definition."""
 
-    def __init__(self, rows: Rows, pieces: list[Piece], block_lines: int, *, yaml: bool) -> None:
-        self._rows, self._pieces, self._block_lines, self._yaml = rows, pieces, block_lines, yaml
+    def __init__(self, rows: Rows, pieces: list[Piece], block_lines: int, language: str) -> None:
+        self._rows, self._pieces, self._block_lines, self._language = rows, pieces, block_lines, language
         self._texts = [rows.get_text(piece.first, piece.last) for piece in pieces]
+        self._detach_frames()
+        self._naming = self._find_naming() if language == "html" else {}
 
     def build_units(self) -> tuple[Unit, ...]:
-        """Make a unit of every piece, in order."""
+        """Make a unit of every piece, in order; of one that is too large, one of every line."""
         wants = self._find_wanted()
         parents = self._number_parents()
         anchors = self._find_anchors()
+        parts = [self._cut_piece(piece) for piece in self._pieces]
+        firsts = list(itertools.accumulate(map(len, parts), initial=0))
         units = []
         for i, piece in enumerate(self._pieces):
-            start, end = self._rows.get_span(piece.first, piece.last)
-            required = (*self._find_required(i), *anchors.get(i, ()))
+            required = tuple(firsts[other] for other in (*self._find_required(i), *anchors.get(i, ())))
+            wanted = tuple(firsts[other] for other in wants.get(i, ()))
             name = self._qualify_name(piece)
-            units.append(Unit(start, end, parents[i], required, wants.get(i, ()), floor=piece.floor, name=name))
+            for number, (start, end) in enumerate(parts[i]):
+                floor = piece.floor if not number else 0
+                units.append(Unit(start, end, parents[i] + number, required, wanted, floor=floor, name=name))
         return tuple(units)
+
+    def _cut_piece(self, piece: Piece) -> list[tuple[int, int]]:
+        """The characters of a piece; of one that is too large those of its lines, and of long lines their pieces."""
+        start, end = self._rows.get_span(piece.first, piece.last)
+        if end - start <= max(_LARGE_CHARS, _LARGE_SHARE * len(self._rows.text)):
+            return [(start, end)]
+        rows = (self._rows.get_span(row, row) for row in range(piece.first, piece.last + 1))
+        return [span for a, b in rows for span in cut_stretch(self._rows.text, a, b, _LINE_CHARS, _PIECE_CHARS)]
+
+    def _detach_frames(self) -> None:
+        """Let deep frames go without those around them, where together they would be much of the text."""
+        most = max(_FRAMES_CHARS, _FRAMES_SHARE * len(self._rows.text))
+        sizes: dict[int, tuple[int, int]] = {}
+        for frame in (piece.own for piece in self._pieces if piece.own is not None):
+            if id(frame) in sizes:
+                continue
+            around, levels = sizes.get(id(frame.outer), (0, 0)) if frame.outer is not None else (0, 0)
+            own = sum(len(self._texts[i]) for i in frame.pieces)
+            if around + own > most and levels >= _DEEP:
+                frame.is_detached = True
+                around, levels = 0, 0
+            sizes[id(frame)] = around + own, levels + 1
 
     def _qualify_name(self, piece: Piece) -> str:
         """What a query may call a piece: the innermost definition it is, or is in."""
@@ -155,16 +210,28 @@ class _Units:
         if piece.own is not None:
             first = piece.own.pieces[0]
             required = piece.own.pieces[1:] if i == first else [first]
-        around = piece.inside
+        around = None if piece.own is not None and piece.own.is_detached else piece.inside
         while around is not None and not around.pieces:
             around = around.outer
         if around is not None:
             required = [*required, around.pieces[0]]
-        return tuple(required)
+            required += [other for other in self._naming.get(id(around), ()) if other != i]
+        return tuple(dict.fromkeys(required))
+
+    def _find_naming(self) -> dict[int, list[int]]:
+        """Of markup: elements that name the one they stand in (`<artifactId>`, `<name>`), by the frame of that."""
+        naming: defaultdict[int, list[int]] = defaultdict(list)
+        for i, piece in enumerate(self._pieces):
+            if piece.inside is None or piece.own is not None or not piece.inside.pieces:
+                continue
+            found = naming[id(piece.inside)]
+            if len(found) < _MOST_NAMES and len(self._texts[i]) <= _NAMING_CHARS and _NAMING.match(self._texts[i]):
+                found.append(i)
+        return naming
 
     def _find_anchors(self) -> dict[int, list[int]]:
         """Of YAML: where the anchors stand that a piece refers to. Without them it means nothing."""
-        if not self._yaml:
+        if self._language != "yaml":
             return {}
         standing = {name: i for i, text in enumerate(self._texts) for name in _ANCHOR.findall(text)}
         return {

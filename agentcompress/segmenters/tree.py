@@ -47,11 +47,12 @@ _FIXED = ("_tag", "_label", "jsx_opening_element", "jsx_closing_element")
 
 @dataclass(eq=False)
 class Frame:
-    """Pieces that make no sense one without the other, and the frame around them."""
+    """Pieces that make no sense one without the other, and the frame around them, which detached ones go without."""
 
     outer: Frame | None
     name: str = ""
     pieces: list[int] = field(default_factory=list)
+    is_detached: bool = False
 
     @property
     def qualified(self) -> str:

@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-_CLAUSE_END = re.compile(r"[,;:)\]}、，；：]\s*|\s+[-–—]+\s+|\n+")
+_CLAUSE_END = re.compile(r"(?:[,;:](?!\d)|[)\]}>、，；：])\s*|\s+[-–—]+\s+|\n+")
 _SPACE = re.compile(r"\s+")
 _JOINERS = frozenset("\u200d\ufe0f\ufe0e")
 
