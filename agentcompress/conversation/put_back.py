@@ -9,7 +9,7 @@ from typing import Any
 from agentcompress.conversation.blocks import Block, DecidedBlock
 from agentcompress.ledger.cuts import Cut
 from agentcompress.messages.conversation import Conversation
-from agentcompress.messages.view import Address, as_mapping, replace_texts
+from agentcompress.messages.view import Address, read_fields, replace_texts
 from agentcompress.schema import Span
 
 
@@ -51,8 +51,12 @@ def drop_reasoning(call: Conversation, messages: Sequence[Any], gone: Iterable[r
     for i in range(len(messages) - 1, -1, -1):
         message = messages[i]
         if i in indexes:
-            fields = message if isinstance(message, Mapping) else message.model_dump(exclude_unset=True)
-            following = as_mapping(out[-1], i + 1, "a mapping") if out else {}
+            is_object = not isinstance(message, Mapping) and hasattr(message, "model_dump")
+            fields = message.model_dump(exclude_unset=True) if is_object else message
+            if not isinstance(fields, Mapping):  # nothing we know
+                out.append(message)
+                continue
+            following = read_fields(out[-1]) if out else {}
             left = call.wire.drop_bound(fields, following)
             message = message if left is fields else left
         if message is not None:

@@ -17,16 +17,15 @@ from agentcompress.messages.view import (
     TextPart,
     WireName,
     as_list,
-    as_mapping,
     drop_parts,
     find_texts_in,
     list_parts,
+    read_fields,
     read_role,
     write_json,
 )
 
 _ROLES: dict[str, Role] = {"user": "user", "assistant": "assistant", "system": "system"}
-_ALLOWED = "a mapping whose role is user or assistant"
 _NO_CALL = Call(None, None, "")
 
 
@@ -47,9 +46,11 @@ class AnthropicMessages:
         calls: dict[str, Call] = {}
         parts: list[TextPart] = []
         for i, message in enumerate(as_list(messages, "Anthropic messages")):
-            fields = as_mapping(message, i, _ALLOWED)
-            role = read_role(message, fields, _ROLES, i, _ALLOWED)
-            content, where = fields.get("content"), f"messages[{i}].content"
+            fields = read_fields(message)
+            role = read_role(fields, _ROLES, "Anthropic messages")
+            if role is None:
+                continue
+            content, where = fields.get("content"), "a content"
             texts = find_texts_in(content, ("text",), where)
             calls.update(_find_calls(content, "\n".join(text for _, text in texts)))
             found = [_Text(path, role, text, _NO_CALL) for path, text in texts]
@@ -94,13 +95,13 @@ def _find_inner(content: Any, calls: Mapping[str, Call], where: str) -> list[_Te
             continue
         if kind == "tool_result":
             call = calls.get(str(part.get("tool_use_id")), _NO_CALL)
-            texts = find_texts_in(part.get("content"), ("text",), f"{where}[{at}].content")
+            texts = find_texts_in(part.get("content"), ("text",), "the content of a part")
             found += [_Text((at, "content", *path), "tool", text, call) for path, text in texts]
         elif kind == "document" and isinstance(source, Mapping):
             data = source.get("data")
             if source.get("type") == "text" and isinstance(data, str):
                 found.append(_Text((at, "source", "data"), "document", data, _NO_CALL))
         elif kind == "search_result":
-            texts = find_texts_in(part.get("content"), ("text",), f"{where}[{at}].content")
+            texts = find_texts_in(part.get("content"), ("text",), "the content of a part")
             found += [_Text((at, "content", *path), "document", text, _NO_CALL) for path, text in texts]
     return found

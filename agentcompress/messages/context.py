@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from agentcompress.messages.pastes import find_pastes
 from agentcompress.schema import Span
-from agentcompress.segmenters.detect import tell_prose_from_lines
 
 UNTAGGED_CHARS = 8000
 """Unmarked text counts as context from this many characters, about 2,000 tokens."""
@@ -33,17 +33,21 @@ def find_context(text: str, *, request_beside: bool = False) -> list[Span]:
     """Ranges of context in a text of a user message, in order, disjoint, without white space at their ends.
 
     Insides of `<tag>...</tag>` pairs and of fences. Tags named like instructions, and all they hold, are not context.
-    Of what is left, stretches of at least 8,000 characters beside a first or last paragraph of at most 1,000, which
-    can be the request: logs, code and data only, unless that paragraph starts with "Question:" or the like, since
-    long prose may be the request itself. request_beside: another text of the same message can be the request.
+    Of what is left, in stretches of at least 8,000 characters: what is recognised as pasted data (`pastes.py`), line by
+    line; and, where a first or last paragraph of at most 1,000 characters starts with "Question:" or the like, all else.
+    request_beside: another text of the same message can be the request; without one, and without a word that a person
+    may have written, nothing unmarked is context.
     """
     tagged, instructions = _find_tagged(text)
     marked = _make_disjoint([*tagged, *_find_fenced(text)], instructions)
     spans = [_strip_span(text, span) for span in marked]
+    unmarked: list[Span] = []
     for stretch in _find_between(text, _make_disjoint([*marked, *instructions], [])):
-        body = _strip_span(text, _drop_request(text, stretch, request_beside=request_beside))
-        if body.end - body.start >= UNTAGGED_CHARS:
-            spans.append(body)
+        if stretch.end - stretch.start >= UNTAGGED_CHARS:
+            asked = _find_asked_about(text, stretch)
+            unmarked += [asked] if asked else find_pastes(text, stretch)
+    if unmarked and (request_beside or read_outside(text, [*spans, *unmarked])):
+        spans += [_strip_span(text, span) for span in unmarked]
     return sorted(span for span in spans if span.end - span.start >= _LEAST_CHARS)
 
 
@@ -144,21 +148,17 @@ def _find_between(text: str, spans: Sequence[Span]) -> list[Span]:
     return [Span(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if b > a]
 
 
-def _drop_request(text: str, stretch: Span, *, request_beside: bool) -> Span:
-    """Take a short first and a short last paragraph off a stretch; empty when the rest may be the request."""
-    nothing = Span(stretch.start, stretch.start)
-    if stretch.end - stretch.start < UNTAGGED_CHARS:
-        return nothing
+def _find_asked_about(text: str, stretch: Span) -> Span | None:
+    """What stands beside a short first or last paragraph that is marked as the question; None without one."""
     breaks = list(_PARAGRAPH.finditer(text, stretch.start, stretch.end))
+    if not breaks:
+        return None
     start, end = stretch
-    if breaks and breaks[0].start() - start <= _REQUEST_CHARS:
+    if _ASKS.match(text, start) and breaks[0].start() - start <= _REQUEST_CHARS:
         start = breaks[0].end()
-    if breaks and end - breaks[-1].end() <= _REQUEST_CHARS:
+    if _ASKS.match(text, breaks[-1].end()) and end - breaks[-1].end() <= _REQUEST_CHARS:
         end = max(start, breaks[-1].start())
-    asks = any(_ASKS.match(text, at) for at in (stretch.start, end))
-    if (start, end) == stretch and not request_beside:
-        return nothing
-    return Span(start, end) if asks or tell_prose_from_lines(text[start:end]) != "prose" else nothing
+    return Span(start, end) if (start, end) != stretch else None
 
 
 def _strip_span(text: str, span: Span) -> Span:

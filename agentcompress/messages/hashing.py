@@ -49,7 +49,10 @@ def canonical(message: Any, wire: Wire) -> str:
     in it as they are, after their length: escaping them would take longer than all the rest.
     """
     try:
-        return _encode(wire.select_sent(message if isinstance(message, Mapping) else _dump_object(message)))
+        fields = (
+            message if isinstance(message, Mapping) or not hasattr(message, "model_dump") else _dump_object(message)
+        )
+        return _encode(wire.select_sent(fields) if isinstance(fields, Mapping) else [fields])
     except (TypeError, ValueError, RecursionError) as error:
         raise MessageFormatError("messages", message, f"JSON-like throughout ({error})") from error
 

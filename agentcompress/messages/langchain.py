@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agentcompress.errors import MessageFormatError
 from agentcompress.messages.view import THINKING
 
 _ROLES = {
@@ -28,7 +27,6 @@ _ROLES = {
     "ChatMessageChunk": "system",
 }
 _SAID_BY = {"user": "user", "human": "user", "assistant": "assistant", "ai": "assistant"}
-_ALLOWED = f"a LangChain message whose type is one of {', '.join(_ROLES)}"
 _ORIGIN = "langchain_message"  # no field of chat messages, so it is neither hashed nor counted
 _CARRIES_ID = ("text", "output_text", "refusal", "function_call")  # an id of the server's, as of Responses
 _REASONING = ("reasoning", "reasoning_content")  # LangChain's own name, and Bedrock's
@@ -50,13 +48,13 @@ def is_langchain(message: Any) -> bool:
 def to_chat(messages: Any) -> Any:
     """The messages with LangChain's as chat messages; the same object where there are none.
 
-    Raises `MessageFormatError` for a LangChain message of a type that no model is sent.
+    One of an unknown type becomes a message with that as its role, which nothing is done to.
     """
     if isinstance(messages, str | Mapping) or not isinstance(messages, Sequence):
         return messages
     if not any(is_langchain(message) for message in messages):
         return messages
-    return [_as_chat(message, i) if is_langchain(message) else message for i, message in enumerate(messages)]
+    return [_as_chat(message) if is_langchain(message) else message for message in messages]
 
 
 def from_chat(messages: Sequence[Any]) -> list[Any]:
@@ -64,10 +62,8 @@ def from_chat(messages: Sequence[Any]) -> list[Any]:
     return [_as_message(message) for message in messages]
 
 
-def _as_chat(message: Any, index: int) -> dict[str, Any]:
-    role = _ROLES.get(message.type)
-    if role is None:
-        raise MessageFormatError(f"messages[{index}]", message, _ALLOWED)
+def _as_chat(message: Any) -> dict[str, Any]:
+    role = _ROLES.get(message.type, str(message.type))  # an unknown one is no chat message's: it stays as it is
     chat = {"role": role, "content": _read_parts(message.content), "name": message.name, _ORIGIN: message}
     if message.type.startswith(("chat", "Chat")):
         chat["role"] = _SAID_BY.get(str(message.role).lower(), role)

@@ -13,10 +13,10 @@ from agentcompress.messages.view import (
     TextPart,
     WireName,
     as_list,
-    as_mapping,
     drop_parts,
     find_texts_in,
     list_parts,
+    read_fields,
     read_role,
     write_json,
 )
@@ -29,7 +29,6 @@ _ROLES: dict[str, Role] = {
     "tool": "tool",
     "function": "tool",
 }
-_ALLOWED = f"a mapping whose role is one of {', '.join(_ROLES)}"
 _SENT = ("role", "content", "name", "tool_calls", "tool_call_id", "function_call")
 _NO_CALL = Call(None, None, "")
 
@@ -44,9 +43,11 @@ class OpenAIChat:
         calls: dict[str, Call] = {}
         parts: list[TextPart] = []
         for i, message in enumerate(as_list(messages, "OpenAI chat messages")):
-            fields = as_mapping(message, i, _ALLOWED)
-            role = read_role(message, fields, _ROLES, i, _ALLOWED)
-            texts = find_texts_in(fields.get("content"), ("text",), f"messages[{i}].content")
+            fields = read_fields(message)
+            role = read_role(fields, _ROLES, "OpenAI chat messages")
+            if role is None:
+                continue
+            texts = find_texts_in(fields.get("content"), ("text",), "a content")
             calls.update(_find_calls(fields, "\n".join(text for _, text in texts)))
             call = Call(fields.get("name"), None, "") if role == "tool" else _NO_CALL
             if fields["role"] == "tool":

@@ -15,14 +15,13 @@ from agentcompress.messages.view import (
     TextPart,
     WireName,
     as_list,
-    as_mapping,
     find_texts_in,
+    read_fields,
     read_role,
     write_json,
 )
 
 _ROLES: dict[str, Role] = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
-_ALLOWED = "an input item: a message with a role, or a mapping with a type"
 _CALLS = {"function_call": "arguments", "custom_tool_call": "input"}
 _OUTPUTS = ("function_call_output", "custom_tool_call_output")
 _TEXTS = ("input_text", "output_text", "text")
@@ -42,11 +41,13 @@ class OpenAIResponses:
         parts: list[TextPart] = []
         said = ""
         for i, message in enumerate(as_list(messages, "OpenAI Responses input items")):
-            fields = as_mapping(message, i, _ALLOWED)
+            fields = read_fields(message)
             kind = _read_kind(fields)
             if kind == "message":
-                role = read_role(message, fields, _ROLES, i, _ALLOWED)
-                texts = find_texts_in(fields.get("content"), _TEXTS, f"messages[{i}].content")
+                role = read_role(fields, _ROLES, "OpenAI Responses input items")
+                if role is None:
+                    continue
+                texts = find_texts_in(fields.get("content"), _TEXTS, "a content")
                 said = "\n".join(text for _, text in texts) if role == "assistant" else ""
                 parts += [TextPart(Address(i, ("content", *path)), role, text) for path, text in texts]
             elif kind in _CALLS:
@@ -56,7 +57,7 @@ class OpenAIResponses:
                 calls[str(fields.get("call_id"))] = Call(str(fields.get("name") or kind), arguments, said)
             elif kind in _OUTPUTS:
                 call = calls.get(str(fields.get("call_id")), _NO_CALL)
-                texts = find_texts_in(fields.get("output"), _TEXTS, f"messages[{i}].output")
+                texts = find_texts_in(fields.get("output"), _TEXTS, "an output")
                 parts += [TextPart(Address(i, ("output", *path)), "tool", text, *call) for path, text in texts]
                 said = ""
         return parts

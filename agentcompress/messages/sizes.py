@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agentcompress.messages.view import Wire, as_mapping, write_json
+from agentcompress.messages.view import Wire, read_fields, write_json
 from agentcompress.protocols import TokenCounter
 
 MESSAGE_TOKENS = 4
@@ -29,8 +29,8 @@ _BESIDE_SENT = ("thinking_blocks", "reasoning_content")  # of chat messages: sen
 def count_request_tokens(messages: Sequence[Any], wire: Wire, counter: TokenCounter) -> int:
     """Target tokens of messages: texts, names and arguments of calls, thinking, images and files."""
     total = 0
-    for i, message in enumerate(messages):
-        fields = as_mapping(message, i, "a mapping")
+    for message in messages:
+        fields = read_fields(message)
         total += _count_fields(wire.select_sent(fields), counter)
         more = next((fields[name] for name in _BESIDE_SENT if fields.get(name)), None)
         total += _count_value(more, None, counter) if more else 0

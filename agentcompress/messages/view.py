@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
 
 from agentcompress.errors import MessageFormatError
+from agentcompress.messages.oddities import note_oddity
 from agentcompress.schema import Span
 
 Role = Literal["system", "user", "assistant", "tool", "document"]
 WireName = Literal["openai", "responses", "anthropic"]
 THINKING = ("thinking", "redacted_thinking")
+_MOST_SAID = 40
 
 
 class Address(NamedTuple):
@@ -88,20 +90,14 @@ def as_list(messages: Any, what: str) -> Sequence[Any]:
     return messages
 
 
-def as_mapping(message: Any, index: int, allowed: str) -> Mapping[str, Any]:
-    """Return the message's fields, by name; `MessageFormatError` says what is allowed."""
-    fields = _read_fields(message)
-    if not fields:
-        raise MessageFormatError(f"messages[{index}]", message, allowed)
-    return fields
-
-
-def read_role(message: Any, fields: Mapping[str, Any], roles: Mapping[str, Role], index: int, allowed: str) -> Role:
-    """Whose message it is; `MessageFormatError` for a role that the format does not know."""
-    role = roles.get(str(fields.get("role")))
-    if role is None:
-        raise MessageFormatError(f"messages[{index}]", message, allowed)
-    return role
+def read_role(fields: Mapping[str, Any], roles: Mapping[str, Role], what: str) -> Role | None:
+    """Whose message it is; None, with a warning, for a role that the format does not know. what: messages of which."""
+    role = fields.get("role")
+    known = roles.get(role) if isinstance(role, str) else None
+    if known is None:
+        said = repr(role)[:_MOST_SAID] if isinstance(role, str) else type(role).__name__ if fields else "no mapping"
+        note_oddity(f"a message with the role {said} is none of {what}" if fields else f"a message is none of {what}")
+    return known
 
 
 def write_json(value: Any, where: str) -> str:
@@ -119,7 +115,8 @@ def find_texts_in(content: Any, types: Sequence[str], where: str) -> list[tuple[
     if isinstance(content, str):
         return [((), content)]
     if not isinstance(content, list | tuple):
-        raise MessageFormatError(where, content, "a string, a list of parts, or None")
+        note_oddity(f"{where} is a {type(content).__name__}, neither a string nor a list of parts")
+        return []
     return [
         ((at, "text"), part["text"])
         for at, part in enumerate(list_parts(content))
@@ -129,7 +126,7 @@ def find_texts_in(content: Any, types: Sequence[str], where: str) -> list[tuple[
 
 def list_parts(content: Any) -> list[Mapping[str, Any]]:
     """Parts of a content by name, as many as there are; what is no part has no fields."""
-    return [_read_fields(part) for part in content] if isinstance(content, list | tuple) else []
+    return [read_fields(part) for part in content] if isinstance(content, list | tuple) else []
 
 
 def drop_parts(fields: Mapping[str, Any], name: str, types: Sequence[str]) -> dict[str, Any]:
@@ -141,7 +138,8 @@ def drop_parts(fields: Mapping[str, Any], name: str, types: Sequence[str]) -> di
     return {**fields, name: [part for part, named in known if named.get("type") not in types]}
 
 
-def _read_fields(part: Any) -> Mapping[str, Any]:
+def read_fields(part: Any) -> Mapping[str, Any]:
+    """A message's or a part's fields, by name; none of what is no such thing."""
     if type(part) is dict:  # nearly all are, and it is asked often
         return part
     if not isinstance(part, Mapping) and hasattr(part, "model_dump"):
@@ -173,7 +171,7 @@ def find_last_bound(messages: Sequence[Any], wire: Wire) -> int:
 def _find_last(messages: Sequence[Any], holds: Callable[[Mapping[str, Any]], bool]) -> int:
     """Index of the last message that something holds for; -1 without one."""
     for i in range(len(messages) - 1, -1, -1):
-        if holds(as_mapping(messages[i], i, "a mapping")):
+        if holds(read_fields(messages[i])):
             return i
     return -1
 

@@ -50,7 +50,7 @@ def _is_header(row: str) -> bool:
     words = row.split()
     if len(words) < 2 or row.rstrip().endswith((".", ":", ";", "{", ",")):
         return False
-    named = sum(1 for word in words if _HEADING.fullmatch(word) and len(word) <= 24)
+    named = sum(1 for word in words if _HEADING.fullmatch(word) and len(word) <= 40)
     numbers = sum(1 for word in words if word[0].isdigit())
     return named == len(words) and numbers <= len(words) // 4
 

@@ -59,7 +59,7 @@ def tell_prose_from_lines(text: str) -> str:
 def measure_code_share(text: str) -> float:
     """The share of lines that can only be code, of those `sample_text` shows."""
     lines = [line for line in split_visible(sample_text(text)) if line.strip()]
-    return sum(_is_code(line) for line in lines) / max(1, len(lines))
+    return sum(looks_like_code(line) for line in lines) / max(1, len(lines))
 
 
 def sample_text(text: str) -> str:
@@ -71,7 +71,7 @@ def sample_text(text: str) -> str:
     return "\n".join((text[:size], text[middle : middle + size], text[-size:]))
 
 
-def _is_code(line: str) -> bool:
+def looks_like_code(line: str) -> bool:
     """Whether a line can only be code."""
     if _CODE_LINE.search(line):
         return True

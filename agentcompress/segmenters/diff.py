@@ -14,6 +14,7 @@ from agentcompress.text.lines import Rows
 _FILE, _COMMIT = re.compile(r"diff |Index: |=== "), re.compile(r"From [0-9a-f]{40}|commit [0-9a-f]{7,}")
 _OLD, _NEW = re.compile(r"--- "), re.compile(r"\+\+\+ ")
 _LONG_LINE_CHARS, _PIECE_CHARS = 1200, 400
+_MINIFIED = -3.0  # the prior of a piece of a long line, which nobody reads
 _HUNK = re.compile(r"@@+ -\d+(?:,\d+)? .*@@")
 
 
@@ -45,7 +46,8 @@ class DiffSegmenter:
                 file, header = file + 1, (len(units),)
             required = header if kind == "hunk" else commit if kind == "file" else ()
             for number, span in enumerate(self._cut_rows(rows, first, following)):
-                units.append(Unit(*span, file, required))
+                is_piece = "\n" not in text[span[0] : span[1] - 1] and span[1] - span[0] > _PIECE_CHARS // 2
+                units.append(Unit(*span, file, required, prior=_MINIFIED if is_piece else 0.0))
                 if kind in ("hunk", "commit") and not number:
                     required = (len(units) - 1, *(header if kind == "hunk" else ()))
         return Segment(text, "diff", tuple(units))

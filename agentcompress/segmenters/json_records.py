@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from agentcompress.segmenters.json_tree import JsonValue
-from agentcompress.segmenters.odd_ones import find_odd_records
+from agentcompress.segmenters.odd_ones import find_odd_fields
 
 _HEAVY, _MOST_HEAVY, _MOST_PARTS, _DEEPEST = 0.15, 3, 6, 4
 """A member is what an envelope holds when it is so large a share of it; an envelope holds so many at most, an array
@@ -15,7 +15,7 @@ that belongs to it has so many elements, and no envelope is deeper."""
 _LIGHT_CHARS, _LEAST_TOLD, _TOLD_SHARE = 300, 400, 0.05
 """The longest member that belongs to an envelope; characters of all of them, or their share of the text."""
 
-_LEAST_RECORDS, _SCALAR_CHARS, _MOST_KEYS = 8, 160, 40
+_LEAST_RECORDS, _SCALAR_CHARS, _MOST_KEYS, _MOST_DEPTH, _FEW_ELEMENTS = 8, 160, 40, 4, 2
 _ODD_MEMBERS = 6
 _ALARMING = re.compile(r"(?i)\b(?:error|fatal|critical|panic|exception|failed|failure|emerg|alert)\b")
 _LEVELS = frozenset(("level", "severity", "status", "lvl", "loglevel", "levelname", "state", "result", "outcome"))
@@ -68,9 +68,9 @@ def find_odd_members(roots: Sequence[JsonValue], text: str) -> list[int]:
     for records in _iterate_record_lists(roots):
         fields = [_read_fields(record, text) for record in records]
         keys = list(dict.fromkeys(key for read in fields for key in read))[:_MOST_KEYS]
-        odd = find_odd_records([[read.get(key, "") for key in keys] for read in fields])
+        odd = find_odd_fields([[read.get(key, "") for key in keys] for read in fields])
         for i in dict.fromkeys([*odd, *_find_alarming(fields)]):
-            found += _choose_members(records[i], text)
+            found += _choose_members(records[i], text, [keys[at] for at in odd.get(i, ())])
     return found
 
 
@@ -92,15 +92,22 @@ def _iterate_record_lists(roots: Sequence[JsonValue]) -> Iterator[Sequence[JsonV
 
 def _read_fields(record: JsonValue, text: str) -> dict[str, str]:
     """Short scalars of a record, and of the objects in it, by their keys."""
-    fields: dict[str, str] = {}
-    for held in record.held:
-        if held.kind == "object":
-            for inner in held.held:
-                if not inner.held and inner.end - inner.value <= _SCALAR_CHARS:
-                    fields[f"{held.key}.{inner.key}"] = text[inner.value : inner.end].strip('"')
-        elif not held.held:
-            fields[held.key or ""] = text[held.value : min(held.end, held.value + _SCALAR_CHARS)].strip('"')
-    return fields
+    return {path: text[held.value : held.end].strip('"') for path, held in _list_scalars(record).items()}
+
+
+def _list_scalars(record: JsonValue) -> dict[str, JsonValue]:
+    """Scalars of a record and of what is in it, not too deep, by the keys that lead to them."""
+    found: dict[str, JsonValue] = {}
+    waiting = [("", record, 0)]
+    while waiting and len(found) < _MOST_KEYS:
+        path, value, depth = waiting.pop(0)
+        for number, held in enumerate(value.held[:_MOST_KEYS]):
+            name = f"{path}.{number if held.key is None else held.key}"
+            if held.held and depth < _MOST_DEPTH and (value.kind == "object" or len(value.held) <= _FEW_ELEMENTS):
+                waiting.append((name, held, depth + 1))
+            elif not held.held and held.end - held.value <= _SCALAR_CHARS:
+                found[name] = held
+    return found
 
 
 def _find_alarming(fields: Sequence[dict[str, str]]) -> list[int]:
@@ -111,16 +118,28 @@ def _find_alarming(fields: Sequence[dict[str, str]]) -> list[int]:
 
 def _is_alarming(key: str, value: str) -> bool:
     name = key.rsplit(".", 1)[-1].lower()
-    if name in _TROUBLES:
+    if _is_trouble(key):
         return value not in ("", "null", "None", "false", "0", "[]", "{}")
     return name in _LEVELS and _ALARMING.search(value) is not None
 
 
-def _choose_members(record: JsonValue, text: str) -> list[int]:
-    """Starts of a record that is small, of its first members, and of those that tell of trouble."""
-    small = [held for held in record.held if not held.held and held.end - held.value <= 2 * _SCALAR_CHARS]
-    told = [held for held in small if _ALARMING.search(text, held.value, held.end) or (held.key or "") in _TROUBLES]
-    return [record.start, *(held.start for held in {id(h): h for h in [*small[:_ODD_MEMBERS], *told]}.values())]
+def _choose_members(record: JsonValue, text: str, odd_keys: Sequence[str]) -> list[int]:
+    """Starts of a record that is small, of its first members, of those that name it, and of what is odd or alarming."""
+    scalars = _list_scalars(record)
+    chosen = dict.fromkeys([*odd_keys, *(key for key in scalars if _is_naming(key)), *scalars])
+    told = [key for key, held in scalars.items() if _ALARMING.search(text, held.value, held.end) or _is_trouble(key)]
+    keys = [*list(chosen)[: _ODD_MEMBERS + len(odd_keys)], *told[:_ODD_MEMBERS]]
+    return [record.start, *(scalars[key].start for key in keys if key in scalars)]
+
+
+def _is_naming(key: str) -> bool:
+    name = key.rsplit(".", 1)[-1].lower()
+    return name in ("name", "id", "key", "msg", "message", "title") or name.endswith(("id", "name"))
+
+
+def _is_trouble(key: str) -> bool:
+    """Whether a key, or one of those that lead to it, is that of an error."""
+    return not _TROUBLES.isdisjoint(key.lower().split("."))
 
 
 def _iterate_members(value: JsonValue) -> Iterator[JsonValue]:

@@ -37,13 +37,18 @@ _MATCH = re.compile(
     r"[^\s:][^:\n]*?(?:(?<=\w)(?P<mark>[:-])\d+(?P=mark)(?!\d)|[./][^\s:]*:\d+:)|\d{1,6}:(?=[^\d\s]|\s{2,}|$)"
 )
 _STAMP = re.compile(
-    r"\W{0,3}(?:\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d|\d\d/\w{3}/\d{4}|[A-Z][a-z]{2}\s+\d{1,2} \d\d:\d\d|\[\s*\d+\.\d+\]"
+    r"(?:[^\t]*\t){0,3}\W{0,3}(?:\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d|\d\d/\w{3}/\d{4}|[A-Z][a-z]{2}\s+\d{1,2} \d\d:\d\d|\[\s*\d+\.\d+\]"
     r"|\S+ \S+ \S+ \[\d\d/\w{3}/\d{4}|(?:DEBUG|INFO|WARN(?:ING)?|ERROR|TRACE|FATAL|NOTICE)\b)"
 )
 _REPORT = re.compile(
     r"^(?:Traceback \(most recent call last\)|=+ .*(?:test session starts|FAILURES|short test summary).*=+"
     r"|Ran \d+ tests? in |make(?:\[\d+\])?: \*\*\* |npm ERR!|--- FAIL: |test result: )"
     r"|^\S+::\S+ (?:PASSED|FAILED|SKIPPED)|^test_\w+ \(.*\) \.\.\. ",
+    re.MULTILINE,
+)
+_CERTAIN_REPORT = re.compile(
+    r"^=+ (?:test session starts|FAILURES|ERRORS|short test summary info|warnings summary) =+$|^=+ .*\bin [\d.]+s.*=+$"
+    r"|^(?:TASK|PLAY|RUNNING HANDLER) \[.*\] \*+|^PLAY RECAP \*+|^running \d+ tests?$|^test result: |^##\[group\]",
     re.MULTILINE,
 )
 _COMPLAINT = re.compile(
@@ -69,7 +74,7 @@ _INI_SETTING = re.compile(r"\s*[#;]|\s*[\w.\"*-][\w .\"*/-]{0,60}\s*=|\s*[\"'][^
 _SECTIONED = ("yaml", "toml")
 _DIGITS = re.compile(r"\d+")
 _ENCODED_CHARS = 60
-_RUN_SHARE = 0.6
+_RUN_SHARE, _LEAST_CERTAIN = 0.6, 2
 _CODE_SHARE = 0.08
 _OFTEN = 5  # lines that differ in numbers alone are a machine's
 _LONG_LINE, _LEAST_BROKEN_LINES, _LEAST_BROKEN_CHARS = 2000, 20, 500
@@ -173,7 +178,12 @@ class _Look:
     def is_table(self) -> bool:
         """Whether it is a table; not where its first line is one of a log, or it lists a folder."""
         lines = self.raw_lines
-        is_other = _STAMP.match(lines[0]) or measure_share(_LS, lines) > 0.5 or measure_share(_MATCH, lines) > 0.5
+        is_other = (
+            measure_share(_STAMP, lines) > 0.5
+            or _STAMP.match(lines[0])
+            or measure_share(_LS, lines) > 0.5
+            or measure_share(_MATCH, lines) > 0.5
+        )
         return not is_other and is_table(self.text, lines)
 
     @cached_property
@@ -252,6 +262,8 @@ def _is_report(part: str, lines: list[str], *, prose: bool) -> bool:
 
     prose: whether they read like prose, which quotes a traceback or an error, too, and must say more of it.
     """
+    if not prose and len(set(_CERTAIN_REPORT.findall(part))) >= _LEAST_CERTAIN:
+        return True
     said = len(_REPORT.findall(part)) / len(lines)
     complaints, progress = measure_share(_COMPLAINT, lines), measure_share(_PROGRESS, lines)
     if prose:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from agentcompress.common.checks import checked_count, checked_weight
 from agentcompress.schema import Segment, Span, Unit
-from agentcompress.segmenters.odd_ones import find_odd_records
+from agentcompress.segmenters.odd_ones import find_odd_paths, find_odd_records
 from agentcompress.segmenters.records import find_body, find_titles, lay_out
 from agentcompress.segmenters.shapes import Shapes, make_templates
 from agentcompress.segmenters.signs import (
@@ -51,7 +51,12 @@ _FIRST_FAILURES, _FIRST_DETAILS, _MOST_DETAILS, _PLACES, _MOST_HEADS = 3, 2, 10,
 """Failures whose details are floors; of each so many lines, the first ones whatever they say, and so many places; how
 many are looked at."""
 
-_SHAPED = 0.5  # the share of usual lines from which on a text is a run, where lines unlike others are worth having
+_STAMP = re.compile(r"(?:[^\t]*\t){0,2}\ufeff?\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.,\d]*Z ")
+_STAMPED_ROWS, _STAMPED_SHARE = 200, 0.6
+"""What a runner puts before every line of a job's log is seen through, where it stands before most."""
+
+_COUNTED_ITEM = re.compile(r"\s*[-*•]\s[\w ./-]{1,60}:?\s\d+\s*$")
+_PATH = re.compile(r"[ \t]+(?:[\w.@~+-]+/)*[\w.@~+-]+$")
 
 
 class LogSegmenter:
@@ -100,6 +105,7 @@ class _Log:
         self._keep_odd_rows()
         self._keep_first_alike()
         self._keep_odd_fields()
+        self._keep_odd_paths()
         self._keep_failures()
 
     def find_required(self, row: int) -> int:
@@ -151,9 +157,7 @@ class _Log:
     def _keep_first_alike(self) -> None:
         """Of lines that are alike, the first ones are worth having; of counts, the first one and the last ones too."""
         seen: Counter[str] = Counter()
-        told = [row for row, floor in enumerate(self.floors) if floor == TOLD]
-        for row in told[1 : -_MOST_TOLD + 1] if len(told) > _MOST_TOLD else []:
-            self.floors[row] = 0
+        self._thin_out_counts()
         for row, floor in enumerate(self.floors):
             if not floor:
                 continue
@@ -161,6 +165,34 @@ class _Log:
             seen[shape] += 1
             if floor < ENDS and seen[shape] > _FIRST_ALIKE:
                 self.floors[row] = 0
+
+    def _thin_out_counts(self) -> None:
+        """Of counts that are alike, as every package of many says them, the last one; of all, the last ones."""
+        told = [row for row, floor in enumerate(self.floors) if floor == TOLD]
+        often = Counter(self.templates[row] for row in told)
+        last = {self.templates[row]: row for row in told}
+        for row in told:
+            if often[self.templates[row]] > _FIRST_ALIKE and last[self.templates[row]] != row:
+                self.floors[row] = 0
+        told = [row for row in told if self.floors[row]]
+        for row in told[: len(told) - _MOST_TOLD] if len(told) > _MOST_TOLD else []:
+            self.floors[row] = 0
+        for row in told:
+            if self.bare[row].rstrip().endswith(":"):
+                self._keep_list(row)
+
+    def _keep_list(self, head: int) -> None:
+        """Of a count that a list follows, of how many of what, the list."""
+        for row in range(head + 1, min(head + 1 + _MOST_TOLD, len(self.bare))):
+            if not _COUNTED_ITEM.match(self.bare[row]):
+                return
+            self.floors[row] = TOLD - 1
+
+    def _keep_odd_paths(self) -> None:
+        """Of many paths, one a line, those whose kind of file is rare."""
+        rows = [row for row, line in enumerate(self.bare) if _PATH.match(line)]
+        for i in find_odd_paths([self.bare[row].strip() for row in rows]):
+            self.floors[rows[i]] = max(self.floors[rows[i]], WARNING)
 
     def _keep_failures(self) -> None:
         """Of the first failures and the last one, what was expected and where is worth having with the name."""
@@ -290,6 +322,9 @@ def _bare_lines(rows: Rows) -> list[str]:
         if "\r" in line:
             line = line[line.rfind("\r") + 1 :]
         lines.append(_shorten_line(ANSI.sub("", line) if "\x1b" in line else line))
+    stamped = sum(1 for line in lines[:_STAMPED_ROWS] if _STAMP.match(line))
+    if stamped > _STAMPED_SHARE * min(len(lines), _STAMPED_ROWS):
+        return [_STAMP.sub("", line, count=1) for line in lines]
     return lines
 
 

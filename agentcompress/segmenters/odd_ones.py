@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 _LEAST_RECORDS = 8
-_MOST_FIELDS = 32
+_MOST_FIELDS = 40
 _FEW, _COVERED = 4, 0.8
 """A field hardly varies when so few values cover so large a share of the records."""
 
@@ -29,17 +29,24 @@ _BAD_WEIGHT = 3.0
 
 def find_odd_records(records: Sequence[Sequence[str]], most: int = 5) -> list[int]:
     """Indexes of the oddest records, at most so many, ascending. records: their fields; may be of unequal length."""
+    return sorted(find_odd_fields(records, most))
+
+
+def find_odd_fields(records: Sequence[Sequence[str]], most: int = 5) -> dict[int, list[int]]:
+    """Indexes of the oddest records, at most so many, each with the numbers of the fields that make it odd."""
     if len(records) < _LEAST_RECORDS:
-        return []
+        return {}
     weights: defaultdict[int, float] = defaultdict(float)
+    fields: defaultdict[int, list[int]] = defaultdict(list)
     for field in range(min(_MOST_FIELDS, max(map(len, records)))):
         held = {i: record[field].strip() for i, record in enumerate(records) if field < len(record)}
         if len(held) < _LEAST_RECORDS:
             continue
         for i, weight in (_weigh_numbers(held) or _weigh_words(held, most)).items():
             weights[i] += weight
+            fields[i].append(field)
     oddest = sorted(weights, key=lambda i: (-weights[i], i))[:most]
-    return sorted(oddest)
+    return {i: fields[i] for i in oddest}
 
 
 def _weigh_words(held: dict[int, str], most: int) -> dict[int, float]:
@@ -74,3 +81,15 @@ def _weigh_numbers(held: dict[int, str]) -> dict[int, float]:
         usual = ordered[int(0.9 * (len(ordered) - 1))]
         odd = {i: _BAD_WEIGHT for i, n in numbers.items() if n >= _FULL and usual < _NEARLY_FULL}
     return odd if len(odd) <= max(2, len(held) // 20) else {}
+
+
+def find_odd_paths(paths: Sequence[str], most: int = 3) -> list[int]:
+    """Indexes of paths whose suffix hardly any other has, where most share one or two."""
+    if len(paths) < _LEAST_RECORDS:
+        return []
+    suffixes = [path.rstrip("/").rsplit("/", 1)[-1].rpartition(".")[2] for path in paths]
+    often = Counter(suffixes)
+    if sum(n for _, n in often.most_common(3)) < _COVERED * len(paths):
+        return []
+    odd = [i for i, suffix in enumerate(suffixes) if often[suffix] <= 1]
+    return odd if len(odd) <= most else []

@@ -16,6 +16,9 @@ _TAB_WIDTH = 4
 _HEADING_CHARS = 200
 _KEYED = re.compile(r"\w[\w -]{0,24}:\s")
 _ID = re.compile(r"\w+ [0-9a-f]{7,40}\b")
+_RECORD = re.compile(r"[-*]\[ RECORD \d+ \]|\*+ \d+\. row \*+|(?:-{3,}|={3,}|_{3,}|\*{3,}|#{3,}) .*\w.* ?[-=_*#]{3,}$")
+"""A rule with words in it, as databases put above a record and test runners above a failure."""
+
 _LONGEST_ROWS, _SHORT_ROWS = 60, 20
 
 
@@ -80,7 +83,9 @@ def find_titles(lines: Sequence[str], layout: Layout) -> dict[int, int]:
         if row in layout.blank:
             continue
         first = layout.paragraphs[row]
-        if first == row and not layout.indents[row]:
+        if _RECORD.match(lines[row]):
+            title = row
+        elif first == row and not layout.indents[row]:
             title = row if _is_title(lines, row) else -1
         elif title >= 0 and row - title < _LONGEST_ROWS and (first != row or layout.indents[row]):
             titles[row] = title

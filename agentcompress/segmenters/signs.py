@@ -58,7 +58,7 @@ _NAMED = re.compile(
     |^\s*[✕✗✖✘×●❌]\s\S|^\s*not\sok\s\d|^rspec\s\S+:\d|\s>\s.*\bFAILED$           # jest, TAP, rspec, gradle
     |^\s*FAIL(?:ED|URE)?\b\s*[\[:|]?\s*\S|\bFAIL(?:ED|URE)?\]?[.!\s|]*$|<<<\s(?:FAILURE|ERROR)!
     |^\s*\[\s*(?:FAILED|FAIL)\s*\]|\[FAIL\]|\[E\]$|^\(fail\)\s|\*\*\*\s?(?:Failed|Exception|Timeout|Not\sRun)
-    |^\s*Failed\s\S+\s\[|^\s*\d+\)\s\S|^Test\sCase\s.*\sfailed\b|\|\sFAIL\s\||^\s*Failed\stest|\bFAILED\b(?=\s*(?:\(|\[|in\b|after\b))
+    |^\s*Failed\s\S+\s\[|^\s*\d+\)\s\S|^Test\sCase\s.*\sfailed\b|\|\sFAIL\s\||^\s*Failed\stest|^\s*[\w./-]+:\s+FAIL|\bFAIL\b|^X\s\s\S|\bRequested\schanges\b|\bFAILED\b(?=\s*(?:\(|\[|in\b|after\b))
     """,
     re.VERBOSE,
 )
@@ -90,6 +90,7 @@ _VALUE = re.compile(
 _MARKED = re.compile(r"[-+>]\s?\S|(?:\d+\s*)?[|│]\s*\^|\^+")
 _PLACE = re.compile(
     r"-->\s*\S|\bFile\s\".*\",\sline\s\d|[\w./\\$()<>@-]*[\w)]\.\w{1,8}[:(]\d+|[\w./\\-]+\.\w{1,8}:line\s\d+|\bline\s\d+\b"
+    r"|[\w./-]+\.\w{1,5}\s\d+:\d+|^@\s\S+\.\w{1,5}\b"
 )
 _LIBRARY = re.compile(
     r"node_modules|site-packages|dist-packages|\bnode:|/rustc/|\binternal/|\bjava\.base|/usr/lib|vendor/|\.cargo/|goroot|/go/src/|\bsun\.|org\.junit"
@@ -105,7 +106,21 @@ _SIGNS = (
 _SIGN_WORDS = frozenset(_SIGNS.split())
 
 _SIGN_PARTS = ("Error", "Exception", "Warning", ">  ", "FAIL")
-_NAME_PARTS = ("FAIL", "ail", "ERROR", "not ok", "rspec", "___", "----", "[E]", "***", ") ", *"✕✗✖✘×●❌")
+_NAME_PARTS = (
+    "FAIL",
+    "X  ",
+    "Requested",
+    "ail",
+    "ERROR",
+    "not ok",
+    "rspec",
+    "___",
+    "----",
+    "[E]",
+    "***",
+    ") ",
+    *"✕✗✖✘×●❌",
+)
 _TOLD = (
     "test tests spec specs example examples assertion assertions suite suites scenario scenarios step steps"
     " check checks task tasks job jobs passed passing failed failing failure failures error errors warning"
