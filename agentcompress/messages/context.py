@@ -34,7 +34,7 @@ def find_context(text: str, *, request_beside: bool = False) -> list[Span]:
 
     Insides of `<tag>...</tag>` pairs and of fences. Tags named like instructions, and all they hold, are not context.
     Of what is left, in stretches of at least 8,000 characters: what is recognised as pasted data (`pastes.py`), line by
-    line; and, where a first or last paragraph of at most 1,000 characters starts with "Question:" or the like, all else.
+    line; and, where a first or last paragraph of at most 1,000 characters starts with "Question:" or so, all else.
     request_beside: another text of the same message can be the request; without one, and without a word that a person
     may have written, nothing unmarked is context.
     """

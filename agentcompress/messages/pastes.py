@@ -29,14 +29,13 @@ _COMMENT = re.compile(r"\s*(?:#|//|/\*|\*|--|;|\"\"\"|''')")
 _KEYED = re.compile(r"\s*(?:- )?[\w./\"'-]{1,48}:(?:\s|$)")
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _SENTENCE_END = re.compile(r"[.!?…。！？؟।]['\"”’)]*\s*$")
-_SPEAKS = frozenset(
-    (
-        "please you your we our my me the and not don't do does can could would should is are was if in into to of for with what"
-        " why how when which where this that these it but only also make sure fix find explain tell show answer thanks here"
-        " below above ps btw und nicht bitte ich du sie wir die das der ist mit auf ein eine le la les des est pas vous je"
-        " el los por para que no una un con"
-    ).split()
+_SPEAKING = (
+    "please you your we our my me the and not don't do does can could would should is are was if in into to of for with"
+    " what why how when which where this that these it but only also make sure fix find explain tell show answer thanks"
+    " here below above ps btw und nicht bitte ich du sie wir die das der ist mit auf ein eine le la les des est pas"
+    " vous je el los por para que no una un con"
 )
+_SPEAKS = frozenset(_SPEAKING.split())
 _LETTERS = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
 _FEW_ROWS, _MOST_HUMAN = 8, 0.3
 """In a paragraph of fewer rows every one must be data; of a longer one this share may look like a person's."""

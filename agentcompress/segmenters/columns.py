@@ -10,6 +10,10 @@ _LEAST_ROWS, _LEAST_COLUMNS = 5, 3
 _BLANK_SHARE = 0.96
 """A character's place belongs to no column where so large a share of the rows is blank there."""
 
+BY_BLANKS = -1
+"""The one column of a table whose fields are parted by blanks, but stand at no fixed place."""
+
+_BLANKS, _ALIKE_SHARE = re.compile(r"\s{2,}"), 0.9
 _PADDED = re.compile(r"\S {2,}\S")
 _PADDED_SHARE, _FILLED_SHARE = 0.6, 0.75
 _RULE = re.compile(r"\s*-{2,}[-\s]*$|\s*={2,}[=\s]*$")
@@ -28,8 +32,10 @@ def find_columns(rows: Sequence[str]) -> list[int]:
     body = [row for row in rows if not _RULE.match(row)]
     if sum(1 for row in body if _PADDED.search(row)) < _PADDED_SHARE * len(body):
         return []
-    columns = _find_starts(body)
     least = _LEAST_COLUMNS - ruled
+    columns = _find_starts(body)
+    if len(columns) < least and not ruled and _are_split_alike(body):
+        return [BY_BLANKS]
     if len(columns) < least or len(columns) > 2 * len(rows[0].split()):
         return []
     filled = sum(
@@ -40,9 +46,18 @@ def find_columns(rows: Sequence[str]) -> list[int]:
 
 def cut_cells(row: str, columns: Sequence[int]) -> list[str]:
     """What a row holds in each column, without blanks around it."""
+    if columns and columns[0] == BY_BLANKS:
+        return _BLANKS.split(row.strip())
     row = row.rstrip().expandtabs()
     ends = [*columns[1:], max(len(row), columns[-1])] if columns else []
     return [row[a:b].strip() for a, b in zip(columns, ends, strict=True)]
+
+
+def _are_split_alike(rows: Sequence[str]) -> bool:
+    """Whether two blanks or more part the rows into as many fields as the header has, wherever they stand."""
+    wanted = len(_BLANKS.split(rows[0].strip()))
+    alike = sum(1 for row in rows if abs(len(_BLANKS.split(row.strip())) - wanted) <= 1)
+    return wanted >= _LEAST_COLUMNS and alike >= _ALIKE_SHARE * len(rows)
 
 
 def _is_header(row: str) -> bool:

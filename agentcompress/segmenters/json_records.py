@@ -58,7 +58,7 @@ def find_envelope_members(roots: Sequence[JsonValue], text: str) -> list[int]:
                 waiting.append((held, depth + 1))
             elif held.stop - held.start <= _LIGHT_CHARS and chars + held.stop - held.start <= most:
                 chars += held.stop - held.start
-                found += [inner.start for inner in _iterate_members(held)]
+                found += [inner.start for inner in iterate_members(held)]
     return found
 
 
@@ -142,8 +142,8 @@ def _is_trouble(key: str) -> bool:
     return not _TROUBLES.isdisjoint(key.lower().split("."))
 
 
-def _iterate_members(value: JsonValue) -> Iterator[JsonValue]:
-    """A member and all in it."""
+def iterate_members(value: JsonValue) -> Iterator[JsonValue]:
+    """Yield a member and all in it."""
     waiting = [value]
     while waiting:
         inner = waiting.pop()

@@ -37,8 +37,8 @@ _MATCH = re.compile(
     r"[^\s:][^:\n]*?(?:(?<=\w)(?P<mark>[:-])\d+(?P=mark)(?!\d)|[./][^\s:]*:\d+:)|\d{1,6}:(?=[^\d\s]|\s{2,}|$)"
 )
 _STAMP = re.compile(
-    r"(?:[^\t]*\t){0,3}\W{0,3}(?:\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d|\d\d/\w{3}/\d{4}|[A-Z][a-z]{2}\s+\d{1,2} \d\d:\d\d|\[\s*\d+\.\d+\]"
-    r"|\S+ \S+ \S+ \[\d\d/\w{3}/\d{4}|(?:DEBUG|INFO|WARN(?:ING)?|ERROR|TRACE|FATAL|NOTICE)\b)"
+    r"\W{0,3}(?:\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d|\d\d/\w{3}/\d{4}|[A-Z][a-z]{2}\s+\d{1,2} \d\d:\d\d"
+    r"|\[\s*\d+\.\d+\]|\S+ \S+ \S+ \[\d\d/\w{3}/\d{4}|(?:DEBUG|INFO|WARN(?:ING)?|ERROR|TRACE|FATAL|NOTICE)\b)"
 )
 _REPORT = re.compile(
     r"^(?:Traceback \(most recent call last\)|=+ .*(?:test session starts|FAILURES|short test summary).*=+"
@@ -46,6 +46,7 @@ _REPORT = re.compile(
     r"|^\S+::\S+ (?:PASSED|FAILED|SKIPPED)|^test_\w+ \(.*\) \.\.\. ",
     re.MULTILINE,
 )
+_JOB_STAMP = re.compile(r"(?:[^\t]*\t){1,3}\d{4}-\d\d-\d\dT\d\d:")
 _CERTAIN_REPORT = re.compile(
     r"^=+ (?:test session starts|FAILURES|ERRORS|short test summary info|warnings summary) =+$|^=+ .*\bin [\d.]+s.*=+$"
     r"|^(?:TASK|PLAY|RUNNING HANDLER) \[.*\] \*+|^PLAY RECAP \*+|^running \d+ tests?$|^test result: |^##\[group\]",
@@ -231,7 +232,7 @@ _RULES = (
     _Rule(lambda look: _is_unbroken(look.sample) and tell_prose_from_lines(look.sample) == "prose", "prose"),
     _Rule(lambda look: _is_unbroken(look.sample), "lines"),
     _Rule(lambda look: look.is_table, "table"),
-    _Rule(lambda look: look.language is not None, "source"),
+    _Rule(lambda look: look.language is not None and not (look.is_report and look.language in _SECTIONED), "source"),
     _Rule(lambda look: look.is_fenced and not (look.is_prose and look.view), "mixed", numbered="lines"),
     _Rule(lambda look: _is_ini(look.lines), "sections"),
     _Rule(lambda look: look.is_report, "log"),
@@ -268,7 +269,9 @@ def _is_report(part: str, lines: list[str], *, prose: bool) -> bool:
     complaints, progress = measure_share(_COMPLAINT, lines), measure_share(_PROGRESS, lines)
     if prose:
         complaints, progress = complaints / 6, progress / 2
-    return max(30 * said, measure_share(_STAMP, lines), 6 * complaints, progress) > 0.3
+    return (
+        max(30 * said, measure_share(_STAMP, lines), measure_share(_JOB_STAMP, lines), 6 * complaints, progress) > 0.3
+    )
 
 
 def _is_diff(lines: list[str]) -> bool:

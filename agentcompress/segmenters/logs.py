@@ -120,7 +120,7 @@ class _Log:
     def _rate_rows(self) -> list[int]:
         """The floor of every row; of many that are alike only the first ones and the last may be counts."""
         last = {shape: row for row, shape in enumerate(self.shapes.shapes)}
-        known: dict[tuple[str, bool], int] = {}
+        known: dict[tuple[str, int], int] = {}
         seen: Counter[str] = Counter()
         floors = []
         for row, line in enumerate(self.bare):
@@ -130,7 +130,8 @@ class _Log:
             if looked_at and tells_count(line):
                 floors.append(TOLD)
                 continue
-            key = self.templates[row], "0" in line  # lines that differ in numbers alone say the same, but for none
+            # Lines that differ in numbers alone say the same, but for none of something.
+            key = self.templates[row], line.count("=0") + line.count(" 0 ") + line.count(": 0")
             if key not in known:
                 known[key] = rate_sign(line)
             listed = known[key] == ENDS and is_numbered(line) and self.layout.paragraphs[row] != row
@@ -173,8 +174,8 @@ class _Log:
         last = {self.templates[row]: row for row in told}
         for row in told:
             if often[self.templates[row]] > _FIRST_ALIKE and last[self.templates[row]] != row:
-                self.floors[row] = 0
-        told = [row for row in told if self.floors[row]]
+                self.floors[row] = rate_sign(self.bare[row])
+        told = [row for row in told if self.floors[row] == TOLD]
         for row in told[: len(told) - _MOST_TOLD] if len(told) > _MOST_TOLD else []:
             self.floors[row] = 0
         for row in told:

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from agentcompress.common.checks import checked_count, checked_weight
 from agentcompress.schema import Segment, Unit
-from agentcompress.segmenters.json_records import find_envelope_members, find_odd_members, read_hint
+from agentcompress.segmenters.json_records import find_envelope_members, find_odd_members, iterate_members, read_hint
 from agentcompress.segmenters.json_strings import find_string_cuts
 from agentcompress.segmenters.json_style import JsonStyle, Region
 from agentcompress.segmenters.json_tree import JsonValue, parse_documents
@@ -102,7 +102,7 @@ class _Cutter:
             self._cut_container(value, frame, parent, depth, path, frames)
         else:
             says = depth == 1 and self._outlined and not value.held and size <= self._limits.small_chars
-            floor = max(int(says), self._floors.get(value.start, 0))
+            floor = max(int(says), max(self._floors.get(inner.start, 0) for inner in iterate_members(value)))
             self._add_unit(value.start, value.stop, parent or 0, () if frame is None else (frame,), path, floor)
 
     def _cut_container(

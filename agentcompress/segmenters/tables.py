@@ -35,6 +35,9 @@ _QUOTED_ROWS = 20
 _HEADER_CHARS, _HEADER_SHARE = 600, 0.04
 """A header that is longer than this and than this share of the text is not required by its rows."""
 
+_TITLE_ROWS = 5
+"""How many rows above a table tell what it is of."""
+
 _ROW_CHARS, _PIECE_CHARS = 1200, 400
 _FLOOR_SHARE = 0.6
 
@@ -75,12 +78,14 @@ class TableSegmenter:
 class _Table:
     """Rows of one table: records, each with its fields, the first of them the header if there is one; and the rest.
 
-    records: first and last row of each. fields: of each; empty for what is no record.
+    records: first and last row of each. fields: of each; empty for what is no record. is_title: whether it is what
+    stands right above a table.
     """
 
     records: Sequence[tuple[int, int]]
     fields: Sequence[Sequence[str]]
     has_header: bool
+    is_title: bool = False
 
 
 class _Builder:
@@ -99,6 +104,8 @@ class _Builder:
         for i, (first, last) in enumerate(table.records):
             start, end = self._rows.get_span(first, last)
             floor = ERROR if i in odd else self._rate_other(first, last, is_record=len(table.fields[i]) > 1)
+            if table.is_title and len(table.records) - i <= _TITLE_ROWS and self._rows[first].strip():
+                floor = max(floor, WARNING)
             is_header = table.has_header and not i
             at = len(self.units)
             required = () if is_header or len(table.fields[i]) < 2 else header
@@ -198,7 +205,7 @@ def _cut_aligned(rows: Rows) -> Iterator[_Table]:
         if not columns and last - first < 4:
             continue
         if first > at:
-            yield _Table([(row, row) for row in range(at, first)], [()] * (first - at), has_header=False)
+            yield _Table([(row, row) for row in range(at, first)], [()] * (first - at), has_header=False, is_title=True)
         records = [(row, row) for row in range(first, last + 1)]
         fields: list[Sequence[str]] = [_cut_fields(rows[row], columns) for row in range(first, last + 1)]
         if columns and len(records) > 1 and _BORDER.match(rows[first + 1]):
