@@ -75,7 +75,7 @@ _INI_SETTING = re.compile(r"\s*[#;]|\s*[\w.\"*-][\w .\"*/-]{0,60}\s*=|\s*[\"'][^
 _SECTIONED = ("yaml", "toml")
 _DIGITS = re.compile(r"\d+")
 _ENCODED_CHARS = 60
-_RUN_SHARE, _LEAST_CERTAIN = 0.6, 2
+_RUN_SHARE, _LEAST_CERTAIN, _MOST_OTHER = 0.6, 2, 0.5
 _CODE_SHARE = 0.08
 _OFTEN = 5  # lines that differ in numbers alone are a machine's
 _LONG_LINE, _LEAST_BROKEN_LINES, _LEAST_BROKEN_CHARS = 2000, 20, 500
@@ -180,10 +180,10 @@ class _Look:
         """Whether it is a table; not where its first line is one of a log, or it lists a folder."""
         lines = self.raw_lines
         is_other = (
-            measure_share(_STAMP, lines) > 0.5
-            or _STAMP.match(lines[0])
-            or measure_share(_LS, lines) > 0.5
-            or measure_share(_MATCH, lines) > 0.5
+            _STAMP.match(lines[0])
+            or measure_share(_JOB_STAMP, lines) > _MOST_OTHER
+            or measure_share(_LS, lines) > _MOST_OTHER
+            or measure_share(_MATCH, lines) > _MOST_OTHER
         )
         return not is_other and is_table(self.text, lines)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from agentcompress.common.checks import checked_count
 from agentcompress.schema import Segment, Unit
+from agentcompress.segmenters.odd_ones import find_odd_records
 from agentcompress.segmenters.signs import ERROR, rate_line
 from agentcompress.text.cut_points import cut_stretch
 from agentcompress.text.delimiters import choose_style, make_comment_style
@@ -32,6 +33,10 @@ _NAMING = re.compile(
 )
 _METADATA, _NAME = re.compile(r"\s*metadata:\s*$"), re.compile(r"\s*name:\s*\S")
 _COMMENT = re.compile(r"\s*(?:#|//|;)")
+_VALUE = re.compile(r"[:=]\s+(.*)$")
+_LEAST_ALIKE, _FEW_ODD, _MOST_ODD, _FLOOR_SHARE = 8, 2, 6, 0.5
+"""Values under the same keys of which the odd ones are told; how many of each key, and of all, are floors."""
+
 _MOST_NAMES, _NAME_CHARS, _HEADING_CHARS, _MOST_ROOTS = 2, 160, 240, 400
 _ANCHOR, _ALIAS = re.compile(r"(?:^|[\s\[{,])&([\w-]+)"), re.compile(r"(?:^|[\s\[{,])\*([\w-]+)")
 
@@ -57,24 +62,46 @@ class SectionSegmenter:
         bare = Rows(view.bare) if view else rows
         lines = [bare[row].rstrip() for row in range(len(bare))] if len(bare) == len(rows) else [*text.split("\n")]
         tree = _Tree(lines[: len(rows)], yaml=self.language == "yaml")
+        odd = _find_odd_values(lines, tree.names)
         units: list[Unit] = []
         first_units: list[int] = []
         pending: list[tuple[int, int]] = []
         for row in range(len(rows)):
             first_units.append(len(units))
             floor = 0 if self.language else rate_line(lines[row])
+            floor = ERROR if row in odd else floor if floor >= ERROR else 0
             for a, b in cut_stretch(text, *rows.get_span(row, row), self.max_line_chars, self.piece_chars):
-                units.append(Unit(a, b, tree.blocks[row] // self.block_lines, floor=floor if floor >= ERROR else 0))
+                units.append(Unit(a, b, tree.blocks[row] // self.block_lines, floor=floor))
             pending.append((first_units[row], len(units)))
         units = _require(units, pending, tree)
         comment = ("#", "")
-        segment = Segment(text, "sections", tuple(units), floor_share=0.0 if self.language else 0.5)
+        segment = Segment(text, "sections", tuple(units), floor_share=_FLOOR_SHARE if odd or not self.language else 0.0)
         style = (
             make_comment_style(text, comment, rows.starts, numbered=view is not None)
             if self.language in _COMMENTED
             else choose_style(segment)
         )
         return Segment(text, "sections", tuple(units), style, segment.floor_share)
+
+
+def _find_odd_values(lines: Sequence[str], names: Sequence[str]) -> frozenset[int]:
+    """Rows whose value is unlike those that stand under the same keys elsewhere, up to a few."""
+    rows: defaultdict[str, list[int]] = defaultdict(list)
+    for row, name in enumerate(names):
+        if name and lines[row].strip():
+            rows[name].append(row)
+    odd: list[int] = []
+    for held in rows.values():
+        if len(held) >= _LEAST_ALIKE and len(odd) < _MOST_ODD:
+            values = [_read_value(lines[row]) for row in held]
+            odd += [held[i] for i in find_odd_records([[value] for value in values], _FEW_ODD)]
+    return frozenset(odd[:_MOST_ODD])
+
+
+def _read_value(line: str) -> str:
+    """What stands behind a line's key."""
+    found = _VALUE.search(line)
+    return found.group(1).strip() if found else ""
 
 
 def _require(units: list[Unit], spans: Sequence[tuple[int, int]], tree: _Tree) -> list[Unit]:

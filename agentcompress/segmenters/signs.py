@@ -72,7 +72,7 @@ _ERROR = re.compile(
     re.VERBOSE,
 )
 _NO_ERROR = re.compile(
-    r"(?i)\b(?:0|no|without|zero)\s(?:errors?|failures?|failed)\b|\b(?:errors?|failures?|failed|fail)[=:]\s*0\b"
+    r"(?i)(?<![=:\w.])(?:0|no|without|zero)\s(?:errors?|failures?|failed)\b|\b(?:errors?|failures?|failed|fail)[=:]\s*0\b"
 )
 _WARNING = re.compile(r"(?i)warnings?\b|\b(?:warn|deprecated|timed?\s?out|timeout|retry(?:ing)?|refused)\b")
 _VALUE = re.compile(
