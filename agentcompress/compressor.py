@@ -11,6 +11,7 @@ import numpy as np
 
 from agentcompress import plugins
 from agentcompress.accounting.receipts import Accounts
+from agentcompress.common import deadlines
 from agentcompress.common.checks import KeepRate, checked_text
 from agentcompress.common.clock import Clock
 from agentcompress.config import CallOptions, CallSettings, CompressConfig
@@ -20,6 +21,7 @@ from agentcompress.conversation.failures import Failures
 from agentcompress.conversation.fit import HardFit, find_cut, open_cuts, read_cut
 from agentcompress.conversation.ladder import Ladder, Rung
 from agentcompress.conversation.own_texts import own_texts
+from agentcompress.conversation.pacing import Pace
 from agentcompress.conversation.put_back import Assembled, put_back
 from agentcompress.conversation.recall import Originals, answer_recall
 from agentcompress.errors import AgentCompressError, ScoringError
@@ -61,6 +63,7 @@ class Compressor:
         self._segmenters: dict[str, Segmenter] = {}
         self._counters: dict[str, TokenCounter] = {}
         self._accounts = Accounts(self.config)
+        self._pace = Pace()
         self._rungs = [Rung(self.config.scorer, self)]
         if self.config.scorer != _FALLBACK:
             self._rungs.append(Rung(_FALLBACK, _Fallback(self)))
@@ -100,8 +103,10 @@ class Compressor:
             return self._finish_text(keep_all(text, budget), budget, target, clock)
         with clock.stage("segment"):
             segment = self.segment(text, hint)
+        deadlines.check()
         with clock.stage("score"):
             scores = self.score(segment, query)
+        deadlines.check()
         with clock.stage("select"):
             kept = keep_within(segment, scores, budget, counter, self._choose_style(segment, recall_name))
         return self._finish_text(kept, budget, target, clock)
@@ -201,7 +206,8 @@ class Compressor:
         failures = Failures(call.settings.on_error)
         ledger = CallLedger(self.store, failures, own_texts, live=self._is_live)
         originals = Originals(self.store, str(call.settings.namespace)) if self.config.recall else None
-        ladder = Ladder(self._rungs, call, ledger, failures, originals, whole_listings=self.config.segmenter == "auto")
+        whole = self.config.segmenter == "auto"
+        ladder = Ladder(self._rungs, call, ledger, failures, originals, whole_listings=whole, pace=self._pace)
         cuts = open_cuts(call, blocks, ledger)
         cut = find_cut(call, cuts)
         if call.settings.target_tokens is None:

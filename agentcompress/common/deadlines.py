@@ -27,6 +27,7 @@ class Deadline:
         """`ms` milliseconds from now, > 0, or None: only when cancelled."""
         if ms is not None and (isinstance(ms, bool) or not isinstance(ms, Real) or math.isnan(ms) or ms <= 0):
             raise InvalidInputError("deadline_ms", ms, "a number > 0")
+        self._ms = ms
         self._at = math.inf if ms is None else time.monotonic() + ms / 1000
         self._cancelled = threading.Event()
 
@@ -46,9 +47,13 @@ class Deadline:
 
     def error(self) -> DeadlineError:
         """What a caller gets for work that was dropped."""
-        return DeadlineError(
-            "cancelled" if self._cancelled.is_set() else "the deadline passed before the draft was done"
-        )
+        if self._cancelled.is_set() or self._ms is None:
+            return DeadlineError("cancelled")
+        return DeadlineError(f"the deadline of {self._ms:,.0f} ms passed before the work was done")
+
+    def describe(self) -> str:
+        """The deadline as its caller has set it."""
+        return "a call without a deadline" if self._ms is None else f"a deadline of {self._ms:,.0f} ms"
 
 
 _current: ContextVar[Deadline | None] = ContextVar("agentcompress_deadline", default=None)
@@ -63,6 +68,13 @@ def within(deadline: Deadline | float) -> Iterator[Deadline]:
         yield deadline
     finally:
         _current.reset(token)
+
+
+def check() -> None:
+    """Raise `DeadlineError` where this context's deadline is over: what has not started is dropped."""
+    deadline = _current.get()
+    if deadline is not None and deadline.is_over:
+        raise deadline.error()
 
 
 def current() -> Deadline | None:

@@ -14,10 +14,11 @@ from agentcompress.errors import DeadlineError
 _T = TypeVar("_T")
 
 
-def run_within(seconds: float, work: Callable[[], _T]) -> _T:
+def run_within(seconds: float, work: Callable[[], _T], *, of: str = "") -> _T:
     """Do the work in a thread of its own for so long, its deadline told to what it calls; `DeadlineError` after that.
 
-    What does not listen to its deadline goes on in the background, and its result is dropped.
+    What does not listen to its deadline goes on in the background, and its result is dropped. of: the caller's deadline
+    in words, of which these seconds are what was left or could be given.
     """
     done: list[_T] = []
     failed: list[BaseException] = []
@@ -36,4 +37,4 @@ def run_within(seconds: float, work: Callable[[], _T]) -> _T:
         return done[0]
     if failed:
         raise failed[0]
-    raise DeadlineError(f"no result after {seconds:.1f} s")
+    raise DeadlineError(f"no result in the {seconds:.1f} s it was given{f' of {of}' if of else ''}")

@@ -20,24 +20,41 @@ from agentcompress.conversation.blocks import Block, DecidedBlock
 from agentcompress.conversation.decide import CallLedger
 from agentcompress.conversation.failures import Failures
 from agentcompress.conversation.own_texts import SEEN
+from agentcompress.conversation.pacing import Pace, can_draft_finish, share_time
 from agentcompress.conversation.recall import RAW_RECALLED, Originals, is_recalled
 from agentcompress.errors import DeadlineError, DraftError, ScoringError, describe_error
 from agentcompress.messages.conversation import Conversation
 from agentcompress.results import CompressedText
 from agentcompress.schema import Decision
 from agentcompress.segmenters.listings import explain_left_whole
+from agentcompress.selection.budget import EXPECTED
+from agentcompress.targets.facts import target_facts
 from agentcompress.text.clip import clip_text
+from agentcompress.text.delimiters import make_line_style
+from agentcompress.text.ends import keep_ends
+from agentcompress.text.recall_style import make_recall_style
+from agentcompress.text.rendering import Rendered
 
 _log = logging.getLogger("agentcompress")
 
 RAW_DEADLINE = "the deadline passed"
 RAW_WHOLE = "nothing would be cut, or nothing left"
 
+ENDS_ONLY = "ends"
+RAW_TOO_LARGE = "the block is too large for"
+
 CLIPPED = "clipped"
 """Who decided where no rung holds and a block must be short all the same."""
 
 _FIRST_SHARE = 0.8
 """Of the time that is left, what a rung may take before the next one gets its turn."""
+
+_HOPELESS = 2.0
+"""A rung is not begun whose time, as estimated, is so many times what is left."""
+
+_LARGE_SHARE, _USUAL_WINDOW = 0.25, 128_000
+"""Of a block that takes so large a share of the target's window (in tokens, where none is known), both ends are kept
+rather than all of it, where nothing better can be had: as it is it would stay for good."""
 
 _FAIR_MS = 5_000.0
 """From how long a deadline on it is the scorer's fault that it passed."""
@@ -89,10 +106,12 @@ class Ladder:
         originals: Originals | None,
         *,
         whole_listings: bool,
+        pace: Pace | None = None,
     ) -> None:
         self._rungs, self._call, self._ledger, self._failures = rungs, call, ledger, failures
         self._originals, self._whole_listings = originals, whole_listings
         self._deadline = call.deadline
+        self._pace = pace or Pace()
 
     def decide(self, block: Block) -> DecidedBlock:
         """Return what stands for a block: known, or found now and kept."""
@@ -141,6 +160,9 @@ class Ladder:
             if not self._failures.are_raised and rung.breaker.is_open:
                 reasons.append(f"{rung.name} rests after a failure")
                 continue
+            if not self._failures.are_raised and self._is_hopeless(block, is_last=is_last):
+                reasons.append(f"{rung.name}: {RAW_TOO_LARGE} {self._deadline.describe()}")
+                continue
             try:
                 result = self._run_in_time(rung, block, tokens, is_last=is_last)
             except Exception as error:
@@ -155,13 +177,59 @@ class Ladder:
             return Decision(result.text, why, before, after, result.scorer, result.spans), result.timings_ms
         if self._failures.are_raised:
             raise self._deadline.error()
-        return Decision.raw(f"failed: {'; '.join(reasons)}", block.tokens), {}
+        return self._give_up(block, tokens, "; ".join(reasons)), {}
 
-    def _run_in_time(self, rung: Rung, block: Block, tokens: int | None, *, is_last: bool) -> CompressedText:
+    def _give_up(self, block: Block, tokens: int | None, reasons: str) -> Decision:
+        """Leave a block as it is; of one that may not fit the target's window, keep both ends."""
+        window = target_facts(self._call.target).window_tokens or _USUAL_WINDOW
+        if tokens is None and block.tokens >= _LARGE_SHARE * window:
+            rate = self._call.settings.keep_rate
+            share = EXPECTED if rate is None or rate == "auto" else rate
+            share = min(share, _LARGE_SHARE * window / block.tokens)
+            kept = self._keep_ends(block, int(share * len(block.text)))
+            if kept.text.strip() and len(kept.text) < len(block.text):
+                after = self._call.counter.count(kept.text)
+                return Decision(kept.text, reasons, block.tokens, after, ENDS_ONLY, kept.spans)
+        return Decision.raw(f"failed: {reasons}", block.tokens)
+
+    def _keep_ends(self, block: Block, chars: int) -> Rendered:
+        """Keep both ends of a block; what goes is kept to be recalled, where that is wanted."""
+        style = make_line_style(block.text)
+        if self._originals is None:
+            return keep_ends(block.text, chars, style)
+        names = self._originals.names_of(block.key)
+        while True:
+            name = next(names)
+            kept = keep_ends(block.text, chars, make_recall_style(style, name, block.text))
+            if self._originals.keep(name, block.text, kept.text):
+                return kept
+
+    def _is_hopeless(self, block: Block, *, is_last: bool) -> bool:
+        """Whether a rung would plainly not be done with a block in the time that it could be given."""
         left_s = self._deadline.left_s
         if left_s == float("inf"):
-            return self._run(rung, block, tokens)
-        return run_within(left_s * (1.0 if is_last else _FIRST_SHARE), partial(self._run, rung, block, tokens))
+            return False
+        if is_last:
+            return self._pace.estimate_s(len(block.text)) > _HOPELESS * left_s
+        return not can_draft_finish(len(block.text), self._give_time(block, is_last=False))
+
+    def _give_time(self, block: Block, *, is_last: bool) -> float:
+        """Seconds that a rung may take: all that is left, or what those after it do not need."""
+        left_s = self._deadline.left_s
+        if is_last:
+            return left_s
+        return share_time(left_s, self._pace.estimate_s(len(block.text)), _FIRST_SHARE)
+
+    def _run_in_time(self, rung: Rung, block: Block, tokens: int | None, *, is_last: bool) -> CompressedText:
+        work = partial(self._run, rung, block, tokens)
+        started = time.perf_counter()
+        if self._deadline.left_s == float("inf"):
+            result = work()
+        else:
+            result = run_within(self._give_time(block, is_last=is_last), work, of=self._deadline.describe())
+        if is_last:
+            self._pace.note(len(block.text), time.perf_counter() - started)
+        return result
 
     def _run(self, rung: Rung, block: Block, tokens: int | None) -> CompressedText:
         """Compress a block; what is cut of it is kept to be recalled by a name that is no other text's."""

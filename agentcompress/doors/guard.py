@@ -118,7 +118,9 @@ class Guarded:
         deadline_ms = self.settings.deadline_ms or self.compressor.config.deadline_ms
         best = partial(compress, self.compressor)
         return run_or_else(
-            best if deadline_ms is None else partial(run_within, deadline_ms / 1000, best),
+            best
+            if deadline_ms is None
+            else partial(run_within, deadline_ms / 1000, best, of=f"a deadline of {deadline_ms:,.0f} ms"),
             lambda _: compress(self.compressor.fallback),
             saying="documents are scored by BM25",
             on_error=self.settings.on_error,

@@ -69,7 +69,10 @@ def _tell_data(rows: Rows) -> list[bool]:
     """For every row whether it is data."""
     lines = [ANSI.sub("", rows[row]).rstrip() for row in range(len(rows))]
     shapes = Shapes(make_templates(lines))
-    human = [bool(line.strip()) and not shapes.is_usual(row) and _may_be_human(line) for row, line in enumerate(lines)]
+    human = [
+        _may_be_human(line) and (not shapes.is_usual(row) or (_speaks(line) and _SENTENCE_END.search(line) is not None))
+        for row, line in enumerate(lines)
+    ]
     spoken = [bool(line.strip()) for line in lines]
     is_data = [False] * len(lines)
     for first, last in _find_paragraphs(spoken):
@@ -118,7 +121,7 @@ def _find_paragraphs(spoken: Sequence[bool]) -> Iterator[tuple[int, int]]:
 
 def _may_be_human(line: str) -> bool:
     """Whether a person may have written a line: words, and nothing that only data has."""
-    if _DATA.match(line):
+    if not line.strip() or _DATA.match(line):
         return False
     words = _WORD.findall(line)
     if _COMMENT.match(line) and line[:1].isspace():

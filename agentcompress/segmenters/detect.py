@@ -11,8 +11,9 @@ _SAMPLE_CHARS = 24_000
 _CODE_SHARE = 0.08
 """A text with a larger share of lines that can only be code is no prose; code full of documentation has this many."""
 
-_USUAL_SHARE = 0.35
-"""A text with a larger share of lines of a shape that comes again and again is no prose."""
+_USUAL_SHARE, _LONG_CHARS = 0.35, 160
+"""A text with a larger share of characters in lines of a shape that comes again and again is no prose; longer lines are
+sentences, which may well begin alike."""
 
 _WORDS = re.compile(r"[^\W\d_]{2,}")
 _CODE_LINE = re.compile(
@@ -49,9 +50,11 @@ def tell_prose_from_lines(text: str) -> str:
     lines = [line for line in split_visible(sample_text(text)) if line.strip()]
     if not lines or measure_code_share(text) > _CODE_SHARE:
         return "lines"
-    if Shapes(make_templates(lines)).usual_share > _USUAL_SHARE:
-        return "lines"
     total = sum(len(line.strip()) for line in lines)
+    shapes = Shapes(make_templates(lines))
+    alike = sum(len(line.strip()) for row, line in enumerate(lines) if len(line) < _LONG_CHARS and shapes.is_usual(row))
+    if alike > _USUAL_SHARE * total:
+        return "lines"
     prose = sum(len(line.strip()) for line in lines if _reads_like_prose(line.strip()))
     return "prose" if 2 * prose > total else "lines"
 

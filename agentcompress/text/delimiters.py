@@ -17,25 +17,45 @@ from agentcompress.schema import DelimiterStyle, Segment, Span
 
 _INDENT = re.compile(r"(?:[^\S\n]*\n)*([^\S\n]*)")
 _MOST_INDENT = 40
+_WRAPPED_CHARS = 120
+"""Lines of prose that are longer, on average, are paragraphs."""
+
+_LINE_END = re.compile(r"[^\S\n]*\n")
 _NUMBERED = re.compile(r"\.\.\. #(\d{1,18})")
 
 
 @dataclass(frozen=True)
 class InlineStyle:
-    """Prose: the mark between two sentences, a line end behind it where the gap held one."""
+    """Prose: the mark between two sentences, on a line of its own behind a whole line.
+
+    counts_lines: whether it says how many lines went. Where a line is a paragraph, that would say little, and cost as
+    much as a short sentence.
+    """
 
     mark: str
+    counts_lines: bool = False
 
     def gap(self, text: str, gap: Span) -> str:
-        """` [...] ` within a paragraph, ` [...]` and a line feed across lines; no blank before it at the start."""
-        before = " " if gap.start > 0 else ""
-        if gap.end == len(text):
-            return f"{before}{self.mark}"
-        return f"{before}{self.mark}{_find_line_break(text, gap) or ' '}"
+        """` [...] ` within a line, ` [...]` and a line feed from within one line into another, else `[... 3 lines]`.
+
+        No blank before it at the start. The white space before what is left out belongs to the gap.
+        """
+        breaks = _find_line_break(text, gap)
+        ends_line = gap.start > 0 and _LINE_END.match(text, gap.start) is not None
+        before = "" if gap.start == 0 else breaks if ends_line else " "
+        lines = _count_whole_lines(text, gap) if self.counts_lines else 0
+        after = "" if gap.end == len(text) else breaks or " "
+        return f"{before}{self._say_lines(lines) if lines else self.mark}{after}"
 
     def longest(self, text: str) -> str:
-        """The mark with a line break behind it: a line break costs more tokens than a blank."""
-        return f" {self.mark}\r\n" if "\r\n" in text else f" {self.mark}\n"
+        """The mark with the number of all lines, line breaks around it: they cost more tokens than blanks."""
+        breaks = "\r\n" if "\r\n" in text else "\n"
+        lines = text.count("\n")
+        said = self._say_lines(max(10, lines)) if lines and self.counts_lines else self.mark
+        return f"{breaks}{said}{breaks}" if lines else f" {self.mark}\n"
+
+    def _say_lines(self, number: int) -> str:
+        return f"{self.mark[:-1]} {number} line{'' if number == 1 else 's'}]"
 
 
 @dataclass(frozen=True)
@@ -177,7 +197,9 @@ def make_line_style(text: str) -> LineStyle:
 
 def make_inline_style(text: str) -> InlineStyle:
     """Make the style of prose, with a mark that the text does not contain."""
-    return InlineStyle(choose_unused_mark(text, ("[...]", "[…]"), "[... #{}]"))
+    lines = [len(line) for line in text.split("\n") if line.strip()]
+    is_wrapped = sum(lines) <= _WRAPPED_CHARS * len(lines)
+    return InlineStyle(choose_unused_mark(text, ("[...", "[…"), "[... #{}") + "]", counts_lines=is_wrapped)
 
 
 def choose_unused_mark(text: str, marks: tuple[str, ...], numbered: str) -> str:
@@ -195,6 +217,18 @@ def find_whole_rows(text: str, gap: Span, line_starts: Sequence[int]) -> tuple[i
     if line_starts[first] != gap.start or (gap.end < len(text) and text[gap.end - 1] != "\n"):
         return None
     return first, bisect_right(line_starts, gap.end - 1) - 1
+
+
+def _count_whole_lines(text: str, gap: Span) -> int:
+    """How many lines that say something a gap leaves out from their beginning to their end."""
+    if "\n" not in text[gap.start : gap.end]:
+        return 0
+    start, end = gap
+    if start > 0 and text[start - 1] != "\n":
+        start = text.find("\n", start, end) + 1
+    if end < len(text) and text[end - 1] != "\n":
+        end = text.rfind("\n", start, end) + 1
+    return sum(1 for line in text[start:end].split("\n") if line.strip())
 
 
 def _find_line_break(text: str, gap: Span) -> str:
