@@ -17,7 +17,7 @@ from agentcompress.schema import Segment
 _AHEAD = 0.05
 """The share of the text that floors may take before anything else is taken."""
 
-_LARGE, _LARGE_UNITS, _LARGE_TOKENS = 0.04, 3.0, 120.0
+_LARGE, _LARGE_UNITS, _LARGE_TOKENS = 0.08, 3.0, 120.0
 """A unit that costs a larger share of the text, more than three of its usual ones and more tokens than this, with what
 it requires, waits until as much was taken."""
 

@@ -17,6 +17,7 @@ from agentcompress.schema import DelimiterStyle, Segment, Span
 
 _INDENT = re.compile(r"(?:[^\S\n]*\n)*([^\S\n]*)")
 _MOST_INDENT = 40
+_BLANK_LINE = re.compile(r"\n[^\S\n]*\n\s*\Z")
 _WRAPPED_CHARS = 120
 """Lines of prose that are longer, on average, are paragraphs."""
 
@@ -45,6 +46,8 @@ class InlineStyle:
         before = "" if gap.start == 0 else breaks if ends_line else " "
         lines = _count_whole_lines(text, gap) if self.counts_lines else 0
         after = "" if gap.end == len(text) else breaks or " "
+        if ends_line and _BLANK_LINE.search(text, gap.start, gap.end):
+            after *= 2  # the next paragraph stands apart, as it did
         return f"{before}{self._say_lines(lines) if lines else self.mark}{after}"
 
     def longest(self, text: str) -> str:
@@ -52,7 +55,7 @@ class InlineStyle:
         breaks = "\r\n" if "\r\n" in text else "\n"
         lines = text.count("\n")
         said = self._say_lines(max(10, lines)) if lines and self.counts_lines else self.mark
-        return f"{breaks}{said}{breaks}" if lines else f" {self.mark}\n"
+        return f"{breaks}{said}{breaks * 2}" if lines else f" {self.mark}\n"
 
     def _say_lines(self, number: int) -> str:
         return f"{self.mark[:-1]} {number} line{'' if number == 1 else 's'}]"
