@@ -101,7 +101,7 @@ def write_action_query(task: str, action: str) -> str:
     return f"Task: {task}\nLast action: {action[-_ACTION_CHARS:]}"
 
 
-def _find_last_request(found: Sequence[tuple[TextPart, list[Span]]]) -> str:
+def _find_last_request(found: Sequence[tuple[TextPart, Sequence[Span]]]) -> str:
     """The last human text of the conversation: the last user message that says anything outside of context blocks."""
     asked: dict[int, str] = {}
     for part, spans in found:
@@ -119,7 +119,7 @@ def _describe_call(part: TextPart) -> str:
     return f"{part.tool} {part.arguments or ''}".strip() if part.tool else ""
 
 
-def _find_spans(part: TextPart, *, request_beside: bool) -> list[Span]:
+def _find_spans(part: TextPart, *, request_beside: bool) -> Sequence[Span]:
     if part.role in ("tool", "document"):
         return [Span(0, len(part.text))] if part.text else []
     return find_context(part.text, request_beside=request_beside) if part.role == "user" else []
