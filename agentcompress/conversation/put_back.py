@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from agentcompress.conversation.blocks import Block, DecidedBlock
 from agentcompress.ledger.cuts import Cut
 from agentcompress.messages.conversation import Conversation
-from agentcompress.messages.view import Address, as_mapping, replace_texts
+from agentcompress.messages.view import Address, read_fields, replace_texts
 from agentcompress.schema import Span
 
 
@@ -51,12 +51,13 @@ def drop_reasoning(call: Conversation, messages: Sequence[Any], gone: Iterable[r
     for i in range(len(messages) - 1, -1, -1):
         message = messages[i]
         if i in indexes:
-            fields = message if isinstance(message, Mapping) else message.model_dump(exclude_unset=True)
-            following = as_mapping(out[-1], i + 1, "a mapping") if out else {}
+            fields = message.model_dump(exclude_unset=True) if hasattr(message, "model_dump") else read_fields(message)
+            following = read_fields(out[-1]) if out else {}
             left = call.wire.drop_bound(fields, following)
+            if left is None:
+                continue
             message = message if left is fields else left
-        if message is not None:
-            out.append(message)
+        out.append(message)
     return out[::-1]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from agentcompress.errors import MessageFormatError
 from agentcompress.messages.formats import WIRES, find_wire
-from agentcompress.messages.view import Wire, as_mapping, list_parts
+from agentcompress.messages.view import Wire, list_parts, read_fields
 from agentcompress.results import CompressedMessages
 
 _ALLOWED = "a request with `messages`, or with `input` as of OpenAI Responses"
@@ -83,7 +83,7 @@ def _read_identity(value: Any) -> str:
 
 def _last_loop_thinks(messages: Sequence[Any], wire: Wire) -> bool:
     """Whether the assistant's first message since a human spoke begins as one that thinks; so if there is none."""
-    fields = [as_mapping(message, i, "a mapping") for i, message in enumerate(messages)]
+    fields = [read_fields(message) for message in messages]
     human = max((i for i, each in enumerate(fields) if _is_human(each)), default=-1)
     first = next((each for each in fields[human + 1 :] if wire.is_reply(each)), None)
     return first is None or wire.is_bound(first)

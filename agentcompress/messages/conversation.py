@@ -13,7 +13,7 @@ from agentcompress.messages import langchain
 from agentcompress.messages.formats import find_wire
 from agentcompress.messages.hashing import chain, make_seed
 from agentcompress.messages.sizes import count_other_tokens
-from agentcompress.messages.view import TextPart, Wire, as_mapping, find_last_bound, find_last_marker, find_last_reply
+from agentcompress.messages.view import TextPart, Wire, find_last_bound, find_last_marker, find_last_reply, read_fields
 from agentcompress.protocols import TokenCounter
 
 
@@ -106,5 +106,5 @@ class Conversation:
         return max(at, 0)
 
     def fields_of(self, index: int) -> Mapping[str, Any]:
-        """A message by field names, whatever object it is. Raises `MessageFormatError` for what has none."""
-        return as_mapping(self.messages[index], index, "a mapping")
+        """A message by field names, whatever object it is; none of what has none."""
+        return read_fields(self.messages[index])

@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agentcompress.errors import MessageFormatError
-from agentcompress.messages.view import THINKING
+from agentcompress.messages.view import ORIGIN, THINKING
 
 _ROLES = {
     "human": "user",
@@ -28,8 +27,6 @@ _ROLES = {
     "ChatMessageChunk": "system",
 }
 _SAID_BY = {"user": "user", "human": "user", "assistant": "assistant", "ai": "assistant"}
-_ALLOWED = f"a LangChain message whose type is one of {', '.join(_ROLES)}"
-_ORIGIN = "langchain_message"  # no field of chat messages, so it is neither hashed nor counted
 _CARRIES_ID = ("text", "output_text", "refusal", "function_call")  # an id of the server's, as of Responses
 _REASONING = ("reasoning", "reasoning_content")  # LangChain's own name, and Bedrock's
 
@@ -50,13 +47,13 @@ def is_langchain(message: Any) -> bool:
 def to_chat(messages: Any) -> Any:
     """The messages with LangChain's as chat messages; the same object where there are none.
 
-    Raises `MessageFormatError` for a LangChain message of a type that no model is sent.
+    A LangChain message of an unknown type becomes one of an unknown role, which stays as it is.
     """
     if isinstance(messages, str | Mapping) or not isinstance(messages, Sequence):
         return messages
     if not any(is_langchain(message) for message in messages):
         return messages
-    return [_as_chat(message, i) if is_langchain(message) else message for i, message in enumerate(messages)]
+    return [_as_chat(message) if is_langchain(message) else message for message in messages]
 
 
 def from_chat(messages: Sequence[Any]) -> list[Any]:
@@ -64,19 +61,19 @@ def from_chat(messages: Sequence[Any]) -> list[Any]:
     return [_as_message(message) for message in messages]
 
 
-def _as_chat(message: Any, index: int) -> dict[str, Any]:
-    role = _ROLES.get(message.type)
-    if role is None:
-        raise MessageFormatError(f"messages[{index}]", message, _ALLOWED)
-    chat = {"role": role, "content": _read_parts(message.content), "name": message.name, _ORIGIN: message}
-    if message.type.startswith(("chat", "Chat")):
+def _as_chat(message: Any) -> dict[str, Any]:
+    kind = str(getattr(message, "type", ""))
+    role = _ROLES.get(kind, kind)
+    chat = {"role": role, "content": _read_parts(message.content), "name": message.name, ORIGIN: message}
+    if kind.startswith(("chat", "Chat")) and kind in _ROLES:
         chat["role"] = _SAID_BY.get(str(message.role).lower(), role)
         chat["name"] = message.name or message.role
     if role == "tool":
         chat["tool_call_id"] = message.tool_call_id
-    elif role == "assistant" and (calls := [*message.tool_calls, *message.invalid_tool_calls]):
+    elif role == "assistant" and (calls := [*(message.tool_calls or ()), *(message.invalid_tool_calls or ())]):
         chat["tool_calls"] = [
-            {"id": call.get("id"), "function": {"name": call["name"], "arguments": call["args"]}} for call in calls
+            {"id": call.get("id"), "function": {"name": call.get("name"), "arguments": call.get("args")}}
+            for call in calls
         ]
     return chat
 
@@ -95,13 +92,15 @@ def _read_part(part: Any) -> Any:
 
 
 def _as_message(chat: Any) -> Any:
-    if not isinstance(chat, Mapping) or _ORIGIN not in chat:
+    if not isinstance(chat, Mapping) or ORIGIN not in chat:
         return chat
-    message = chat[_ORIGIN]
+    message = chat[ORIGIN]
     if isinstance(message.content, str):
         same = chat["content"] == message.content
         return message if same else message.model_copy(update={"content": chat["content"]})
-    content = [_restore_part(part) for part in chat["content"] or ()]
+    if not isinstance(message.content, list):
+        return message
+    content = [_restore_part(part) for part in chat["content"]]
     if _count_thoughts(content) < _count_thoughts(message.content):
         if any(map(_is_hosted, content)):
             return message

@@ -13,10 +13,17 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
 
 from agentcompress.errors import MessageFormatError
+from agentcompress.messages.oddities import KNOWN_PARTS, note_oddity
 from agentcompress.schema import Span
 
 Role = Literal["system", "user", "assistant", "tool", "document"]
 WireName = Literal["openai", "responses", "anthropic"]
+PROTECTED: Role = "system"
+"""Whose a text is that nobody may touch, where nobody knows whose it is."""
+
+ORIGIN = "langchain_message"
+"""Under this name, which no wire format has, a chat message carries the LangChain message that it was made of."""
+
 THINKING = ("thinking", "redacted_thinking")
 
 
@@ -88,48 +95,54 @@ def as_list(messages: Any, what: str) -> Sequence[Any]:
     return messages
 
 
-def as_mapping(message: Any, index: int, allowed: str) -> Mapping[str, Any]:
-    """Return the message's fields, by name; `MessageFormatError` says what is allowed."""
-    fields = _read_fields(message)
-    if not fields:
-        raise MessageFormatError(f"messages[{index}]", message, allowed)
-    return fields
-
-
-def read_role(message: Any, fields: Mapping[str, Any], roles: Mapping[str, Role], index: int, allowed: str) -> Role:
-    """Whose message it is; `MessageFormatError` for a role that the format does not know."""
+def read_role(fields: Mapping[str, Any], roles: Mapping[str, Role]) -> Role | None:
+    """Whose message it is; None for a role that the format does not know: such a message is nobody's to touch."""
     role = roles.get(str(fields.get("role")))
     if role is None:
-        raise MessageFormatError(f"messages[{index}]", message, allowed)
+        if fields.get("role") is None:
+            note_oddity("a message without a role")
+        else:
+            note_oddity("a message's role", fields["role"])
     return role
 
 
-def write_json(value: Any, where: str) -> str:
-    """JSON of a call's arguments; `MessageFormatError` for what has none."""
+def write_json(value: Any) -> str:
+    """JSON of a call's arguments, as far as it is read here; empty for what has none."""
     try:
         return json.dumps(value, ensure_ascii=False, default=str)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise MessageFormatError(where, value, f"JSON-like throughout ({error})") from error
+    except (TypeError, ValueError, RecursionError):
+        return ""
 
 
-def find_texts_in(content: Any, types: Sequence[str], where: str) -> list[tuple[tuple[str | int, ...], str]]:
-    """Texts of a content: itself, or of its parts of these types, each with the path from the content to it."""
+def find_texts_in(content: Any, types: Sequence[str]) -> list[tuple[tuple[str | int, ...], str]]:
+    """Texts of a content: itself, or of its parts of these types, each with the path from the content to it.
+
+    What is neither a text nor a part of a known type is passed over, with a warning.
+    """
     if content is None:
         return []
     if isinstance(content, str):
         return [((), content)]
     if not isinstance(content, list | tuple):
-        raise MessageFormatError(where, content, "a string, a list of parts, or None")
-    return [
-        ((at, "text"), part["text"])
-        for at, part in enumerate(list_parts(content))
-        if part.get("type") in types and isinstance(part.get("text"), str)
-    ]
+        note_oddity("a content's type", type(content).__name__)
+        return []
+    found: list[tuple[tuple[str | int, ...], str]] = []
+    for at, part in enumerate(list_parts(content)):
+        kind, text = part.get("type"), part.get("text")
+        if kind in types and isinstance(text, str):
+            found.append(((at, "text"), text))
+        elif kind in types:
+            note_oddity("a part without its text")
+        elif not isinstance(kind, str):
+            note_oddity("a part without a type")
+        elif kind not in KNOWN_PARTS:
+            note_oddity("a part's type", kind)
+    return found
 
 
 def list_parts(content: Any) -> list[Mapping[str, Any]]:
     """Parts of a content by name, as many as there are; what is no part has no fields."""
-    return [_read_fields(part) for part in content] if isinstance(content, list | tuple) else []
+    return [read_fields(part) for part in content] if isinstance(content, list | tuple) else []
 
 
 def drop_parts(fields: Mapping[str, Any], name: str, types: Sequence[str]) -> dict[str, Any]:
@@ -141,7 +154,8 @@ def drop_parts(fields: Mapping[str, Any], name: str, types: Sequence[str]) -> di
     return {**fields, name: [part for part, named in known if named.get("type") not in types]}
 
 
-def _read_fields(part: Any) -> Mapping[str, Any]:
+def read_fields(part: Any) -> Mapping[str, Any]:
+    """The fields of a message, or of a part, by name; none of what has none."""
     if type(part) is dict:  # nearly all are, and it is asked often
         return part
     if not isinstance(part, Mapping) and hasattr(part, "model_dump"):
@@ -173,7 +187,7 @@ def find_last_bound(messages: Sequence[Any], wire: Wire) -> int:
 def _find_last(messages: Sequence[Any], holds: Callable[[Mapping[str, Any]], bool]) -> int:
     """Index of the last message that something holds for; -1 without one."""
     for i in range(len(messages) - 1, -1, -1):
-        if holds(as_mapping(messages[i], i, "a mapping")):
+        if holds(read_fields(messages[i])):
             return i
     return -1
 
