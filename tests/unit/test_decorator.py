@@ -302,7 +302,7 @@ def each_line(path: str) -> Iterator[str]:
 def test_a_failure_never_reaches_the_agent(caplog: pytest.LogCaptureFixture) -> None:
     endless: list[Any] = []
     endless.append(endless)
-    strange = [{"role": "user", "content": endless}]
+    strange = [{"role": "user", "content": LOG, "name": endless}]
     for on_error, warnings in (("warn", 1), ("ignore", 0)):
         caplog.clear()
         with caplog.at_level(logging.WARNING, "agentcompress"):
