@@ -22,6 +22,8 @@ UNTAGGED_CHARS = 8000
 _TAG = re.compile(r"<(/?)([A-Za-z][\w.:-]{0,80})(?:\s[^<>]{0,500})?>")
 _INSTRUCTION_TAG = re.compile(
     r"instruct|task|request|question|query|rule|prompt|goal|issue|system|remind|descri|format"
+    r"|environment|permission|skill|command-|user[-_]?(?:input|message|ask)|human|guideline|constraint|polic(?:y|ies)"
+    r"|important|feedback"
 )
 _FENCE = re.compile(r"^[ \t]{0,3}(`{3,}|~{3,})[^\n]*\n", re.MULTILINE)
 _PARAGRAPH = re.compile(r"\n[^\S\n]*\n\s*")
