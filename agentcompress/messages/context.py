@@ -34,6 +34,7 @@ _LEAST_PASTED_CHARS = 2000
 """Shorter stretches of data in an unmarked text stay: somebody has picked them, and they are under `min_tokens`."""
 
 _LEAST_CHARS = 200
+_LEAST_MARKUP_LINES, _MARKUP_SHARE = 20, 0.9
 _LEAST_INNER_CHARS = 2000
 
 
@@ -50,7 +51,8 @@ def find_context(text: str, *, request_beside: bool = False) -> Sequence[Span]:
     tagged, instructions = _find_tagged(text)
     marked = _make_disjoint([*tagged, *_find_fenced(text)], instructions)
     stretches = _find_between(text, _make_disjoint([*marked, *instructions], []))
-    spans = [_strip_span(text, span) for span in marked] + _find_unmarked(text, stretches, request_beside)
+    inside = [part for span in marked for part in _leave_words_in_markup(text, _strip_span(text, span))]
+    spans = inside + _find_unmarked(text, stretches, request_beside)
     return tuple(sorted(span for span in spans if span.end - span.start >= _LEAST_CHARS))
 
 
@@ -115,6 +117,24 @@ def _fold(stack: list[_Open], waiting: Counter[str]) -> None:
     unclosed = stack.pop()
     waiting[unclosed.name] -= 1
     stack[-1].take(unclosed.blocks, unclosed.large_chars, instructions=unclosed.holds_instructions)
+
+
+def _leave_words_in_markup(text: str, span: Span) -> list[Span]:
+    """A range but for the words in it, where all else is markup: one half of a page may open a tag that another closes.
+
+    Documents and chunks in tags have lines of text, too, but many.
+    """
+    lines = [line for line in text[span.start : span.end].splitlines() if line.strip()]
+    tags = sum(line.lstrip().startswith("<") for line in lines)
+    if len(lines) < _LEAST_MARKUP_LINES or tags < _MARKUP_SHARE * len(lines):
+        return [span]
+    parts = [_strip_span(text, part) for part in find_pasted(text, span)]
+    rest = [
+        between
+        for between in _find_between(text[: span.end], [Span(0, span.start), *parts])
+        if between.start >= span.start
+    ]
+    return parts if any(_says_anything(text, between) for between in rest) else [span]
 
 
 def _find_fenced(text: str) -> list[Span]:

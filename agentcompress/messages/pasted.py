@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import groupby, takewhile
 
@@ -23,6 +24,7 @@ _JSON_BEGINS = re.compile(r"^[ \t]*(?=[\[{][ \t]*(?:$|[\"\[{\]}\d-]))", re.MULTI
 _MOST_TRIES = 20
 _LEAST_JSON_CHARS = 60
 _LEAST_LONG_CHARS = 2000
+_MOST_EXAMPLE_CHARS, _MOST_OTHER_CHARS = 600, 2000
 _HUNK = re.compile(r"@@+ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
 _DIFF_HEAD = re.compile(r"diff --git \S|index [0-9a-f]{6,}\.\.[0-9a-f]{6,}|--- [ab]/\S|\+\+\+ [ab]/\S")
 _CLOSES = re.compile(r"\s*(?:[\])}]+[;,]*|---|\.\.\.)$")
@@ -145,7 +147,7 @@ def mark_json(text: str, stretch: Span, lines: Sequence[Line]) -> None:
     for span in _find_json(text, stretch):
         for line in lines[bisect_left(starts, span.start) : bisect_left(starts, span.end)]:
             if line.kind != Kind.BLANK:
-                line.mark("code")
+                line.mark("json")
 
 
 def _find_json(text: str, stretch: Span) -> Iterator[Span]:
@@ -183,14 +185,46 @@ def _settle_group(group: Sequence[Line]) -> None:
 
 def _join(lines: Sequence[Line]) -> Iterator[Span]:
     """Runs of data with the blank lines in them, and the punctuation that touches them."""
-    for is_run, run in groupby(lines, lambda line: line.kind != Kind.WORDS):
-        if is_run and (span := _trim(list(run))):
+    at = 0
+    for is_run, group in groupby(lines, lambda line: line.kind != Kind.WORDS):
+        run = list(group)
+        follows_words, precedes_words = at > 0, at + len(run) < len(lines)
+        at += len(run)
+        if not is_run:
+            continue
+        if follows_words:
+            run = run[_measure_example(run) :]
+            run = run[_measure_other_kind(run) :]
+        if precedes_words:
+            run = run[: len(run) - _measure_other_kind(run[::-1])]
+        if span := _trim(run):
             yield span
+
+
+def _measure_example(run: Sequence[Line]) -> int:
+    """How many lines a small paragraph behind words has: `Answer in this form:` is said of what comes next."""
+    first = next((i for i, line in enumerate(run) if line.kind != Kind.BLANK), len(run))
+    end = next((i for i in range(first, len(run)) if run[i].kind == Kind.BLANK), len(run))
+    return end if _measure_chars(run[:end]) <= _MOST_EXAMPLE_CHARS else 0
+
+
+def _measure_other_kind(run: Sequence[Line]) -> int:
+    """How many lines at the beginning are of another kind than most of a run, where those are few: a person's table."""
+    chars: Counter[str] = Counter()
+    for line in run:
+        chars[line.family] += line.end - line.start if line.family else 0
+    usual = chars.most_common(1)[0][0] if chars else ""
+    first = next((i for i, line in enumerate(run) if line.family == usual), 0)
+    return first if _measure_chars(run[:first]) <= _MOST_OTHER_CHARS else 0
+
+
+def _measure_chars(lines: Sequence[Line]) -> int:
+    return sum(line.end - line.start for line in lines)
 
 
 def _trim(run: Sequence[Line]) -> Span | None:
     data = [i for i, line in enumerate(run) if line.kind == Kind.DATA]
-    if len(data) < _LEAST_LINES and sum(run[i].end - run[i].start for i in data) < _LEAST_LONG_CHARS:
+    if len(data) < _LEAST_LINES and _measure_chars([run[i] for i in data]) < _LEAST_LONG_CHARS:
         return None
     first, last = data[0], data[-1]
     while first > 0 and run[first - 1].kind == Kind.NEUTRAL:

@@ -169,6 +169,38 @@ def test_what_people_write_is_never_context(said: list[str]) -> None:
     assert not find_context("\n".join(said), request_beside=True)
 
 
+EXAMPLES = [
+    'Answer like this:\n\n{\n  "id": 1,\n  "reason": "x"\n}',
+    "Name them so:\n\n| old | new |\n|-----|-----|\n| a_1 | b_1 |\n| a_2 | b_2 |\n| a_3 | b_3 |\n| a_4 | b_4 |",
+    "Only these files:\n\n" + "\n".join(f"src/{name(i)}.py" for i in range(14)),
+    "Do this:\n" + "\n".join(f"rename {name(i)} to {name(i + 1)}" for i in range(14)),
+    "\n".join(f"- fix src/{name(i)}.py" for i in range(14)),
+    "Write it as\n\ndef answer(order):\n    return order.id",
+    "Set these:\n\nmode = strict\nlang = de\nprod = off\nretries = 3\nlevel = 2\nttl = 5",
+    "Such lines matter:\n\n12:00:01 ERROR boom\n12:00:02 ERROR bang\n12:00:03 ERROR crash",
+]
+
+
+@pytest.mark.parametrize("said", EXAMPLES)
+@pytest.mark.parametrize("place", ["paragraph", "below"])
+def test_an_example_that_belongs_to_the_request_stays(place: str, said: str) -> None:
+    for first, second in (("psql", "build"), ("log", "json"), ("csv", "ini"), ("diff", "log")):
+        text = BETWEEN[place].format(a=PASTES[first], b=PASTES[second], said=said)
+        at = text.index(said)
+        assert not [text[a:b] for a, b in find_context(text) if a < at + len(said) and at < b], (first, second)
+
+
+def test_words_between_two_halves_of_a_page_stay() -> None:
+    rows = [f"  <row>\n    <owner>{name(i)}</owner>\n    <count>{i}</count>\n  </row>" for i in range(200)]
+    page = "\n".join(["<report>", *rows, "</report>"])
+    said = "This is the second half; answer in German, and do not touch prod."
+    half = page.index("<count>99")
+    text = f"Sum it up.\n\n{page[:half]}\n\n{said}\n\n{page[half:]}"
+    shorter = sent(text, keep_rate=0.1)
+    assert said in shorter
+    assert len(shorter) < 0.3 * len(text)
+
+
 def test_a_sentence_in_the_middle_of_a_log_leaves_both_halves_to_be_compressed() -> None:
     said = "From here on it was another machine; in German, please."
     first, second = make_log(400), make_log(400, "node {i} has lost {jobs} packets")
