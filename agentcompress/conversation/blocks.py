@@ -1,9 +1,9 @@
 """Which blocks of a conversation may be compressed, and what the query is for each.
 
 Compressible: tool results, and context blocks of user messages (`messages/context.py`). Never: system, assistant and
-developer messages, tool-call arguments, what the human asks, anything but text, blocks under `min_tokens`; and, where
-they have no decision yet, blocks at or before a cache marker, or before reasoning that is bound to them: those were
-sent as they are.
+developer messages, tool-call arguments, what the human asks, reminders that a client has put into a result
+(`messages/reminders.py`), anything but text, blocks under `min_tokens`; and, where they have no decision yet, blocks at
+or before a cache marker, or before reasoning that is bound to them: those were sent as they are.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Literal
 from agentcompress.messages.context import find_context, read_outside
 from agentcompress.messages.conversation import Conversation
 from agentcompress.messages.hashing import make_block_key
+from agentcompress.messages.reminders import find_around_reminders
 from agentcompress.messages.view import Address, TextPart
 from agentcompress.schema import Decision, Span
 
@@ -24,6 +25,7 @@ RAW_BOUND = "before reasoning that is bound to it"
 RAW_SMALL = "under min_tokens"
 
 _HINT_CHARS = 200
+_APART = ":apart"  # in keys of blocks around reminders: once such a text was one block
 _TASK_CHARS, _ACTION_CHARS = (400, 200), 500  # of the query: both ends of the task, the end of the action
 
 
@@ -78,6 +80,7 @@ def _describe_block(
     at = part.address.message
     text = part.text[span.start : span.end]
     is_whole = len(text) == len(part.text)
+    is_apart = part.role != "user" and not is_whole
     tokens = call.part_tokens[number] if is_whole else call.counter.count(text)
     raw = raw or (RAW_BOUND if at < call.last_bound else None)
     return Block(
@@ -88,7 +91,7 @@ def _describe_block(
         tool=part.tool,
         query=write_action_query(request, _describe_action(part)) if part.role == "tool" else request,
         hint=_describe_call(part) or part.text[max(0, span.start - _HINT_CHARS) : span.start],
-        key=make_block_key(call.prefixes[at], part.address.path, span.start),
+        key=make_block_key(call.prefixes[at], part.address.path, span.start) + (_APART if is_apart else ""),
         tokens=tokens,
         raw_because=RAW_SMALL if tokens < min_tokens else raw,
     )
@@ -101,7 +104,7 @@ def write_action_query(task: str, action: str) -> str:
     return f"Task: {task}\nLast action: {action[-_ACTION_CHARS:]}"
 
 
-def _find_last_request(found: Sequence[tuple[TextPart, list[Span]]]) -> str:
+def _find_last_request(found: Sequence[tuple[TextPart, Sequence[Span]]]) -> str:
     """The last human text of the conversation: the last user message that says anything outside of context blocks."""
     asked: dict[int, str] = {}
     for part, spans in found:
@@ -119,7 +122,7 @@ def _describe_call(part: TextPart) -> str:
     return f"{part.tool} {part.arguments or ''}".strip() if part.tool else ""
 
 
-def _find_spans(part: TextPart, *, request_beside: bool) -> list[Span]:
+def _find_spans(part: TextPart, *, request_beside: bool) -> Sequence[Span]:
     if part.role in ("tool", "document"):
-        return [Span(0, len(part.text))] if part.text else []
+        return find_around_reminders(part.text)
     return find_context(part.text, request_beside=request_beside) if part.role == "user" else []

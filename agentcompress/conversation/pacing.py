@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 _SECONDS_A_CHAR = 1.0e-6
 """What BM25 is thought to take for a character, counting, cutting and selecting included: a second a megabyte."""
 
-_DRAFT_SECONDS_A_CHAR = 2.0e-5
+_DRAFT_SECONDS_A_CHAR = 1.0e-5
 """The least that a draft takes for a character, most of it known: what takes longer even so is not begun."""
 
 _MARGIN, _LEAST_S = 1.5, 0.05

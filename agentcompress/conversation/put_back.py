@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,16 +51,13 @@ def drop_reasoning(call: Conversation, messages: Sequence[Any], gone: Iterable[r
     for i in range(len(messages) - 1, -1, -1):
         message = messages[i]
         if i in indexes:
-            is_object = not isinstance(message, Mapping) and hasattr(message, "model_dump")
-            fields = message.model_dump(exclude_unset=True) if is_object else message
-            if not isinstance(fields, Mapping):  # nothing we know
-                out.append(message)
-                continue
+            fields = message.model_dump(exclude_unset=True) if hasattr(message, "model_dump") else read_fields(message)
             following = read_fields(out[-1]) if out else {}
             left = call.wire.drop_bound(fields, following)
+            if left is None:
+                continue
             message = message if left is fields else left
-        if message is not None:
-            out.append(message)
+        out.append(message)
     return out[::-1]
 
 

@@ -10,45 +10,50 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
-from agentcompress.messages.pastes import find_pastes
+from agentcompress.messages.pasted import find_pasted
 from agentcompress.schema import Span
+from agentcompress.segmenters.detect import tell_prose_from_lines
 
 UNTAGGED_CHARS = 8000
-"""Unmarked text counts as context from this many characters, about 2,000 tokens."""
+"""Unmarked text counts as context where there are this many characters of it, about 2,000 tokens."""
 
 _TAG = re.compile(r"<(/?)([A-Za-z][\w.:-]{0,80})(?:\s[^<>]{0,500})?>")
 _INSTRUCTION_TAG = re.compile(
     r"instruct|task|request|question|query|rule|prompt|goal|issue|system|remind|descri|format"
+    r"|environment|permission|skill|command-|user[-_]?(?:input|message|ask)|human|guideline|constraint|polic(?:y|ies)"
+    r"|important|feedback"
 )
 _FENCE = re.compile(r"^[ \t]{0,3}(`{3,}|~{3,})[^\n]*\n", re.MULTILINE)
 _PARAGRAPH = re.compile(r"\n[^\S\n]*\n\s*")
 _ASKS = re.compile(r"\s*(?:user\s+)?(?:question|query|q)\s*:", re.IGNORECASE)
+_WORD = re.compile(r"[^\W\d_]{2,}")
 _REQUEST_CHARS = 1000
+_LEAST_PASTED_CHARS = 2000
+"""Shorter stretches of data in an unmarked text stay: somebody has picked them, and they are under `min_tokens`."""
+
 _LEAST_CHARS = 200
+_LEAST_MARKUP_LINES, _MARKUP_SHARE = 20, 0.9
 _LEAST_INNER_CHARS = 2000
 
 
-def find_context(text: str, *, request_beside: bool = False) -> list[Span]:
+@lru_cache(maxsize=64)
+def find_context(text: str, *, request_beside: bool = False) -> Sequence[Span]:
     """Ranges of context in a text of a user message, in order, disjoint, without white space at their ends.
 
     Insides of `<tag>...</tag>` pairs and of fences. Tags named like instructions, and all they hold, are not context.
-    Of what is left, in stretches of at least 8,000 characters: what is recognised as pasted data (`pastes.py`), line by
-    line; and, where a first or last paragraph of at most 1,000 characters starts with "Question:" or so, all else.
-    request_beside: another text of the same message can be the request; without one, and without a word that a person
-    may have written, nothing unmarked is context.
+    Of what is left, what nobody but a machine writes (`pasted.py`), where there are at least 8,000 characters of it in
+    stretches of 2,000, and something beside it that can be the request; all else may be the request. Prose is context
+    only between the first and the last paragraph, and if one of them starts with "Question:" or the like.
+    request_beside: another text of the same message can be the request.
     """
     tagged, instructions = _find_tagged(text)
     marked = _make_disjoint([*tagged, *_find_fenced(text)], instructions)
-    spans = [_strip_span(text, span) for span in marked]
-    unmarked: list[Span] = []
-    for stretch in _find_between(text, _make_disjoint([*marked, *instructions], [])):
-        if stretch.end - stretch.start >= UNTAGGED_CHARS:
-            asked = _find_asked_about(text, stretch)
-            unmarked += [asked] if asked else find_pastes(text, stretch)
-    if unmarked and (request_beside or read_outside(text, [*spans, *unmarked])):
-        spans += [_strip_span(text, span) for span in unmarked]
-    return sorted(span for span in spans if span.end - span.start >= _LEAST_CHARS)
+    stretches = _find_between(text, _make_disjoint([*marked, *instructions], []))
+    inside = [part for span in marked for part in _leave_words_in_markup(text, _strip_span(text, span))]
+    spans = inside + _find_unmarked(text, stretches, request_beside)
+    return tuple(sorted(span for span in spans if span.end - span.start >= _LEAST_CHARS))
 
 
 def read_outside(text: str, spans: Sequence[Span]) -> str:
@@ -114,7 +119,26 @@ def _fold(stack: list[_Open], waiting: Counter[str]) -> None:
     stack[-1].take(unclosed.blocks, unclosed.large_chars, instructions=unclosed.holds_instructions)
 
 
+def _leave_words_in_markup(text: str, span: Span) -> list[Span]:
+    """A range but for the words in it, where all else is markup: one half of a page may open a tag that another closes.
+
+    Documents and chunks in tags have lines of text, too, but many.
+    """
+    lines = [line for line in text[span.start : span.end].splitlines() if line.strip()]
+    tags = sum(line.lstrip().startswith("<") for line in lines)
+    if len(lines) < _LEAST_MARKUP_LINES or tags < _MARKUP_SHARE * len(lines):
+        return [span]
+    parts = [_strip_span(text, part) for part in find_pasted(text, span)]
+    rest = [
+        between
+        for between in _find_between(text[: span.end], [Span(0, span.start), *parts])
+        if between.start >= span.start
+    ]
+    return parts if any(_says_anything(text, between) for between in rest) else [span]
+
+
 def _find_fenced(text: str) -> list[Span]:
+    """Insides of fences; none where one is left open, since then nobody knows which of them begin and which end."""
     spans: list[Span] = []
     fence, start = "", 0
     for match in _FENCE.finditer(f"{text}\n"):
@@ -124,7 +148,7 @@ def _find_fenced(text: str) -> list[Span]:
         elif mark[0] == fence[0] and len(mark) >= len(fence) and match.group().strip() == mark:
             spans.append(Span(start, match.start()))
             fence = ""
-    return spans
+    return [] if fence else spans
 
 
 def _make_disjoint(spans: Sequence[Span], protected: Sequence[Span]) -> list[Span]:
@@ -148,17 +172,45 @@ def _find_between(text: str, spans: Sequence[Span]) -> list[Span]:
     return [Span(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if b > a]
 
 
-def _find_asked_about(text: str, stretch: Span) -> Span | None:
-    """What stands beside a short first or last paragraph that is marked as the question; None without one."""
-    breaks = list(_PARAGRAPH.finditer(text, stretch.start, stretch.end))
+def _find_unmarked(text: str, stretches: Sequence[Span], request_beside: bool) -> list[Span]:
+    """Ranges of context in stretches without marks: data, and prose that a question stands beside."""
+    prose = [_strip_span(text, _find_questioned(text, stretch)) for stretch in stretches]
+    spans = [span for span in prose if span.end - span.start >= UNTAGGED_CHARS]
+    stretches = [
+        stretch for stretch in stretches if not any(stretch.start <= span.start < stretch.end for span in spans)
+    ]
+    if _measure(stretches) < UNTAGGED_CHARS:
+        return spans
+    pasted = [_strip_span(text, span) for stretch in stretches for span in find_pasted(text, stretch)]
+    pasted = [span for span in pasted if span.end - span.start >= _LEAST_PASTED_CHARS]
+    if _measure(pasted) < UNTAGGED_CHARS:
+        return spans
+    asks = request_beside or any(_says_anything(text, rest) for rest in _find_between(text, pasted))
+    return spans + pasted if asks else spans
+
+
+def _measure(spans: Sequence[Span]) -> int:
+    return sum(span.end - span.start for span in spans)
+
+
+def _says_anything(text: str, span: Span) -> bool:
+    """Whether a word stands there that is no tag's name."""
+    return _WORD.search(_TAG.sub("", text[span.start : span.end])) is not None
+
+
+def _find_questioned(text: str, stretch: Span) -> Span:
+    """Prose between a short first and a short last paragraph, one of which is called a question; empty for all else."""
+    nothing = Span(stretch.start, stretch.start)
+    breaks = list(_PARAGRAPH.finditer(text, *stretch)) if stretch.end - stretch.start >= UNTAGGED_CHARS else []
     if not breaks:
-        return None
+        return nothing
     start, end = stretch
-    if _ASKS.match(text, start) and breaks[0].start() - start <= _REQUEST_CHARS:
+    if breaks[0].start() - start <= _REQUEST_CHARS:
         start = breaks[0].end()
-    if _ASKS.match(text, breaks[-1].end()) and end - breaks[-1].end() <= _REQUEST_CHARS:
+    if end - breaks[-1].end() <= _REQUEST_CHARS:
         end = max(start, breaks[-1].start())
-    return Span(start, end) if (start, end) != stretch else None
+    asks = any(_ASKS.match(text, at) for at in (stretch.start, end))
+    return Span(start, end) if asks and tell_prose_from_lines(text[start:end]) == "prose" else nothing
 
 
 def _strip_span(text: str, span: Span) -> Span:

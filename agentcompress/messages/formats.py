@@ -7,6 +7,7 @@ from typing import Any
 
 from agentcompress.errors import InvalidInputError
 from agentcompress.messages.anthropic import AnthropicMessages
+from agentcompress.messages.oddities import KNOWN_ITEMS
 from agentcompress.messages.openai_chat import OpenAIChat
 from agentcompress.messages.openai_responses import OpenAIResponses
 from agentcompress.messages.view import Wire, list_parts
@@ -15,6 +16,7 @@ WIRES: Mapping[str, Wire] = {wire.name: wire for wire in (OpenAIChat(), OpenAIRe
 
 _ANTHROPIC_PARTS = frozenset(("tool_use", "tool_result", "server_tool_use"))
 _LIKE_ANTHROPIC = frozenset(("thinking", "redacted_thinking", "image", "document", "search_result"))
+_RESPONSES_ITEMS = KNOWN_ITEMS - {"message"}
 _RESPONSES_PARTS = frozenset(("input_text", "output_text", "input_image", "input_file"))
 
 
@@ -38,13 +40,16 @@ def find_wire(messages: Any, format: str = "auto") -> Wire:  # noqa: A002 - what
 
 def _guess_format(message: Any, *, certain: bool) -> str | None:
     fields = message if isinstance(message, Mapping) else vars(message) if hasattr(message, "__dict__") else {}
-    types = {part.get("type") for part in list_parts(fields.get("content"))}
+    types = {kind for part in list_parts(fields.get("content")) if isinstance(kind := part.get("type"), str)}
+    kind = fields.get("type")
     if not certain:
-        return "anthropic" if types & _LIKE_ANTHROPIC else None
+        if types & _LIKE_ANTHROPIC:
+            return "anthropic"
+        return "responses" if isinstance(kind, str) and kind != "message" and not fields.get("role") else None
     if fields.get("role") in ("tool", "function") or fields.get("tool_calls"):
         return "openai"
     if types & _ANTHROPIC_PARTS:
         return "anthropic"
-    if types & _RESPONSES_PARTS or (fields.get("type") not in (None, "message") and not fields.get("role")):
+    if types & _RESPONSES_PARTS or (isinstance(kind, str) and kind in _RESPONSES_ITEMS and not fields.get("role")):
         return "responses"
     return None

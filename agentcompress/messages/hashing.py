@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from agentcompress.messages.view import Wire
 _TEXTS = ("content", "output")
 _TEXT_TYPES = ("text", "input_text", "output_text")
 _CONSTANTS = {None: "n", True: "t", False: "f"}
+_PLACE = re.compile(r" at 0x[0-9a-fA-F]+")  # in memory, another one in every process
 _EMPTY_LIST, _EMPTY = "[]", ("n", "[]", "{}")
 
 
@@ -46,13 +48,12 @@ def canonical(message: Any, wire: Wire) -> str:
 
     Only the fields that are sent count, and of those no empty ones: a message object, its dump and the dictionary it
     was parsed from are one message. Cache markers don't count: clients move them along from call to call. Texts stand
-    in it as they are, after their length: escaping them would take longer than all the rest.
+    in it as they are, after their length: escaping them would take longer than all the rest. What is no message, or no
+    JSON, stands in it as whatever it is; `MessageFormatError` for what holds itself, or is nested as deep.
     """
     try:
-        fields = (
-            message if isinstance(message, Mapping) or not hasattr(message, "model_dump") else _dump_object(message)
-        )
-        return _encode(wire.select_sent(fields) if isinstance(fields, Mapping) else [fields])
+        dumped = message if isinstance(message, Mapping) else _dump_object(message)
+        return _encode(wire.select_sent(dumped) if isinstance(dumped, Mapping) else dumped)
     except (TypeError, ValueError, RecursionError) as error:
         raise MessageFormatError("messages", message, f"JSON-like throughout ({error})") from error
 
@@ -74,7 +75,7 @@ def _encode(value: Any) -> str:
         return f"[{''.join(map(_encode, value))}]" if value else _EMPTY_LIST
     if isinstance(value, bytes | bytearray):
         return f"b{len(value)}:{hashlib.sha256(value).hexdigest()}"
-    return _encode(_dump_object(value))
+    return _encode(_dump_object(value)) if hasattr(value, "model_dump") else _describe_object(value)
 
 
 def _encode_fields(fields: Mapping[Any, Any]) -> str:
@@ -102,6 +103,14 @@ def _sort_names(names: Mapping[Any, Any]) -> list[Any]:
 
 def _dump_object(value: Any) -> Any:
     if not hasattr(value, "model_dump"):
-        raise TypeError(f"{type(value).__name__} is not JSON")
+        return value
     # what a client made of the answer for its user, and never sends
     return value.model_dump(mode="json", exclude=set(getattr(value, "__api_exclude__", None) or ()))
+
+
+def _describe_object(value: Any) -> str:
+    """What is no JSON, the same in every process as far as it can be told."""
+    if isinstance(value, set | frozenset):
+        return f"{{{''.join(sorted(map(_encode, value)))}}}"
+    shown = _PLACE.sub("", repr(value))
+    return f"o{len(shown)}:{shown}"

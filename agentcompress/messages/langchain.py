@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agentcompress.messages.view import THINKING
+from agentcompress.messages.view import ORIGIN, THINKING
 
 _ROLES = {
     "human": "user",
@@ -27,7 +27,6 @@ _ROLES = {
     "ChatMessageChunk": "system",
 }
 _SAID_BY = {"user": "user", "human": "user", "assistant": "assistant", "ai": "assistant"}
-_ORIGIN = "langchain_message"  # no field of chat messages, so it is neither hashed nor counted
 _CARRIES_ID = ("text", "output_text", "refusal", "function_call")  # an id of the server's, as of Responses
 _REASONING = ("reasoning", "reasoning_content")  # LangChain's own name, and Bedrock's
 
@@ -48,7 +47,7 @@ def is_langchain(message: Any) -> bool:
 def to_chat(messages: Any) -> Any:
     """The messages with LangChain's as chat messages; the same object where there are none.
 
-    One of an unknown type becomes a message with that as its role, which nothing is done to.
+    A LangChain message of an unknown type becomes one of an unknown role, which stays as it is.
     """
     if isinstance(messages, str | Mapping) or not isinstance(messages, Sequence):
         return messages
@@ -63,16 +62,18 @@ def from_chat(messages: Sequence[Any]) -> list[Any]:
 
 
 def _as_chat(message: Any) -> dict[str, Any]:
-    role = _ROLES.get(message.type, str(message.type))  # an unknown one is no chat message's: it stays as it is
-    chat = {"role": role, "content": _read_parts(message.content), "name": message.name, _ORIGIN: message}
-    if message.type.startswith(("chat", "Chat")):
+    kind = str(getattr(message, "type", ""))
+    role = _ROLES.get(kind, kind)
+    chat = {"role": role, "content": _read_parts(message.content), "name": message.name, ORIGIN: message}
+    if kind.startswith(("chat", "Chat")) and kind in _ROLES:
         chat["role"] = _SAID_BY.get(str(message.role).lower(), role)
         chat["name"] = message.name or message.role
     if role == "tool":
         chat["tool_call_id"] = message.tool_call_id
-    elif role == "assistant" and (calls := [*message.tool_calls, *message.invalid_tool_calls]):
+    elif role == "assistant" and (calls := [*(message.tool_calls or ()), *(message.invalid_tool_calls or ())]):
         chat["tool_calls"] = [
-            {"id": call.get("id"), "function": {"name": call["name"], "arguments": call["args"]}} for call in calls
+            {"id": call.get("id"), "function": {"name": call.get("name"), "arguments": call.get("args")}}
+            for call in calls
         ]
     return chat
 
@@ -91,13 +92,15 @@ def _read_part(part: Any) -> Any:
 
 
 def _as_message(chat: Any) -> Any:
-    if not isinstance(chat, Mapping) or _ORIGIN not in chat:
+    if not isinstance(chat, Mapping) or ORIGIN not in chat:
         return chat
-    message = chat[_ORIGIN]
+    message = chat[ORIGIN]
     if isinstance(message.content, str):
         same = chat["content"] == message.content
         return message if same else message.model_copy(update={"content": chat["content"]})
-    content = [_restore_part(part) for part in chat["content"] or ()]
+    if not isinstance(message.content, list):
+        return message
+    content = [_restore_part(part) for part in chat["content"]]
     if _count_thoughts(content) < _count_thoughts(message.content):
         if any(map(_is_hosted, content)):
             return message

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agentcompress.messages.view import (
+    ORIGIN,
+    PROTECTED,
     THINKING,
     Address,
     Call,
@@ -39,24 +41,30 @@ class OpenAIChat:
     name: WireName = "openai"
 
     def find_texts(self, messages: Sequence[Any]) -> list[TextPart]:
-        """Every text of the messages, in order. Raises `MessageFormatError` for what is no list of chat messages."""
+        """Every text of the messages, in order. Raises `MessageFormatError` for what is no list."""
         calls: dict[str, Call] = {}
         parts: list[TextPart] = []
         for i, message in enumerate(as_list(messages, "OpenAI chat messages")):
             fields = read_fields(message)
-            role = read_role(fields, _ROLES, "OpenAI chat messages")
+            role = read_role(fields, _ROLES)
+            texts = find_texts_in(fields.get("content"), ("text",))
             if role is None:
+                parts += [TextPart(Address(i, ("content", *path)), PROTECTED, text) for path, text in texts]
                 continue
-            texts = find_texts_in(fields.get("content"), ("text",), "a content")
             calls.update(_find_calls(fields, "\n".join(text for _, text in texts)))
             call = Call(fields.get("name"), None, "") if role == "tool" else _NO_CALL
-            if fields["role"] == "tool":
+            if fields.get("role") == "tool":
                 call = calls.get(str(fields.get("tool_call_id")), call)
             parts += [TextPart(Address(i, ("content", *path)), role, text, *call) for path, text in texts]
         return parts
 
     def select_sent(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Six fields: a message object, its dump and the dictionary it was parsed from are one message."""
+        """Six fields: a message object, its dump and the dictionary it was parsed from are one message.
+
+        Of a message of an unknown role all: nobody knows what it says where.
+        """
+        if str(fields.get("role")) not in _ROLES:
+            return {name: value for name, value in fields.items() if name != ORIGIN}
         return {name: fields.get(name) for name in _SENT}
 
     def is_reply(self, fields: Mapping[str, Any]) -> bool:
@@ -88,6 +96,6 @@ def _find_calls(fields: Mapping[str, Any], said: str) -> dict[str, Call]:
             continue
         arguments = function.get("arguments")
         if not isinstance(arguments, str):
-            arguments = write_json(arguments, "tool_calls.function.arguments")
+            arguments = write_json(arguments)
         found[str(call.get("id"))] = Call(str(function.get("name")), arguments, said)
     return found

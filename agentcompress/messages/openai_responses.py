@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from agentcompress.messages.oddities import KNOWN_ITEMS, note_oddity
 from agentcompress.messages.view import (
+    PROTECTED,
     Address,
     Call,
     Role,
@@ -36,7 +38,7 @@ class OpenAIResponses:
     name: WireName = "responses"
 
     def find_texts(self, messages: Sequence[Any]) -> list[TextPart]:
-        """Every text of the items, in order. Raises `MessageFormatError` for what is no list of items."""
+        """Every text of the items, in order. Raises `MessageFormatError` for what is no list."""
         calls: dict[str, Call] = {}
         parts: list[TextPart] = []
         said = ""
@@ -44,22 +46,22 @@ class OpenAIResponses:
             fields = read_fields(message)
             kind = _read_kind(fields)
             if kind == "message":
-                role = read_role(fields, _ROLES, "OpenAI Responses input items")
-                if role is None:
-                    continue
-                texts = find_texts_in(fields.get("content"), _TEXTS, "a content")
+                role = read_role(fields, _ROLES) or PROTECTED
+                texts = find_texts_in(fields.get("content"), _TEXTS)
                 said = "\n".join(text for _, text in texts) if role == "assistant" else ""
                 parts += [TextPart(Address(i, ("content", *path)), role, text) for path, text in texts]
             elif kind in _CALLS:
                 arguments = fields.get(_CALLS[kind])
                 if not isinstance(arguments, str):
-                    arguments = write_json(arguments, f"messages[{i}].{_CALLS[kind]}")
+                    arguments = write_json(arguments)
                 calls[str(fields.get("call_id"))] = Call(str(fields.get("name") or kind), arguments, said)
             elif kind in _OUTPUTS:
                 call = calls.get(str(fields.get("call_id")), _NO_CALL)
-                texts = find_texts_in(fields.get("output"), _TEXTS, "an output")
+                texts = find_texts_in(fields.get("output"), _TEXTS)
                 parts += [TextPart(Address(i, ("output", *path)), "tool", text, *call) for path, text in texts]
                 said = ""
+            elif kind not in KNOWN_ITEMS:
+                note_oddity("an item's type", kind)
         return parts
 
     def select_sent(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:

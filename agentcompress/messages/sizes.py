@@ -31,6 +31,9 @@ def count_request_tokens(messages: Sequence[Any], wire: Wire, counter: TokenCoun
     total = 0
     for message in messages:
         fields = read_fields(message)
+        if not fields:
+            total += MESSAGE_TOKENS + _count_value(message, None, counter)
+            continue
         total += _count_fields(wire.select_sent(fields), counter)
         more = next((fields[name] for name in _BESIDE_SENT if fields.get(name)), None)
         total += _count_value(more, None, counter) if more else 0
@@ -40,7 +43,7 @@ def count_request_tokens(messages: Sequence[Any], wire: Wire, counter: TokenCoun
 def count_other_tokens(fields: Mapping[str, Any], counter: TokenCounter) -> int:
     """Target tokens of what stands beside the messages of a request: its system prompt, its tools."""
     return sum(
-        counter.count(value if isinstance(value, str) else write_json(value, name)) + MESSAGE_TOKENS
+        counter.count(value if isinstance(value, str) else write_json(value)) + MESSAGE_TOKENS
         for name, value in fields.items()
         if value
     )
@@ -48,6 +51,7 @@ def count_other_tokens(fields: Mapping[str, Any], counter: TokenCounter) -> int:
 
 def _count_fields(fields: Mapping[str, Any], counter: TokenCounter) -> int:
     kind = fields.get("type")
+    kind = kind if isinstance(kind, str) else None
     if kind in _IMAGES:
         return IMAGE_TOKENS
     total = MESSAGE_TOKENS + (FILE_TOKENS if not _REFERENCES.isdisjoint(fields) or kind == "url" else 0)
@@ -57,7 +61,7 @@ def _count_fields(fields: Mapping[str, Any], counter: TokenCounter) -> int:
         if isinstance(value, str):
             total += _count_text(name, value, kind, counter)
         elif name in _CALLED_WITH and isinstance(value, Mapping):
-            total += counter.count(write_json(value, name))
+            total += counter.count(write_json(value))
         else:
             total += _count_value(value, kind if name == _AUDIO else None, counter)
     return total

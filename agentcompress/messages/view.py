@@ -13,13 +13,18 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
 
 from agentcompress.errors import MessageFormatError
-from agentcompress.messages.oddities import note_oddity
+from agentcompress.messages.oddities import KNOWN_PARTS, note_oddity
 from agentcompress.schema import Span
 
 Role = Literal["system", "user", "assistant", "tool", "document"]
 WireName = Literal["openai", "responses", "anthropic"]
+PROTECTED: Role = "system"
+"""Whose a text is that nobody may touch, where nobody knows whose it is."""
+
+ORIGIN = "langchain_message"
+"""Under this name, which no wire format has, a chat message carries the LangChain message that it was made of."""
+
 THINKING = ("thinking", "redacted_thinking")
-_MOST_SAID = 40
 
 
 class Address(NamedTuple):
@@ -90,38 +95,49 @@ def as_list(messages: Any, what: str) -> Sequence[Any]:
     return messages
 
 
-def read_role(fields: Mapping[str, Any], roles: Mapping[str, Role], what: str) -> Role | None:
-    """Whose message it is; None, with a warning, for a role that the format does not know. what: messages of which."""
-    role = fields.get("role")
-    known = roles.get(role) if isinstance(role, str) else None
-    if known is None:
-        said = repr(role)[:_MOST_SAID] if isinstance(role, str) else type(role).__name__ if fields else "no mapping"
-        note_oddity(f"a message with the role {said} is none of {what}" if fields else f"a message is none of {what}")
-    return known
+def read_role(fields: Mapping[str, Any], roles: Mapping[str, Role]) -> Role | None:
+    """Whose message it is; None for a role that the format does not know: such a message is nobody's to touch."""
+    role = roles.get(str(fields.get("role")))
+    if role is None:
+        if fields.get("role") is None:
+            note_oddity("a message without a role")
+        else:
+            note_oddity("a message's role", fields["role"])
+    return role
 
 
-def write_json(value: Any, where: str) -> str:
-    """JSON of a call's arguments; `MessageFormatError` for what has none."""
+def write_json(value: Any) -> str:
+    """JSON of a call's arguments, as far as it is read here; empty for what has none."""
     try:
         return json.dumps(value, ensure_ascii=False, default=str)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise MessageFormatError(where, value, f"JSON-like throughout ({error})") from error
+    except (TypeError, ValueError, RecursionError):
+        return ""
 
 
-def find_texts_in(content: Any, types: Sequence[str], where: str) -> list[tuple[tuple[str | int, ...], str]]:
-    """Texts of a content: itself, or of its parts of these types, each with the path from the content to it."""
+def find_texts_in(content: Any, types: Sequence[str]) -> list[tuple[tuple[str | int, ...], str]]:
+    """Texts of a content: itself, or of its parts of these types, each with the path from the content to it.
+
+    What is neither a text nor a part of a known type is passed over, with a warning.
+    """
     if content is None:
         return []
     if isinstance(content, str):
         return [((), content)]
     if not isinstance(content, list | tuple):
-        note_oddity(f"{where} is a {type(content).__name__}, neither a string nor a list of parts")
+        note_oddity("a content's type", type(content).__name__)
         return []
-    return [
-        ((at, "text"), part["text"])
-        for at, part in enumerate(list_parts(content))
-        if part.get("type") in types and isinstance(part.get("text"), str)
-    ]
+    found: list[tuple[tuple[str | int, ...], str]] = []
+    for at, part in enumerate(list_parts(content)):
+        kind, text = part.get("type"), part.get("text")
+        if kind in types and isinstance(text, str):
+            found.append(((at, "text"), text))
+        elif kind in types:
+            note_oddity("a part without its text")
+        elif not isinstance(kind, str):
+            note_oddity("a part without a type")
+        elif kind not in KNOWN_PARTS:
+            note_oddity("a part's type", kind)
+    return found
 
 
 def list_parts(content: Any) -> list[Mapping[str, Any]]:
@@ -139,7 +155,7 @@ def drop_parts(fields: Mapping[str, Any], name: str, types: Sequence[str]) -> di
 
 
 def read_fields(part: Any) -> Mapping[str, Any]:
-    """A message's or a part's fields, by name; none of what is no such thing."""
+    """The fields of a message, or of a part, by name; none of what has none."""
     if type(part) is dict:  # nearly all are, and it is asked often
         return part
     if not isinstance(part, Mapping) and hasattr(part, "model_dump"):

@@ -11,6 +11,7 @@ _SAMPLE_CHARS = 24_000
 _CODE_SHARE = 0.08
 """A text with a larger share of lines that can only be code is no prose; code full of documentation has this many."""
 
+_SENTENCE_WORDS = 8
 _USUAL_SHARE, _LONG_CHARS = 0.35, 160
 """A text with a larger share of characters in lines of a shape that comes again and again is no prose; longer lines are
 sentences, which may well begin alike."""
@@ -52,17 +53,26 @@ def tell_prose_from_lines(text: str) -> str:
         return "lines"
     total = sum(len(line.strip()) for line in lines)
     shapes = Shapes(make_templates(lines))
-    alike = sum(len(line.strip()) for row, line in enumerate(lines) if len(line) < _LONG_CHARS and shapes.is_usual(row))
+    alike = sum(
+        len(line.strip())
+        for row, line in enumerate(lines)
+        if len(line) < _LONG_CHARS and shapes.is_usual(row) and not _is_sentence(line)
+    )
     if alike > _USUAL_SHARE * total:
         return "lines"
     prose = sum(len(line.strip()) for line in lines if _reads_like_prose(line.strip()))
     return "prose" if 2 * prose > total else "lines"
 
 
+def _is_sentence(line: str) -> bool:
+    """Whether a line is a whole sentence, which may well come again and again."""
+    return line.rstrip().endswith((".", "!", "?", "。")) and line.count(" ") >= _SENTENCE_WORDS and line[:1].isupper()
+
+
 def measure_code_share(text: str) -> float:
     """The share of lines that can only be code, of those `sample_text` shows."""
     lines = [line for line in split_visible(sample_text(text)) if line.strip()]
-    return sum(looks_like_code(line) for line in lines) / max(1, len(lines))
+    return sum(_is_code(line) for line in lines) / max(1, len(lines))
 
 
 def sample_text(text: str) -> str:
@@ -74,7 +84,7 @@ def sample_text(text: str) -> str:
     return "\n".join((text[:size], text[middle : middle + size], text[-size:]))
 
 
-def looks_like_code(line: str) -> bool:
+def _is_code(line: str) -> bool:
     """Whether a line can only be code."""
     if _CODE_LINE.search(line):
         return True

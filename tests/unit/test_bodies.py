@@ -84,7 +84,6 @@ def test_a_request_to_anthropic_is_told_by_what_is_beside(sign: dict[str, Any]) 
         ({}, "body.input must be a request with `messages`"),
         ({"messages": "hello"}, "body.messages must be a list"),
         ({"input": {"role": "user"}}, "body.input must be a list"),
-        ({"messages": [1]}, r"messages\[0\] must be"),
     ],
 )
 def test_what_is_no_request_says_so(body: Any, error: str) -> None:

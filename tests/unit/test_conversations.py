@@ -298,15 +298,16 @@ def test_the_query_is_the_last_human_text_and_the_call() -> None:
     assert block.query == 'Task: What about disk quotas?\nLast action: read_log {"path": "a.log"}'
 
 
+ENDLESS: list[Any] = []
+ENDLESS.append(ENDLESS)
+
+
 @pytest.mark.parametrize(
     ("messages", "message"),
     [
         ("hello", r"messages must be a list of OpenAI chat messages"),
         ({"role": "user"}, r"messages must be a list of OpenAI chat messages"),
-        ([{"role": "wizard", "content": "x"}], r"messages\[0\] must be a mapping whose role is one of system"),
-        ([{"content": "x"}], r"messages\[0\] must be a mapping whose role"),
-        ([{"role": "user", "content": 5}], r"messages\[0\].content must be a string, a list of parts, or None"),
-        ([{"role": "user", "content": [{"type": "text", "text": {1, 2}}]}], r"messages must be JSON-like throughout"),
+        ([{"role": "user", "content": ENDLESS}], r"messages must be JSON-like throughout"),
     ],
 )
 def test_what_is_no_chat_says_so(messages: Any, message: str) -> None:

@@ -300,13 +300,15 @@ def each_line(path: str) -> Iterator[str]:
 
 
 def test_a_failure_never_reaches_the_agent(caplog: pytest.LogCaptureFixture) -> None:
-    strange = [{"role": "martian", "content": LOG}]
+    endless: list[Any] = []
+    endless.append(endless)
+    strange = [{"role": "user", "content": LOG, "name": endless}]
     for on_error, warnings in (("warn", 1), ("ignore", 0)):
         caplog.clear()
         with caplog.at_level(logging.WARNING, "agentcompress"):
             assert compressed(config=CONFIG, on_error=on_error)(lambda messages: messages)(strange) is strange
         assert len(caplog.records) == warnings
-    with pytest.raises(AgentCompressError, match="role is one of"):
+    with pytest.raises(AgentCompressError, match="JSON-like throughout"):
         compressed(config=CONFIG, on_error="raise")(lambda messages: messages)(strange)
 
 

@@ -229,13 +229,9 @@ def test_nobody_reads_anothers_decisions() -> None:
 @pytest.mark.parametrize(
     ("messages", "name", "error"),
     [
-        ([{"role": "tool", "content": "x"}], "anthropic", r"messages\[0\] must be a mapping whose role is user or"),
-        ([{"role": "wizard", "content": "x"}], "responses", r"messages\[0\] must be an input item"),
-        ([5], "anthropic", r"messages\[0\] must be a mapping whose role is user or assistant, got 5"),
         ("text", "responses", r"messages must be a list of OpenAI Responses input items"),
-        ([{"role": "user", "content": 5}], "anthropic", r"messages\[0\].content must be a string, a list of parts"),
-        (anthropic(5), "anthropic", r"messages\[2\].content\[0\].content must be a string"),
-        (responses(5), "responses", r"messages\[4\].output must be a string"),
+        ({"role": "user"}, "anthropic", r"messages must be a list of Anthropic messages"),
+        (5, "openai", r"messages must be a list of OpenAI chat messages"),
     ],
 )
 def test_what_is_no_message_says_so(messages: Any, name: Any, error: str) -> None:

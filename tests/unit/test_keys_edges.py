@@ -88,13 +88,23 @@ def test_objects_say_what_their_client_sends() -> None:
     assert canonical(Answer(content="Goodbye."), wire) != canonical(sent, wire)
 
 
-@pytest.mark.parametrize("value", [object(), {1, 2}, 1j])
-def test_what_is_no_json_is_named(value: object) -> None:
+@pytest.mark.parametrize(
+    ("value", "same", "other"),
+    [(object(), object(), 1), ({"a", "b"}, {"b", "a"}, {"a"}), (1j, 1j, 2j), (b"a", b"a", b"b")],
+)
+def test_what_is_no_json_is_covered_all_the_same(value: object, same: object, other: object) -> None:
     wire: Any = Sent()
-    with pytest.raises(MessageFormatError, match=rf"{type(value).__name__} is not JSON") as raised:
-        canonical({"role": "user", "content": value}, wire)
+    written = [canonical({"role": "user", "content": each}, wire) for each in (value, same, other)]
+    assert written[0] == written[1] != written[2]
+
+
+def test_what_holds_itself_is_named() -> None:
+    wire: Any = Sent()
+    endless: list[Any] = []
+    endless.append(endless)
+    with pytest.raises(MessageFormatError, match="JSON-like throughout") as raised:
+        canonical({"role": "user", "content": endless}, wire)
     assert raised.value.field == "messages"
-    assert raised.value.value == {"role": "user", "content": value}
 
 
 @pytest.mark.parametrize(

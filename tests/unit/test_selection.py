@@ -108,7 +108,9 @@ def test_delimiters_of_lines_keep_indentation_and_line_endings() -> None:
 
 def test_delimiters_of_prose_stand_between_sentences_and_at_paragraph_ends() -> None:
     segment = ProseSegmenter().segment("One is here. Two is here. Three is here.\n\nFour is here. Five is here.")
-    assert render_units(segment, [0, 2], choose_style(segment)).text == "One is here. [...] Three is here.\n[... 1 line]"
+    assert (
+        render_units(segment, [0, 2], choose_style(segment)).text == "One is here. [...] Three is here.\n[... 1 line]"
+    )
     assert render_units(segment, [1, 3], choose_style(segment)).text == "[...] Two is here. [...]\nFour is here. [...]"
 
 
