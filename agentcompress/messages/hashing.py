@@ -53,7 +53,11 @@ def canonical(message: Any, wire: Wire) -> str:
     """
     try:
         dumped = message if isinstance(message, Mapping) else _dump_object(message)
-        return _encode(wire.select_sent(dumped) if isinstance(dumped, Mapping) else dumped)
+        sent = wire.select_sent(dumped) if isinstance(dumped, Mapping) else dumped
+        try:
+            return _encode(sent)
+        except RecursionError:  # JSON's own encoder goes deeper
+            return f"j{json.dumps(sent, sort_keys=True, default=_describe_object)}"
     except (TypeError, ValueError, RecursionError) as error:
         raise MessageFormatError("messages", message, f"JSON-like throughout ({error})") from error
 

@@ -30,14 +30,20 @@ def count_request_tokens(messages: Sequence[Any], wire: Wire, counter: TokenCoun
     """Target tokens of messages: texts, names and arguments of calls, thinking, images and files."""
     total = 0
     for message in messages:
-        fields = read_fields(message)
-        if not fields:
-            total += MESSAGE_TOKENS + _count_value(message, None, counter)
-            continue
-        total += _count_fields(wire.select_sent(fields), counter)
-        more = next((fields[name] for name in _BESIDE_SENT if fields.get(name)), None)
-        total += _count_value(more, None, counter) if more else 0
+        try:
+            total += _count_message(message, wire, counter)
+        except RecursionError:
+            total += counter.count(write_json(message))
     return total
+
+
+def _count_message(message: Any, wire: Wire, counter: TokenCounter) -> int:
+    fields = read_fields(message)
+    if not fields:
+        return MESSAGE_TOKENS + _count_value(message, None, counter)
+    more = next((fields[name] for name in _BESIDE_SENT if fields.get(name)), None)
+    beside = _count_value(more, None, counter) if more else 0
+    return _count_fields(wire.select_sent(fields), counter) + beside
 
 
 def count_other_tokens(fields: Mapping[str, Any], counter: TokenCounter) -> int:

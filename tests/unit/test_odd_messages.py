@@ -24,6 +24,9 @@ from tests.texts_of_agents import LOG, make_log
 
 compressor = partial(fakes.compressor, min_tokens=200, keep_rate=0.1)
 LATER = make_log(300, "job {i} has left {jobs} files behind")
+DEEP: Any = "x"
+for _ in range(400):
+    DEEP = {"a": [DEEP]}
 Loose = type("Loose", (), {})  # an object that is nobody's message
 
 ODD: dict[str, list[Any]] = {
@@ -43,6 +46,7 @@ ODD: dict[str, list[Any]] = {
         {"role": "user", "content": [{"type": "text"}]},
         {"type": "hologram", "data": [LOG]},
         {"role": "user", "content": {1, 2}},
+        {"role": "user", "content": DEEP},
         {},
         5,
         None,
@@ -127,7 +131,8 @@ def test_all_else_is_compressed_as_ever(name: str, odd: Any, caplog: pytest.LogC
     )
 
     caplog.clear()
-    third = mine.compress([*copy.deepcopy(history), *step("three", LOG)], format=name)  # type: ignore[arg-type]
+    memo = {id(DEEP): DEEP}  # too deep for Python to copy
+    third = mine.compress([*copy.deepcopy(history, memo), *step("three", LOG)], format=name)  # type: ignore[arg-type]
     assert bytes_of(third.messages[: len(history)]) == bytes_of(second.messages)
     assert [block.decision for block in third.receipt.blocks][:2] == ["replayed", "replayed"]
     assert not caplog.records
