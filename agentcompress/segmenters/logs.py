@@ -27,6 +27,7 @@ from agentcompress.segmenters.signs import (
     is_numbered,
     rate_sign,
     tells_count,
+    tells_failed_exit,
     tells_place,
     tells_value,
 )
@@ -43,7 +44,7 @@ _REPEATED, _ODD, _OVERWRITTEN = -1.0, 1.0, -30.0  # priors: of a line whose temp
 _FIRST_ALIKE = 2
 """Of lines that are alike, how many are floors."""
 
-_MOST_TOLD = 12
+_MOST_TOLD, _LAST_WORDS = 12, 2
 _MOST_SHAPES, _MOST_FIELDS, _MOST_ODD = 3, 14, 3
 """Shapes whose lines are compared word by word; so many words of each; of each shape so many lines are floors."""
 
@@ -106,6 +107,7 @@ class _Log:
         self._keep_first_alike()
         self._keep_odd_fields()
         self._keep_odd_paths()
+        self._keep_last_words()
         self._keep_failures()
 
     def find_required(self, row: int) -> int:
@@ -194,6 +196,16 @@ class _Log:
         rows = [row for row, line in enumerate(self.bare) if _PATH.match(line)]
         for i in find_odd_paths([self.bare[row].strip() for row in rows]):
             self.floors[rows[i]] = max(self.floors[rows[i]], WARNING)
+
+    def _keep_last_words(self) -> None:
+        """What was said right before something ended with a failure may say why."""
+        for row, line in enumerate(self.bare):
+            if self.floors[row] == TOLD and tells_failed_exit(line):
+                said = [
+                    r for r in range(max(0, row - _LAST_WORDS), row) if self.bare[r].strip() and not self.is_repeated(r)
+                ]
+                for before in said:
+                    self.floors[before] = max(self.floors[before], ERROR)
 
     def _keep_failures(self) -> None:
         """Of the first failures and the last one, what was expected and where is worth having with the name."""

@@ -16,9 +16,12 @@ _TAB_WIDTH = 4
 _HEADING_CHARS = 200
 _KEYED = re.compile(r"\w[\w -]{0,24}:\s")
 _ID = re.compile(r"\w+ [0-9a-f]{7,40}\b")
-_RECORD = re.compile(r"[-*]\[ RECORD \d+ \]|\*+ \d+\. row \*+|(?:-{3,}|={3,}|_{3,}|\*{3,}|#{3,}) .*\w.* ?[-=_*#]{3,}$")
+_RECORD = re.compile(
+    r"##\[group\]|[-*]\[ RECORD \d+ \]|\*+ \d+\. row \*+|(?:-{3,}|={3,}|_{3,}|\*{3,}|#{3,}) .*\w.* ?[-=_*#]{3,}$"
+)
 """A rule with words in it, as databases put above a record and test runners above a failure."""
 
+_NUMBERED_RECORD = re.compile(r"[-*]\[ RECORD \d+ \]|\*+ \d+\. row \*+")
 _LONGEST_ROWS, _SHORT_ROWS = 60, 20
 
 
@@ -88,7 +91,8 @@ def find_titles(lines: Sequence[str], layout: Layout) -> dict[int, int]:
         elif first == row and not layout.indents[row]:
             title = row if _is_title(lines, row) else -1
         elif title >= 0 and row - title < _LONGEST_ROWS and (first != row or layout.indents[row]):
-            titles[row] = title
+            named = title + 1 < row and _NUMBERED_RECORD.match(lines[title]) is not None
+            titles[row] = title + 1 if named else title  # a database's record is named by its first field
         elif first != row and ends[first] - first < _SHORT_ROWS and len(lines[first]) <= _HEADING_CHARS:
             titles[row] = first
     return titles

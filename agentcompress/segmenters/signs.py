@@ -39,6 +39,9 @@ _EXIT = re.compile(
     r"|\b(?:terminated by|killed by|received)\s+signal\b|\bcompleted with exit code\b|\bSIG(?:KILL|SEGV|ABRT|TERM)\b"
     r"|\bBUILD\s+(?:FAILED|FAILURE|SUCCESS(?:FUL)?)\b|\bmake(?:\[\d+\])?:\s\*\*\*"
 )
+_FAILED_EXIT = re.compile(
+    r"(?i)\bexit(?:ed)?\b[\w\s]{0,20}[:=\s]\s*-?[1-9]\d*\b|\breturn(?:ed)?[ _]?code\s*[:=>\s]\s*-?[1-9]|\bnon-zero\b"
+)
 _NOTICE = re.compile(
     r"(?i)\b(?:output|results?|content|file|log|lines?|response|text|list)\b.{0,40}\b(?:truncated|elided|abbreviated)\b"
     r"|\btruncated\b.{0,60}\b(?:of|at|to|from|after|output|results?|characters|lines|bytes)\b"
@@ -166,6 +169,11 @@ def tells_count(line: str) -> bool:
     if _TOLD_WORDS.isdisjoint(_LETTERS.findall(line.lower())):
         return False
     return _COUNTS.search(line) is not None or _EXIT.search(line) is not None or _NOTICE.search(line) is not None
+
+
+def tells_failed_exit(line: str) -> bool:
+    """Whether a line says that something has ended with a failure."""
+    return _FAILED_EXIT.search(line[:_SEEN_CHARS]) is not None
 
 
 def tells_notice(line: str) -> bool:
