@@ -118,6 +118,7 @@ def test_what_is_no_table_has_no_columns(rows: list[str]) -> None:
 
 def test_cells_hold_blanks_of_their_own() -> None:
     ages = [f"{i * i * 7}d{' (2h ago)' * (i % 5 == 0)}" for i in range(1, 41)]
-    made = ["NAME      STATUS          AGE", *(f"pod-{i:<5} Up {10 + i} hours     {age}" for i, age in enumerate(ages))]
-    columns = find_columns(made)
-    assert cut_cells(made[5], columns) == ["pod-4", "Up 14 hours", "175d (2h ago)"]
+    states = ["Up 3 days", "Exited (1) 2 weeks ago", "Restarting", "Up About an hour"]
+    made = ["NAME      STATUS                    AGE"]
+    made += [f"pod-{i:<5} {states[i % 4]:<25} {age}" for i, age in enumerate(ages)]
+    assert cut_cells(made[5], find_columns(made)) == ["pod-4", "Up 3 days", "175d (2h ago)"]
