@@ -71,7 +71,7 @@ def _is_header(row: str) -> bool:
 
 
 def _find_starts(rows: Sequence[str]) -> list[int]:
-    """Places behind blanks that nearly all rows share."""
+    """Places behind blanks that nearly all rows share, the header's first."""
     width = max(map(len, rows))
     held = [0] * width
     for row in rows:
@@ -79,4 +79,7 @@ def _find_starts(rows: Sequence[str]) -> list[int]:
             if character != " ":
                 held[at] += 1
     most = (1 - _BLANK_SHARE) * len(rows)
-    return [at for at in range(width) if held[at] > most and (at == 0 or held[at - 1] <= most)]
+    starts = [at for at in range(width) if held[at] > most and (at == 0 or held[at - 1] <= most)]
+    ends = [*starts[1:], width]
+    # Where the header has no word, two words of one field have happened to stand apart in all rows.
+    return [a for a, b in zip(starts, ends, strict=True) if a == starts[0] or rows[0][a:b].strip()]
