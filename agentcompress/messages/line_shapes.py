@@ -34,17 +34,20 @@ _LEVEL = re.compile(
 _MATCH = re.compile(r"[\w.@~+-]*[/\\.][\w.@~+/\\-]*(?::\d+(?::\d+)?:|-\d+-|\(\d+(?:,\d+)?\):)")
 _REPORT = re.compile(
     r"\S+::\S+ (?:PASSED|FAILED|SKIPPED|ERROR|XFAIL)|=== (?:RUN|PAUSE|CONT)|\s*--- (?:PASS|FAIL|SKIP): "
-    r"|(?:PASS|FAIL|ok)\s+\S*[/.]\S+|(?:not )?ok \d+ |={3,} .* ={3,}$|_{5,} .* _{5,}$"
+    r"|(?:PASS|FAIL) \S*[/.]\S+(?: \(\d[\d.]* ?m?s\))?$|ok\s+\S+\s+(?:\(cached\)|\d[\d.]*s)|(?:not )?ok \d+ - "
+    r"|={5,} .*(?:\d|session starts|FAILURES|ERRORS|summary).* ={5,}$|_{10,} \S+ _{10,}$"
     r"|\s*[✓✔✗✘√×●] .*\(\d+(?:\.\d+)? ?m?s\)$"
     r"|test \S+ \.\.\. \w+$|\(\d+ rows?\)$|#\d+ (?:\[|\d+\.\d+ |DONE |CACHED|sha256:)|Step \d+/\d+ : |(?:Get|Hit):\d+ "
-    r"|\s*at .*[(:]\S+:\d+\)?$|\s*File \"[^\"]+\", line \d+|\s*at [\w.$]+(?:\.<?\w+>?)\("
+    r"|\s+at (?:async |new )?\S+(?: \[as \S+\])? ?\(?\S*:\d+\)?$"
+    r"|\s*File \"[^\"]+\", line \d+|\s*at [\w.$]+(?:\.<?\w+>?)\("
     r"|Traceback \(most recent call last\):$"
-    r"|npm (?:ERR!|error|WARN) "
+    r"|npm (?:ERR!|WARN) "
     r"|[-dlbcps][rwxsStT-]{9}[.+@]?\s+\d+\s|\s*(?:[│├└]|[|`]--) ?|\s*<[/!?]?[A-Za-z][\w:.-]*(?:\s[^<>]*)?/?>.*>$"
-    r"|make(?:\[\d+\])?: (?:\*\*\*|Entering|Leaving)|\s*\[ *\d+(?:%|/\d+)\] "
+    r"|make(?:\[\d+\])?: (?:\*\*\*|Entering|Leaving)|\s*\[ *\d+%\] "
 )
 _HISTORY = re.compile(
-    r"commit [0-9a-f]{7,40}\b|(?:Author|Commit): .*<\S+@\S+>$|(?:Author|Commit)?Date: +\w{3} \w{3} |Merge: [0-9a-f]{7,}"
+    r"commit [0-9a-f]{7,40}(?: \(.*\))?$|(?:Author|Commit): .*<\S+@\S+>$|(?:Author|Commit)?Date: +\w{3} \w{3} "
+    r"|Merge: [0-9a-f]{7,}"
 )
 _CODE = re.compile(
     r"""
@@ -60,7 +63,7 @@ _CODE = re.compile(
     |\s*(?:if|for|while|switch|catch|elif)[ ]?\(.*\)[ ]*\{$
     |\s*(?:[\w.\[\]"'\])>]+)\(.*\)[;,{]$
     |[^.!?]*[)\]\w"'][ ]*(?:=|==|!=|\+=|-=|:=|=>|->)[ ]*[^.!?]*[;{(\[,]$
-    |\s*[})\]]+[\w .]*[;,{(:]*$
+    |\s*[})\]]+(?:\.[\w.]+)?(?:[ ](?:else|catch|finally|while)\b[^.!?]*[{:;)])?[;,{(:]*$
     |\s*return[ ][^ ]*[(\[;=.'"\d][^.!?]*$
     |\s*"[^"]*"\s*:\s*(?:["\[{\d-]|true|false|null)
     |\s*\[[\w.:-]+(?:[ ]"[^"]*")?\]$
@@ -208,6 +211,12 @@ def _find_stamp(line: Line) -> object:
     return _DIGITS.sub("0", match.group().strip()) if match else None
 
 
+def _find_lead(line: Line) -> object:
+    """A level that begins a line, or an address."""
+    level = _LEVEL.match(line.text)
+    return level.group().strip() if level else _find_pattern(_ACCESS)(line)
+
+
 def _find_pattern(*patterns: re.Pattern[str]) -> Callable[[Line], object]:
     return lambda line: next((pattern for pattern in patterns if pattern.match(line.text)), None)
 
@@ -270,7 +279,7 @@ _FAMILIES = (
     _Family("matches", _OFTEN, _find_pattern(_MATCH)),
     _Family("report", _REPEATED, _find_pattern(_REPORT)),
     _Family("history", _REPEATED, _find_pattern(_HISTORY)),
-    _Family("log", _REPEATED, _find_pattern(_LEVEL, _ACCESS)),
+    _Family("log", _REPEATED, _find_lead),
     _Family("log", _REPEATED, _find_stamp),
     _Family("code", _OFTEN, _find_setting, touching=True),
     _Family("code", _OFTEN, _find_pattern(_CODE)),

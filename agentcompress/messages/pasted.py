@@ -65,7 +65,8 @@ def mark_enclosed(lines: Sequence[Line]) -> None:
             continue
         marked = end
         for at in range(i + 1, end):
-            if lines[at].kind != Kind.BLANK and (at not in alone or _is_message(line, lines[at])):
+            is_inside = lines[at].indent == _MESSAGE_INDENT if line.family == "history" else at not in alone
+            if lines[at].kind != Kind.BLANK and is_inside:
                 lines[at].mark(line.family)
 
 
@@ -74,10 +75,6 @@ def _is_block(first: Line, end: Line) -> bool:
     if first.family == "history":
         return end.family == "history"
     return first.family == "code" and _OPENS.search(first.text) is not None and _can_end(end)
-
-
-def _is_message(first: Line, line: Line) -> bool:
-    return first.family == "history" and line.indent == _MESSAGE_INDENT
 
 
 def _can_end(line: Line) -> bool:
@@ -121,17 +118,19 @@ def mark_hunks(lines: Sequence[Line]) -> None:
             new -= sign in " +"
             hunk.append(line)
             continue
-        _mark_hunk(hunk, whole=old == new == 0)
+        match = _HUNK.match(line.text)
+        goes_on = match is not None or _DIFF_HEAD.match(line.text) is not None
+        _mark_hunk(hunk, whole=goes_on and old == new == 0)
         old, new, hunk = 0, 0, []
-        if match := _HUNK.match(line.text):
+        if match:
             old, new = (int(count) if count else 1 for count in match.groups())
-        if match or _DIFF_HEAD.match(line.text):
+        if goes_on:
             line.mark("diff")
-    _mark_hunk(hunk, whole=old == new == 0)
+    _mark_hunk(hunk, whole=False)
 
 
 def _mark_hunk(hunk: Sequence[Line], *, whole: bool) -> None:
-    """Mark a hunk's lines; of one that was cut off none behind an empty line, and no words at the end."""
+    """Mark a hunk's lines; of one that nothing says is whole none behind an empty line, and no words at the end."""
     if not whole:
         hunk = list(takewhile(lambda line: line.end > line.start, hunk))
         last = next((i for i in range(len(hunk) - 1, -1, -1) if hunk[i].kind > Kind.BLANK), -1)
