@@ -33,6 +33,11 @@ _INSIDE = re.compile(
     r"\s*(?:(?:STDOUT|STDERR|stdout|stderr|Output|Result|Content)\s?:|<(?:output|output_head|stdout|content|file_content)>)\s*$"
 )
 _REMINDER = re.compile(r"[ \t]*<(system-reminder|system_warning)>.*?</\1>[ \t]*\n?", re.DOTALL)
+_CERTAIN_TAIL = re.compile(
+    r"^\s*(?:</|<system|\[The|\[Command|\[Current|\[Python|\[Jupyter|\[File|\[?\(?\d+\s(?:more\s)?lines?|\((?:End|File|Results|Output|"
+    r"Showing|Use)|Exit|Process)|output\s(?:was\s)?truncated",
+    re.MULTILINE | re.IGNORECASE,
+)
 _MOST_LINES = 14
 _TAIL_CHARS = 6000
 
@@ -50,6 +55,8 @@ def find_envelope(text: str) -> Envelope | None:
     head = _measure_head([rows[row] for row in range(min(len(rows), _MOST_LINES + 1))])
     start = rows.get_span(0, head - 1)[1] if head else 0
     end = _find_tail(text, start)
+    if not start and not _CERTAIN_TAIL.search(text, end):
+        end = len(text)  # a report's own last words
     if not text[start:end].strip() or (not start and end == len(text)):
         return None
     return Envelope(start, end)

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from agentcompress.segmenters.json_tree import JsonValue
 from agentcompress.segmenters.odd_ones import find_odd_fields
 
-_HEAVY, _MOST_HEAVY, _MOST_PARTS, _DEEPEST = 0.15, 3, 6, 4
-"""A member is what an envelope holds when it is so large a share of it; an envelope holds so many at most, an array
-that belongs to it has so many elements, and no envelope is deeper."""
+_HEAVY, _MOST_HEAVY, _MOSTLY, _MOST_PARTS, _DEEPEST = 0.15, 3, 0.7, 6, 4
+"""A member is what an envelope holds when it is so large a share of it; an envelope holds so many at most, which are most
+of it, an array that belongs to it has so many elements, and no envelope is deeper."""
 
 _LIGHT_CHARS, _LEAST_TOLD, _TOLD_SHARE = 300, 400, 0.05
 """The longest member that belongs to an envelope; characters of all of them, or their share of the text."""
@@ -23,6 +23,11 @@ _TROUBLES = frozenset(
     ("error", "err", "exception", "stack", "stacktrace", "exc_info", "traceback", "errors", "failure")
 )
 _FEW_ALARMING, _MOST_ALARMING = 0.2, 5
+_MOST_SCALARS = 12
+_NOTHING = frozenset(("", "null", "None", "false", "0", "[]", "{}", "0001-01-01T00:00:00Z"))
+_BAD_STATE = re.compile(
+    r"(?i)^(?:exited|failed|error|dead|unhealthy|crashed|oomkilled|terminated|rejected|timed_?out)$"
+)
 _NAMING = ("path", "file", "filename", "file_path", "filepath", "uri", "url", "name", "language", "command", "title")
 _HINT_CHARS = 200
 
@@ -49,6 +54,7 @@ def find_envelope_members(roots: Sequence[JsonValue], text: str) -> list[int]:
         heavy = [held for held in value.held if held.end - held.value > _HEAVY * (value.end - value.value)]
         if (
             depth == _DEEPEST
+            or sum(held.end - held.value for held in heavy) < _MOSTLY * (value.end - value.value)
             or not 0 < len(heavy) <= _MOST_HEAVY
             or (value.kind == "array" and len(value.held) > _MOST_PARTS)
         ):
@@ -60,6 +66,30 @@ def find_envelope_members(roots: Sequence[JsonValue], text: str) -> list[int]:
                 chars += held.stop - held.start
                 found += [inner.start for inner in iterate_members(held)]
     return found
+
+
+def find_alarming_members(roots: Sequence[JsonValue], text: str) -> list[int]:
+    """Starts of scalars that tell of trouble anywhere in documents that are no list of records, up to a few."""
+    found: list[int] = []
+    waiting: list[tuple[JsonValue, bool]] = [(root, False) for root in roots[:1]] if len(roots) == 1 else []
+    while waiting and len(found) <= _MOST_SCALARS:
+        value, troubled = waiting.pop()
+        for held in value.held:
+            inside = troubled or (held.key or "").lower() in _TROUBLES
+            if held.held:
+                waiting.append((held, inside))
+            elif held.key and held.end - held.value <= 2 * _SCALAR_CHARS and (inside or _is_bad(held, text)):
+                said = text[held.value : held.end].strip('"')
+                found += [held.start] if said not in _NOTHING else []
+    return found[:_MOST_SCALARS]
+
+
+def _is_bad(value: JsonValue, text: str) -> bool:
+    """Whether a scalar says that something has failed: an exit code, `OOMKilled`, a status."""
+    key, said = (value.key or "").lower().replace("_", ""), text[value.value : value.end].strip('"')
+    if key in ("exitcode", "exitstatus", "returncode", "oomkilled", "dead", "failed", "crashed", "timedout"):
+        return said not in _NOTHING
+    return key in _LEVELS and _BAD_STATE.search(said) is not None
 
 
 def find_odd_members(roots: Sequence[JsonValue], text: str) -> list[int]:

@@ -38,7 +38,8 @@ _MATCH = re.compile(
 )
 _STAMP = re.compile(
     r"\W{0,3}(?:\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d|\d\d/\w{3}/\d{4}|[A-Z][a-z]{2}\s+\d{1,2} \d\d:\d\d"
-    r"|\[\s*\d+\.\d+\]|\S+ \S+ \S+ \[\d\d/\w{3}/\d{4}|(?:DEBUG|INFO|WARN(?:ING)?|ERROR|TRACE|FATAL|NOTICE)\b)"
+    r"|\[\s*\d+\.\d+\]|\w+\.go:\d+: (?:\d{4}[-/]|\[\w+\])"
+    r"|\S+ \S+ \S+ \[\d\d/\w{3}/\d{4}|(?:DEBUG|INFO|WARN(?:ING)?|ERROR|TRACE|FATAL|NOTICE)\b)"
 )
 _REPORT = re.compile(
     r"^(?:Traceback \(most recent call last\)|=+ .*(?:test session starts|FAILURES|short test summary).*=+"
@@ -49,7 +50,9 @@ _REPORT = re.compile(
 _JOB_STAMP = re.compile(r"(?:[^\t]*\t){1,3}\d{4}-\d\d-\d\dT\d\d:")
 _CERTAIN_REPORT = re.compile(
     r"^=+ (?:test session starts|FAILURES|ERRORS|short test summary info|warnings summary) =+$|^=+ .*\bin [\d.]+s.*=+$"
-    r"|^(?:TASK|PLAY|RUNNING HANDLER) \[.*\] \*+|^PLAY RECAP \*+|^running \d+ tests?$|^test result: |^##\[group\]",
+    r"|^(?:TASK|PLAY|RUNNING HANDLER) \[.*\] \*+|^PLAY RECAP \*+|^running \d+ tests?$|^test result: |^##\[group\]"
+    r"|^\*\* \w+ (?:FAILED|SUCCEEDED) \*\*$|^The following build commands failed:"
+    r"|^(?:CompileSwift|SwiftCompile|CodeSign|Ld) \S",
     re.MULTILINE,
 )
 _COMPLAINT = re.compile(
@@ -263,7 +266,7 @@ def _is_report(part: str, lines: list[str], *, prose: bool) -> bool:
 
     prose: whether they read like prose, which quotes a traceback or an error, too, and must say more of it.
     """
-    if not prose and len(set(_CERTAIN_REPORT.findall(part))) >= _LEAST_CERTAIN:
+    if len(set(_CERTAIN_REPORT.findall(part))) >= _LEAST_CERTAIN + prose:
         return True
     said = len(_REPORT.findall(part)) / len(lines)
     complaints, progress = measure_share(_COMPLAINT, lines), measure_share(_PROGRESS, lines)

@@ -23,6 +23,7 @@ from agentcompress.segmenters.signs import (
     FIRST,
     TOLD,
     WARNING,
+    find_code,
     is_marked,
     is_numbered,
     rate_sign,
@@ -45,10 +46,14 @@ _FIRST_ALIKE = 2
 """Of lines that are alike, how many are floors."""
 
 _MOST_TOLD, _LAST_WORDS = 12, 2
+_LEAST_CODES, _MOST_CODES, _RARE_CODES, _MOST_RARE = 20, 0.4, 2, 5
+"""Codes of rules of which rare ones are told: so many at least, hardly as many different ones; how often a rare one
+stands, and how many there are at most."""
+
 _MOST_SHAPES, _MOST_FIELDS, _MOST_ODD = 3, 14, 3
 """Shapes whose lines are compared word by word; so many words of each; of each shape so many lines are floors."""
 
-_FIRST_FAILURES, _FIRST_DETAILS, _MOST_DETAILS, _PLACES, _MOST_HEADS = 3, 2, 10, 2, 100
+_FIRST_FAILURES, _FIRST_DETAILS, _MOST_DETAILS, _PLACES, _MOST_HEADS = 3, 2, 14, 2, 100
 """Failures whose details are floors; of each so many lines, the first ones whatever they say, and so many places; how
 many are looked at."""
 
@@ -107,6 +112,7 @@ class _Log:
         self._keep_first_alike()
         self._keep_odd_fields()
         self._keep_odd_paths()
+        self._keep_odd_codes()
         self._keep_last_words()
         self._keep_failures()
 
@@ -197,6 +203,16 @@ class _Log:
         for i in find_odd_paths([self.bare[row].strip() for row in rows]):
             self.floors[rows[i]] = max(self.floors[rows[i]], WARNING)
 
+    def _keep_odd_codes(self) -> None:
+        """Of many complaints, those of a rule that hardly any other is about."""
+        codes = {row: code for row, line in enumerate(self.bare) if (code := find_code(line)) is not None}
+        often = Counter(codes.values())
+        if sum(often.values()) < _LEAST_CODES or len(often) > _MOST_CODES * sum(often.values()):
+            return
+        rare = [row for row, code in codes.items() if often[code] <= _RARE_CODES]
+        for row in rare if len({codes[row] for row in rare}) <= _MOST_RARE else ():
+            self.floors[row] = max(self.floors[row], ERROR)
+
     def _keep_last_words(self) -> None:
         """What was said right before something ended with a failure may say why."""
         for row, line in enumerate(self.bare):
@@ -237,7 +253,7 @@ class _Log:
             places += place
             if place or tells_value(line) or self.floors[row]:
                 details[row] = 1
-            elif certain and (len(details) < _FIRST_DETAILS or is_marked(line)):
+            elif is_marked(line) or (certain and len(details) < _FIRST_DETAILS):
                 details[row] = 2
             if len(details) == _MOST_DETAILS:
                 break

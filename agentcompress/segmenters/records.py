@@ -6,6 +6,7 @@ A record is a paragraph and the indented ones below it: a commit with its messag
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ _TAB_WIDTH = 4
 _HEADING_CHARS = 200
 _KEYED = re.compile(r"\w[\w -]{0,24}:\s")
 _ID = re.compile(r"\w+ [0-9a-f]{7,40}\b")
+_LEAST_TITLES = 3
 _RECORD = re.compile(
     r"##\[group\]|[-*]\[ RECORD \d+ \]|\*+ \d+\. row \*+|(?:-{3,}|={3,}|_{3,}|\*{3,}|#{3,}) .*\w.* ?[-=_*#]{3,}$"
 )
@@ -81,6 +83,7 @@ def find_titles(lines: Sequence[str], layout: Layout) -> dict[int, int]:
     """
     titles: dict[int, int] = {}
     ends = _find_paragraph_ends(layout)
+    titling = _find_titling_words(lines, layout)
     title = -1
     for row in range(len(lines)):
         if row in layout.blank:
@@ -89,13 +92,34 @@ def find_titles(lines: Sequence[str], layout: Layout) -> dict[int, int]:
         if _RECORD.match(lines[row]):
             title = row
         elif first == row and not layout.indents[row]:
-            title = row if _is_title(lines, row) else -1
-        elif title >= 0 and row - title < _LONGEST_ROWS and (first != row or layout.indents[row]):
+            title = row if _is_title(lines, row) or lines[row].split(None, 1)[0] in titling else -1
+        elif (
+            title >= 0
+            and (row - title < _LONGEST_ROWS or layout.paragraphs[row] == title)
+            and (first != row or layout.indents[row])
+        ):
             named = title + 1 < row and _NUMBERED_RECORD.match(lines[title]) is not None
             titles[row] = title + 1 if named else title  # a database's record is named by its first field
         elif first != row and ends[first] - first < _SHORT_ROWS and len(lines[first]) <= _HEADING_CHARS:
             titles[row] = first
     return titles
+
+
+def _is_under(layout: Layout, title: int, row: int) -> bool:
+    """Whether a row belongs to a title above it: it is of its paragraph, or of an indented one not far below."""
+    if layout.paragraphs[row] == title:
+        return True
+    return row - title < _LONGEST_ROWS and (layout.paragraphs[row] != row or layout.indents[row] > 0)
+
+
+def _find_titling_words(lines: Sequence[str], layout: Layout) -> frozenset[str]:
+    """Words that paragraphs begin with again and again, and no other line does: what is below belongs to them."""
+    words = [line.split(None, 1)[0] if line.strip() else "" for line in lines]
+    first = Counter(words[row] for row in set(layout.paragraphs) if row not in layout.blank and not layout.indents[row])
+    often = Counter(words)
+    return frozenset(
+        word for word, n in first.items() if n >= _LEAST_TITLES and often[word] == n and word[:1].isalpha()
+    )
 
 
 def _find_paragraph_ends(layout: Layout) -> dict[int, int]:

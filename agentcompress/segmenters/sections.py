@@ -34,8 +34,9 @@ _NAMING = re.compile(
 _METADATA, _NAME = re.compile(r"\s*metadata:\s*$"), re.compile(r"\s*name:\s*\S")
 _COMMENT = re.compile(r"\s*(?:#|//|;)")
 _VALUE = re.compile(r"[:=]\s+(.*)$")
-_LEAST_ALIKE, _FEW_ODD, _MOST_ODD, _FLOOR_SHARE = 8, 2, 6, 0.5
-"""Values under the same keys of which the odd ones are told; how many of each key, and of all, are floors."""
+_LEAST_ALIKE, _FEW_ODD, _MOST_ODD, _USUAL_SHARE, _FLOOR_SHARE = 8, 2, 6, 0.7, 0.5
+"""Values under the same keys of which the odd ones are told; how many of each key, and of all, are floors; the share of
+keys that come again and again from which on one that does not is odd."""
 
 _MOST_NAMES, _NAME_CHARS, _HEADING_CHARS, _MOST_ROOTS = 2, 160, 240, 400
 _ANCHOR, _ALIAS = re.compile(r"(?:^|[\s\[{,])&([\w-]+)"), re.compile(r"(?:^|[\s\[{,])\*([\w-]+)")
@@ -95,7 +96,11 @@ def _find_odd_values(lines: Sequence[str], names: Sequence[str]) -> frozenset[in
         if len(held) >= _LEAST_ALIKE and len(odd) < _MOST_ODD:
             values = [_read_value(lines[row]) for row in held]
             odd += [held[i] for i in find_odd_records([[value] for value in values], _FEW_ODD)]
-    return frozenset(odd[:_MOST_ODD])
+    usual = sum(len(held) for held in rows.values() if len(held) >= _LEAST_ALIKE)
+    rare = [held[0] for held in rows.values() if len(held) == 1]
+    if len(rare) <= _MOST_ODD and usual > _USUAL_SHARE * sum(map(len, rows.values())):
+        odd += rare
+    return frozenset(odd[: 2 * _MOST_ODD])
 
 
 def _read_value(line: str) -> str:
@@ -131,7 +136,6 @@ class _Tree:
         self._lines, self._yaml = lines, yaml
         self._parents = [-1] * len(lines)
         self._nodes: defaultdict[int, _Node] = defaultdict(_Node)
-        self._roots: list[tuple[int, list[int]]] = []
         self._documents: dict[int, int] = {}
         self.blocks: list[int] = []
         self._stand()

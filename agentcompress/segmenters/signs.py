@@ -70,7 +70,7 @@ _ERROR = re.compile(
     r"""
     (?i:\b(?:errors?|fatal|panic(?:ked)?|critical|failed|failures?|failing|segmentation\sfault|core\sdumped|aborted|denied
       |unhealthy|crashloopbackoff|oomkilled|no\sspace\sleft|not\sfound|cannot|can't|could\snot|couldn't|unable\sto|no\ssuch)\b)
-    |^E\s{2,}\S|^>\ {2,}\S|(?:Error|Exception)\b|^Caused\sby:|\bnpm\sERR!|\bERR\b|\bundefined\sreference\b|^E:\s
+    |^E\s{2,}\S|^>\ {2,}\S|(?:Error|Exception)\b|^Caused\sby:|^e:\s|\bnpm\sERR!|\bERR\b|\bundefined\sreference\b|^E:\s
     """,
     re.VERBOSE,
 )
@@ -99,6 +99,9 @@ _LIBRARY = re.compile(
     r"node_modules|site-packages|dist-packages|\bnode:|/rustc/|\binternal/|\bjava\.base|/usr/lib|vendor/|\.cargo/|goroot|/go/src/|\bsun\.|org\.junit"
     r"|System\.\w+\.|xunit|/gems/|testing\.go"
 )
+_CODE = re.compile(r"(?<![\w./-])[A-Z]{1,4}\d{2,5}(?![\w.-])")
+"""What linters and compilers call a rule: `E1120`, `SC2115`, `TS2741`."""
+
 _LETTERS = re.compile(r"[a-z']+")
 _SIGNS = (
     "error errors err fail failed failure failures failing fatal panic panicked critical exception abort"
@@ -156,6 +159,12 @@ def rate_sign(line: str) -> int:
     if _ERROR.search(_NO_ERROR.sub("", line)):
         return ERROR
     return WARNING if _WARNING.search(line) else 0
+
+
+def find_code(line: str) -> str | None:
+    """The code of a rule that a line of a linter or compiler names; None where it names none."""
+    found = _CODE.search(line[:_SEEN_CHARS])
+    return found.group() if found else None
 
 
 def is_numbered(line: str) -> bool:

@@ -12,7 +12,13 @@ from dataclasses import replace
 
 from agentcompress.common.checks import checked_count, checked_weight
 from agentcompress.schema import Segment, Unit
-from agentcompress.segmenters.json_records import find_envelope_members, find_odd_members, iterate_members, read_hint
+from agentcompress.segmenters.json_records import (
+    find_alarming_members,
+    find_envelope_members,
+    find_odd_members,
+    iterate_members,
+    read_hint,
+)
 from agentcompress.segmenters.json_strings import find_string_cuts
 from agentcompress.segmenters.json_style import JsonStyle, Region
 from agentcompress.segmenters.json_tree import JsonValue, parse_documents
@@ -81,6 +87,7 @@ class _Cutter:
         self._outlined = False
         self._floors = dict.fromkeys(find_odd_members(roots, text), ERROR)
         self._floors.update(dict.fromkeys(find_envelope_members(roots, text), TOLD))
+        self._floors.update(dict.fromkeys(find_alarming_members(roots, text), TOLD + 1))
         if self._floors:
             self.floor_share = max(self.floor_share, _TOLD_SHARE)
         self._most_frames = max(_FRAMES_CHARS, _FRAMES_SHARE * len(text))

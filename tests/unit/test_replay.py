@@ -102,14 +102,15 @@ def test_a_format_that_is_none() -> None:
 
 @pytest.mark.parametrize("name", ["openai", "responses", "anthropic"])
 def test_of_what_is_sent_whole_all_is_recalled(name: str, tmp_path: Path) -> None:
-    noise = "\n".join(f"line {n}" for n in range(300))
+    words = [f"{a}{b}_{c}" for a in "abcdefg" for b in "hijklmn" for c in "opqrst"]
+    noise = "\n".join(f"line {n} of {word}" for n, word in enumerate(words))  # what is wanted is not odd among these
     context = [
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": "Mend it."},
-        {"role": "tool", "content": f"{noise}\nno_call_of_mine\n{noise}"},
+        {"role": "tool", "content": f"{noise}\nline 7 of no_call_of_mine\n{noise}"},
         {"role": "assistant", "content": "", "tool_calls": [{"name": "run", "arguments": {"x": "no_call_of_mine"}}]},
-        {"role": "tool", "content": f"{noise}\nfirst_thing_here\n{noise}"},
-        {"role": "tool", "content": f"{noise}\nsecond_thing_here\n{noise}"},
+        {"role": "tool", "content": f"{noise}\nline 7 of first_thing_here\n{noise}"},
+        {"role": "tool", "content": f"{noise}\nline 7 of second_thing_here\n{noise}"},
         {"role": "assistant", "content": "`first_thing_here` and `second_thing_here`"},
         {"role": "user", "content": "Go on."},
     ]
