@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from agentcompress.segmenters.shapes import Shapes, make_templates
 from agentcompress.text.lines import split_visible
@@ -52,16 +53,16 @@ def tell_prose_from_lines(text: str) -> str:
     if not lines or measure_code_share(text) > _CODE_SHARE:
         return "lines"
     total = sum(len(line.strip()) for line in lines)
+    prose = sum(len(line.strip()) for line in lines if _reads_like_prose(line.strip()))
+    if 2 * prose <= total:
+        return "lines"
     shapes = Shapes(make_templates(lines))
     alike = sum(
         len(line.strip())
         for row, line in enumerate(lines)
         if len(line) < _LONG_CHARS and shapes.is_usual(row) and not _is_sentence(line)
     )
-    if alike > _USUAL_SHARE * total:
-        return "lines"
-    prose = sum(len(line.strip()) for line in lines if _reads_like_prose(line.strip()))
-    return "prose" if 2 * prose > total else "lines"
+    return "prose" if alike <= _USUAL_SHARE * total else "lines"
 
 
 def _is_sentence(line: str) -> bool:
@@ -69,6 +70,7 @@ def _is_sentence(line: str) -> bool:
     return line.rstrip().endswith((".", "!", "?", "。")) and line.count(" ") >= _SENTENCE_WORDS and line[:1].isupper()
 
 
+@lru_cache(maxsize=8)
 def measure_code_share(text: str) -> float:
     """The share of lines that can only be code, of those `sample_text` shows."""
     lines = [line for line in split_visible(sample_text(text)) if line.strip()]

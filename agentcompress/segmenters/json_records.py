@@ -9,8 +9,8 @@ from agentcompress.segmenters.json_tree import JsonValue
 from agentcompress.segmenters.odd_ones import find_odd_fields
 
 _HEAVY, _MOST_HEAVY, _MOSTLY, _MOST_PARTS, _DEEPEST = 0.15, 3, 0.7, 6, 4
-"""A member is what an envelope holds when it is so large a share of it; an envelope holds so many at most, which are most
-of it, an array that belongs to it has so many elements, and no envelope is deeper."""
+"""A member is what an envelope holds when it is so large a share of it; an envelope holds so many at most, which are
+most of it, an array that belongs to it has so many elements, and no envelope is deeper."""
 
 _LIGHT_CHARS, _LEAST_TOLD, _TOLD_SHARE = 300, 400, 0.05
 """The longest member that belongs to an envelope; characters of all of them, or their share of the text."""

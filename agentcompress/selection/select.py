@@ -149,7 +149,8 @@ class _Pool:
         for unit in self._order[:n]:
             gaps.keep_unit(unit)
         tried = self._order[n : n + _TRIED_UNITS]
-        added = [unit for unit in tried if gaps.keep_affordable(unit, budget)]
+        slack = max(0.0, gaps.cost - self.take_prefix(n).tokens)  # delimiters cost less than is estimated
+        added = [unit for unit in tried if gaps.keep_affordable(unit, budget + slack)]
         while added:
             gaps = self._make_gaps()
             for unit in (*self._order[:n], *added):
