@@ -50,7 +50,7 @@ _LEAST_CODES, _MOST_CODES, _RARE_CODES, _MOST_RARE = 20, 0.4, 2, 5
 """Codes of rules of which rare ones are told: so many at least, hardly as many different ones; how often a rare one
 stands, and how many there are at most."""
 
-_MOST_SHAPES, _MOST_FIELDS, _MOST_ODD = 3, 14, 3
+_MOST_SHAPES, _MOST_FIELDS, _MOST_ODD = 3, 12, 3
 """Shapes whose lines are compared word by word; so many words of each; of each shape so many lines are floors."""
 
 _FIRST_FAILURES, _FIRST_DETAILS, _MOST_DETAILS, _PLACES, _MOST_HEADS = 3, 2, 14, 2, 100

@@ -109,8 +109,16 @@ class _Cutter:
             self._cut_container(value, frame, parent, depth, path, frames)
         else:
             says = depth == 1 and self._outlined and not value.held and size <= self._limits.small_chars
-            floor = max(int(says), max(self._floors.get(inner.start, 0) for inner in iterate_members(value)))
+            floor = max(int(says), self._find_floor(value))
             self._add_unit(value.start, value.stop, parent or 0, () if frame is None else (frame,), path, floor)
+
+    def _find_floor(self, value: JsonValue) -> int:
+        """The floor of a member that is one unit: the highest of all in it."""
+        if not self._floors:
+            return 0
+        if not value.held:
+            return self._floors.get(value.start, 0)
+        return max(self._floors.get(inner.start, 0) for inner in iterate_members(value))
 
     def _cut_container(
         self, value: JsonValue, frame: int | None, parent: int | None, depth: int, path: str, frames: int
