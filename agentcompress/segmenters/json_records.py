@@ -142,15 +142,18 @@ def _list_scalars(record: JsonValue) -> dict[str, JsonValue]:
 
 def _find_alarming(fields: Sequence[dict[str, str]]) -> list[int]:
     """Records whose level or error tells of trouble, where few do."""
-    alarming = [i for i, read in enumerate(fields) if any(_is_alarming(key, value) for key, value in read.items())]
+    keys = dict.fromkeys(key for read in fields for key in read)
+    troubles = [key for key in keys if _is_trouble(key)]
+    levels = [key for key in keys if key.rsplit(".", 1)[-1].lower() in _LEVELS]
+    if not troubles and not levels:
+        return []
+    alarming = [
+        i
+        for i, read in enumerate(fields)
+        if any(read.get(key, "") not in _NOTHING for key in troubles)
+        or any(_ALARMING.search(read.get(key, "")) for key in levels)
+    ]
     return alarming[:_MOST_ALARMING] if len(alarming) <= max(1.0, _FEW_ALARMING * len(fields)) else []
-
-
-def _is_alarming(key: str, value: str) -> bool:
-    name = key.rsplit(".", 1)[-1].lower()
-    if _is_trouble(key):
-        return value not in ("", "null", "None", "false", "0", "[]", "{}")
-    return name in _LEVELS and _ALARMING.search(value) is not None
 
 
 def _choose_members(record: JsonValue, text: str, odd_keys: Sequence[str]) -> list[int]:
