@@ -127,6 +127,9 @@ def _read_fields(record: JsonValue, text: str) -> dict[str, str]:
 
 def _list_scalars(record: JsonValue) -> dict[str, JsonValue]:
     """Scalars of a record and of what is in it, not too deep, by the keys that lead to them."""
+    if record.kind == "object" and not any(held.held for held in record.held):  # most are flat
+        flat = record.held[:_MOST_KEYS]
+        return {f".{held.key}": held for held in flat if held.end - held.value <= _SCALAR_CHARS}
     found: dict[str, JsonValue] = {}
     waiting = [("", record, 0)]
     while waiting and len(found) < _MOST_KEYS:

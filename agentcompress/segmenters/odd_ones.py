@@ -15,6 +15,9 @@ _FEW, _COVERED = 4, 0.8
 _COMMON, _LEAST_COMMON = 0.05, 3
 """A value is common that so large a share of the records holds, and so many of them."""
 
+_SAMPLED, _VARIED = 200, 0.6
+"""Fields are looked at in so many records first: where so large a share of them differ, nothing is odd."""
+
 _RARE, _MOST_RARE = 0.04, 2
 _OUTLYING, _TIMES = 8.0, 3.0
 _FULL, _NEARLY_FULL = 95.0, 90.0
@@ -40,13 +43,21 @@ def find_odd_fields(records: Sequence[Sequence[str]], most: int = 5) -> dict[int
     fields: defaultdict[int, list[int]] = defaultdict(list)
     for field in range(min(_MOST_FIELDS, max(map(len, records)))):
         held = {i: record[field].strip() for i, record in enumerate(records) if field < len(record)}
-        if len(held) < _LEAST_RECORDS:
+        if len(held) < _LEAST_RECORDS or _varies(held):
             continue
         for i, weight in (_weigh_numbers(held) or _weigh_words(held, most)).items():
             weights[i] += weight
             fields[i].append(field)
     oddest = sorted(weights, key=lambda i: (-weights[i], i))[:most]
     return {i: fields[i] for i in oddest}
+
+
+def _varies(held: dict[int, str]) -> bool:
+    """Whether nearly every record has a word of its own in a field, and no number that could be far from the others."""
+    values = list(held.values())
+    sample = values[:: max(1, len(values) // _SAMPLED)]
+    words = [_DIGITS.sub("0", value) for value in sample]
+    return len(set(words)) > _VARIED * len(words) and not any(_NUMBER.match(value) for value in sample[:_FEW])
 
 
 def _weigh_words(held: dict[int, str], most: int) -> dict[int, float]:
