@@ -93,11 +93,7 @@ def find_titles(lines: Sequence[str], layout: Layout) -> dict[int, int]:
             title = row
         elif first == row and not layout.indents[row]:
             title = row if _is_title(lines, row) or lines[row].split(None, 1)[0] in titling else -1
-        elif (
-            title >= 0
-            and (row - title < _LONGEST_ROWS or layout.paragraphs[row] == title)
-            and (first != row or layout.indents[row])
-        ):
+        elif title >= 0 and _is_under(layout, title, row):
             named = title + 1 < row and _NUMBERED_RECORD.match(lines[title]) is not None
             titles[row] = title + 1 if named else title  # a database's record is named by its first field
         elif first != row and ends[first] - first < _SHORT_ROWS and len(lines[first]) <= _HEADING_CHARS:
