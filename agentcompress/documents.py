@@ -117,6 +117,7 @@ def _join_segments(segments: Sequence[Segment]) -> Segment:
         floor_share=like.floor_share,
         floor_from=like.floor_from,
         divisible=all(segment.divisible for segment in segments),
+        strict=any(segment.strict for segment in segments),
         breaks=tuple(_find_offsets(segments)[1:-1]),
     )
 

@@ -7,11 +7,14 @@ on the message alone, so that it is found again when settings and targets have c
 from __future__ import annotations
 
 import re
+import threading
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 
+from cachetools import LRUCache, cached
+
+from agentcompress.common.digests import digest
 from agentcompress.messages.pasted import find_pasted
 from agentcompress.schema import Span
 from agentcompress.segmenters.detect import tell_prose_from_lines
@@ -33,12 +36,19 @@ _REQUEST_CHARS = 1000
 _LEAST_PASTED_CHARS = 2000
 """Shorter stretches of data in an unmarked text stay: somebody has picked them, and they are under `min_tokens`."""
 
+_REMEMBERED = 256
+"""Texts whose context is remembered, by a digest of each: a history comes again with every call."""
+
 _LEAST_CHARS = 200
 _LEAST_MARKUP_LINES, _MARKUP_SHARE = 20, 0.9
 _LEAST_INNER_CHARS = 2000
 
 
-@lru_cache(maxsize=64)
+def _make_key(text: str, *, request_beside: bool = False) -> tuple[str, bool]:
+    return digest(text), request_beside
+
+
+@cached(LRUCache(_REMEMBERED), key=_make_key, lock=threading.Lock())
 def find_context(text: str, *, request_beside: bool = False) -> Sequence[Span]:
     """Ranges of context in a text of a user message, in order, disjoint, without white space at their ends.
 

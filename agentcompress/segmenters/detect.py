@@ -70,10 +70,15 @@ def _is_sentence(line: str) -> bool:
     return line.rstrip().endswith((".", "!", "?", "。")) and line.count(" ") >= _SENTENCE_WORDS and line[:1].isupper()
 
 
-@lru_cache(maxsize=8)
 def measure_code_share(text: str) -> float:
     """The share of lines that can only be code, of those `sample_text` shows."""
-    lines = [line for line in split_visible(sample_text(text)) if line.strip()]
+    return _measure_share_of(sample_text(text))
+
+
+@lru_cache(maxsize=8)
+def _measure_share_of(sample: str) -> float:
+    """The share of lines that can only be code; asked of one sample several times."""
+    lines = [line for line in split_visible(sample) if line.strip()]
     return sum(_is_code(line) for line in lines) / max(1, len(lines))
 
 

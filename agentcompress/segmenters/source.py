@@ -99,7 +99,7 @@ def _cut_pieces(bare: str, count: int, grammar: Grammar) -> list[Piece]:
 
 def _open_blocks(bare: str) -> list[str]:
     """Lines that open the blocks a partial view begins inside of, so that it parses as Python."""
-    indents = [len(line) - len(line.lstrip(" ")) for line in bare.splitlines() if line.strip()]
+    indents = [len(line) - len(line.lstrip(" ")) for line in bare.split("\n") if line.strip()]
     if not indents or not indents[0]:
         return []
     levels, lowest = [], indents[0]
