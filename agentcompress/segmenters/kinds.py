@@ -144,6 +144,8 @@ def detect_kind(text: str, hint: str = "", *, fences: bool = True) -> Kind:
         return Kind("sections", {"language": look.language})
     if name == "source":
         return Kind(name, {"language": look.language})
+    if name == "sections":
+        return Kind(name, {"language": "ini"})
     return Kind(name, {"hint": hint} if name == "mixed" and hint else {})
 
 

@@ -32,7 +32,8 @@ _NAMING = re.compile(
     r"|role|domain|interface|device|account|arn|uid))[\"']?\s*(?:[:=]|\s{2,})\s*\S"
 )
 _METADATA, _NAME = re.compile(r"\s*metadata:\s*$"), re.compile(r"\s*name:\s*\S")
-_COMMENT = re.compile(r"\s*(?:#|//|;)")
+_QUOTED = re.compile(r"""(?::\s+|-\s+)(["'])(?:(?<=")(?:[^"\\]|\\.)*|(?<=')(?:[^']|'')*)$""")
+_ENDS_QUOTED = {'"': re.compile(r'^(?:[^"\\]|\\.)*"'), "'": re.compile(r"^(?:[^']|'')*'(?!')")}
 _VALUE = re.compile(r"[:=]\s+(.*)$")
 _LEAST_ALIKE, _FEW_ODD, _MOST_ODD, _USUAL_SHARE, _FLOOR_SHARE = 8, 2, 6, 0.7, 0.5
 """Values under the same keys of which the odd ones are told; how many of each key, and of all, are floors; the share of
@@ -82,7 +83,8 @@ class SectionSegmenter:
             if self.language in _COMMENTED
             else choose_style(segment)
         )
-        return Segment(text, "sections", tuple(units), style, segment.floor_share)
+        divisible = self.language not in _COMMENTED
+        return Segment(text, "sections", tuple(units), style, segment.floor_share, divisible=divisible)
 
 
 def _find_odd_values(lines: Sequence[str], names: Sequence[str]) -> frozenset[int]:
@@ -118,6 +120,19 @@ def _require(units: list[Unit], spans: Sequence[tuple[int, int]], tree: _Tree) -
             unit = units[i]
             made.append(Unit(unit.start, unit.end, unit.parent, required, floor=unit.floor, name=tree.names[row]))
     return made
+
+
+def _find_quoted(lines: Sequence[str]) -> dict[int, int]:
+    """Rows that go on with a quoted text of YAML, and the row where it begins."""
+    inside: dict[int, int] = {}
+    opened, ends = -1, _ENDS_QUOTED['"']
+    for row, line in enumerate(lines):
+        if opened >= 0:
+            inside[row] = opened
+            opened = -1 if ends.search(line) else opened
+        elif quoted := _QUOTED.search(line):
+            opened, ends = row, _ENDS_QUOTED[quoted.group(1)]
+    return inside
 
 
 @dataclass
@@ -171,10 +186,11 @@ class _Tree:
         self._root_numbers = [0] * len(self._lines)
         stack: list[tuple[float, int]] = []
         title, document, root, block = -1, -1, 0, 0
+        inside = _find_quoted(self._lines) if self._yaml else {}
         for row, line in enumerate(self._lines):
             self.blocks.append(block := block + 1)
             self._root_numbers[row] = root
-            if not line.strip():
+            if not line.strip() and row not in inside:
                 continue
             if self._yaml and _DOCUMENT.match(line):
                 stack, title, document, root = [], -1, row, root + 1
@@ -182,6 +198,10 @@ class _Tree:
                 continue
             if _TITLE.match(line) and not self._yaml:
                 stack, title = [], row
+                continue
+            if row in inside:
+                self._parents[row] = inside[row]
+                self._nodes[inside[row]].closes = row  # the last one that stands
                 continue
             indent = self._measure_indent(line)
             if _CLOSES.match(line) and self._close(row, indent, stack):
