@@ -14,6 +14,12 @@ _HASH, _SLASHES, _DASHES = ("#", ""), ("//", ""), ("--", "")
 _MARKUP, _STARS = ("<!--", "-->"), ("/*", "*/")
 
 
+_ASCII_ONLY = frozenset(("bash",))
+"""Languages whose scanner asks C's `isalpha` about characters beyond Latin-1, which ends the process."""
+
+_AS_LETTERS = bytes(byte if byte < 0x80 else ord("x") for byte in range(256))
+
+
 @dataclass(frozen=True)
 class Grammar:
     """A language.
@@ -30,9 +36,11 @@ class Grammar:
     clauses: frozenset[str] = frozenset()
 
     def parse(self, source: bytes) -> Any:
-        """Return tree-sitter's tree of a source in this language."""
+        """Return tree-sitter's tree of a source in this language, whose bytes keep their places."""
         from tree_sitter_language_pack import get_parser
 
+        if self.name in _ASCII_ONLY:
+            source = source.translate(_AS_LETTERS)
         return get_parser(self.name).parse(source)  # pyrefly: ignore[bad-argument-type]
 
 

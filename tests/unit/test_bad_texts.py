@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -60,3 +62,13 @@ def test_kept_lines_are_the_very_bytes(name: str, rate: float) -> None:
     omitted = sum(int(re.search(r"(\d+) lines? omitted", line).group(1)) for line in delimiters)  # type: ignore[union-attr]
     assert 0 < len(delimiters) < len(shown)
     assert len(shown) - len(delimiters) + omitted == len(text.removesuffix("\n").split("\n"))
+
+
+def test_a_script_with_characters_beyond_latin_1_ends_no_process() -> None:
+    """The scanner of bash's grammar reads beyond a table of C's for some of these: it is shown letters instead."""
+    script = "}\x93\U000c52ca\U000ec973\x14\u00fa4h{\U000cd837\n"
+    code = "import sys; from agentcompress.segmenters.source import SourceSegmenter\n"
+    code += f"for text in ({script!r}, {script * 50!r}):\n    units = SourceSegmenter('bash').segment(text).units\n"
+    code += "    assert ''.join(text[unit.start : unit.end] for unit in units) == text\n"
+    for _ in range(3):
+        subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
