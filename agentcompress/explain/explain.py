@@ -22,7 +22,6 @@ from agentcompress.messages.view import Address, TextPart
 from agentcompress.protocols import TokenCounter
 from agentcompress.receipt import BlockReceipt
 from agentcompress.schema import Segment, Span
-from agentcompress.text.lines import LINE
 
 _ALIKE, _MOST_CHARS = 0.15, 600  # of units that are shown as one: their scores, and how long that gets
 
@@ -163,7 +162,7 @@ def find_kept_spans(text: str, sent: str) -> tuple[Span, ...]:
     """Find the ranges of a text that a rendering of it holds, line by line: older ledgers keep no spans."""
     spans: list[Span] = []
     at = 0
-    for line in LINE.findall(sent):
+    for line in sent.splitlines(keepends=True):  # as those ledgers' renderings were put together
         for piece in _split_blank(text, line, at):
             start = text.find(piece, at)
             if start < 0 and (start := text.find(piece.rstrip("\n"), at)) >= 0 and piece.strip():
