@@ -144,6 +144,9 @@ class _Log:
                 known[key] = rate_sign(line)
             listed = known[key] == ENDS and is_numbered(line) and self.layout.paragraphs[row] != row
             floors.append(0 if listed else known[key])
+        titled = [row for row, line in enumerate(self.bare) if floors[row] == ENDS and line.startswith("___")]
+        for row in titled[_FIRST_FAILURES:]:
+            floors[row] = WARNING  # the summary names them again
         return floors
 
     def _keep_ends(self, last_lines: int) -> None:

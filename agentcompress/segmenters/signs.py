@@ -61,7 +61,7 @@ _NAMED = re.compile(
     |^\s*[✕✗✖✘×●❌]\s\S|^\s*not\sok\s\d|^rspec\s\S+:\d|\s>\s.*\bFAILED$           # jest, TAP, rspec, gradle
     |^\s*FAIL(?:ED|URE)?\b\s*[\[:|]?\s*\S|\bFAIL(?:ED|URE)?\]?[.!\s|]*$|<<<\s(?:FAILURE|ERROR)!
     |^\s*\[\s*(?:FAILED|FAIL)\s*\]|\[FAIL\]|\[E\]$|^\(fail\)\s|\*\*\*\s?(?:Failed|Exception|Timeout|Not\sRun)
-    |^\s*Failed\s\S+\s\[|^\s*\d+\)\s\S|^Test\sCase\s.*\sfailed\b|\|\sFAIL\s\||^\s*Failed\stest|^\s*[\w./-]+:\s+FAIL|\bFAIL\b|^X\s\s\S|\bRequested\schanges\b|\bFAILED\b(?=\s*(?:\(|\[|in\b|after\b))
+    |^\s*Failed\s\S+\s\[|^\s*\d+\)\s\S|^Test\sCase\s.*\sfailed\b|\|\sFAIL\s\||^\s*Failed\stest|^\s*[\w./-]+:\s+FAIL|\bFAIL\b|^X\s\s\S|\bRequested\schanges\b|\bFAILED\b(?=\s*(?:\(|in\b|after\b))
     """,
     re.VERBOSE,
 )
