@@ -20,6 +20,7 @@ from agentcompress.compressor import Compressor
 from agentcompress.errors import InvalidInputError
 from agentcompress.protocols import TokenCounter
 from agentcompress.schema import DelimiterStyle, Segment, Span, Unit
+from agentcompress.segmenters.moved import move_unit
 from agentcompress.selection.budget import Budget, keep_within
 from agentcompress.selection.select import check_scores
 from agentcompress.targets.counting import get_token_counter
@@ -105,7 +106,10 @@ def _join_segments(segments: Sequence[Segment]) -> Segment:
     for segment in segments:
         chars[segment.kind] += len(segment.text)
         first = len(units)
-        units += [_move_unit(unit, offset, parents, first) for unit in segment.units]
+        units += [
+            move_unit(unit, unit.start + offset, unit.end + offset, parents=parents, first=first)
+            for unit in segment.units
+        ]
         parents += max(unit.parent for unit in segment.units) + 1
         offset += len(segment.text)
     kind = chars.most_common(1)[0][0]
@@ -119,17 +123,6 @@ def _join_segments(segments: Sequence[Segment]) -> Segment:
         divisible=all(segment.divisible for segment in segments),
         strict=any(segment.strict for segment in segments),
         breaks=tuple(_find_offsets(segments)[1:-1]),
-    )
-
-
-def _move_unit(unit: Unit, offset: int, parents: int, first: int) -> Unit:
-    return replace(
-        unit,
-        start=unit.start + offset,
-        end=unit.end + offset,
-        parent=unit.parent + parents,
-        requires=tuple(i + first for i in unit.requires),
-        wants=tuple(i + first for i in unit.wants),
     )
 
 

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-_WORDS = (
+WORDS = (
     "cache",
     "index",
     "shard",
@@ -39,7 +39,7 @@ class Lines:
 
     def name(self, joint: str = "_") -> str:
         """Two words."""
-        return f"{self.random.choice(_WORDS)}{joint}{self.random.choice(_WORDS)}"
+        return f"{self.random.choice(WORDS)}{joint}{self.random.choice(WORDS)}"
 
     def ms(self) -> int:
         """A time that a test took."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 
-from tests.reports import REPORTS, Report
+from tests.reports import REPORTS, WORDS, Report
 
-_WORDS = ("cache", "index", "shard", "token", "ledger", "queue", "batch", "replica", "cursor", "window", "parser")
+_WORDS = WORDS[:11]
 
 
 class Made:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from agentcompress.common.breaker import Breaker
 from agentcompress.common.checks import KeepRate
@@ -36,6 +36,7 @@ from agentcompress.text.recall_style import make_recall_style
 from agentcompress.text.rendering import Rendered
 
 _log = logging.getLogger("agentcompress")
+_Cut = TypeVar("_Cut", CompressedText, Rendered)
 
 RAW_DEADLINE = "the deadline passed"
 RAW_WHOLE = "nothing would be cut, or nothing left"
@@ -193,16 +194,13 @@ class Ladder:
         return Decision.raw(f"failed: {reasons}", block.tokens)
 
     def _keep_ends(self, block: Block, chars: int) -> Rendered:
-        """Keep both ends of a block; what goes is kept to be recalled, where that is wanted."""
+        """Keep both ends of a block."""
         style = make_line_style(block.text)
-        if self._originals is None:
-            return keep_ends(block.text, chars, style)
-        names = self._originals.names_of(block.key)
-        while True:
-            name = next(names)
-            kept = keep_ends(block.text, chars, make_recall_style(style, name, block.text))
-            if self._originals.keep(name, block.text, kept.text):
-                return kept
+
+        def cut(name: str | None) -> Rendered:
+            return keep_ends(block.text, chars, make_recall_style(style, name, block.text) if name else style)
+
+        return self._cut_recallably(block, cut)
 
     def _is_hopeless(self, block: Block, *, is_last: bool) -> bool:
         """Whether a rung would plainly not be done with a block in the time that it could be given."""
@@ -232,22 +230,29 @@ class Ladder:
         return result
 
     def _run(self, rung: Rung, block: Block, tokens: int | None) -> CompressedText:
-        """Compress a block; what is cut of it is kept to be recalled by a name that is no other text's."""
-        compress = partial(
-            rung.compressor.compress_text,
-            block.text,
-            query=block.query,
-            keep_rate=self._call.settings.keep_rate if tokens is None else None,
-            target_tokens=tokens,
-            target=self._call.target,
-            hint=block.hint,
-        )
+        """Compress a block by a rung."""
+
+        def cut(name: str | None) -> CompressedText:
+            return rung.compressor.compress_text(
+                block.text,
+                query=block.query,
+                keep_rate=self._call.settings.keep_rate if tokens is None else None,
+                target_tokens=tokens,
+                target=self._call.target,
+                hint=block.hint,
+                recall_name=name,
+            )
+
+        return self._cut_recallably(block, cut)
+
+    def _cut_recallably(self, block: Block, cut: Callable[[str | None], _Cut]) -> _Cut:
+        """Cut a block; what goes is kept, where that is wanted, to be recalled by a name that is no other text's."""
         if self._originals is None:
-            return compress()
+            return cut(None)
         names = self._originals.names_of(block.key)
         while True:
             name = next(names)
-            result = compress(recall_name=name)
+            result = cut(name)
             if self._originals.keep(name, block.text, result.text):
                 return result
 

@@ -14,6 +14,7 @@ from agentcompress.segmenters.envelopes import find_envelope
 from agentcompress.segmenters.grammars import find_language_of_fence, get_extension
 from agentcompress.segmenters.json_within import find_json_within
 from agentcompress.segmenters.kinds import Kind, detect_kind, make_segmenter
+from agentcompress.segmenters.moved import move_unit
 from agentcompress.segmenters.signs import TOLD
 from agentcompress.text.cut_points import cut_stretch
 from agentcompress.text.delimiters import Part, PartsStyle, choose_style, make_line_style
@@ -101,17 +102,10 @@ class _Parts:
             return
         segment = make_segmenter(kind).segment(self._text[start:end])
         first, around = len(self._units), () if opens is None else (opens,)
-        for unit in segment.units:
-            self._units.append(
-                replace(
-                    unit,
-                    start=unit.start + start,
-                    end=unit.end + start,
-                    parent=unit.parent + self._parents,
-                    requires=(*(i + first for i in unit.requires), *around),
-                    wants=tuple(i + first for i in unit.wants),
-                )
-            )
+        self._units += [
+            move_unit(unit, unit.start + start, unit.end + start, parents=self._parents, first=first, around=around)
+            for unit in segment.units
+        ]
         self._parents += 1 + max(unit.parent for unit in segment.units)
         self._parts.append(Part(start, end, segment.text, choose_style(segment)))
         if segment.floor_share:

@@ -6,10 +6,11 @@ Lines are units. A line requires the keys and titles it stands under, and what n
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from agentcompress.common.checks import checked_count
 from agentcompress.schema import Segment, Unit
@@ -66,25 +67,19 @@ class SectionSegmenter:
         tree = _Tree(lines[: len(rows)], yaml=self.language == "yaml")
         odd = _find_odd_values(lines, tree.names)
         units: list[Unit] = []
-        first_units: list[int] = []
-        pending: list[tuple[int, int]] = []
+        firsts: list[int] = []
         for row in range(len(rows)):
-            first_units.append(len(units))
+            firsts.append(len(units))
             floor = 0 if self.language else rate_line(lines[row])
             floor = ERROR if row in odd else floor if floor >= ERROR else 0
             for a, b in cut_stretch(text, *rows.get_span(row, row), self.max_line_chars, self.piece_chars):
                 units.append(Unit(a, b, tree.blocks[row] // self.block_lines, floor=floor))
-            pending.append((first_units[row], len(units)))
-        units = _require(units, pending, tree)
-        comment = ("#", "")
-        segment = Segment(text, "sections", tuple(units), floor_share=_FLOOR_SHARE if odd or not self.language else 0.0)
-        style = (
-            make_comment_style(text, comment, rows.starts, numbered=view is not None)
-            if self.language in _COMMENTED
-            else choose_style(segment)
-        )
-        divisible = self.language not in _COMMENTED
-        return Segment(text, "sections", tuple(units), style, segment.floor_share, divisible=divisible)
+        share = _FLOOR_SHARE if odd or not self.language else 0.0
+        segment = Segment(text, "sections", tuple(_require(units, firsts, tree)), floor_share=share)
+        if self.language not in _COMMENTED:
+            return replace(segment, style=choose_style(segment))
+        style = make_comment_style(text, ("#", ""), rows.starts, numbered=view is not None)
+        return replace(segment, style=style, divisible=False)
 
 
 def _find_odd_values(lines: Sequence[str], names: Sequence[str]) -> frozenset[int]:
@@ -111,14 +106,12 @@ def _read_value(line: str) -> str:
     return found.group(1).strip() if found else ""
 
 
-def _require(units: list[Unit], spans: Sequence[tuple[int, int]], tree: _Tree) -> list[Unit]:
-    """Units that require those of the rows that theirs stand under. spans: units of each row."""
+def _require(units: Sequence[Unit], firsts: Sequence[int], tree: _Tree) -> list[Unit]:
+    """Units that require those of the rows that theirs stand under. firsts: the first unit of each row."""
     made: list[Unit] = []
-    for row, (first, last) in enumerate(spans):
-        required = tuple(spans[other][0] for other in tree.list_required(row))
-        for i in range(first, last):
-            unit = units[i]
-            made.append(Unit(unit.start, unit.end, unit.parent, required, floor=unit.floor, name=tree.names[row]))
+    for row, (first, last) in enumerate(itertools.pairwise([*firsts, len(units)])):
+        required = tuple(firsts[other] for other in tree.list_required(row))
+        made += [replace(unit, requires=required, name=tree.names[row]) for unit in units[first:last]]
     return made
 
 

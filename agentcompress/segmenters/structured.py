@@ -24,6 +24,7 @@ from agentcompress.segmenters.json_style import JsonStyle, Region
 from agentcompress.segmenters.json_tree import JsonValue, parse_documents
 from agentcompress.segmenters.kinds import detect_kind, make_segmenter
 from agentcompress.segmenters.lines import LineSegmenter
+from agentcompress.segmenters.moved import move_unit
 from agentcompress.segmenters.signs import ERROR, TOLD
 from agentcompress.segmenters.string_texts import DecodedString, InnerText, decode_string, is_text
 from agentcompress.text.delimiters import choose_style, choose_unused_mark
@@ -171,9 +172,8 @@ class _Cutter:
         first, parents = len(self.units), self._parents + 1
         for unit in segment.units:
             start, end = decoded.find_source(unit.start), decoded.find_source(unit.end)
-            required = (*(i + first for i in unit.requires), opens)
-            moved = replace(unit, start=start, end=end, parent=unit.parent + parents, requires=required)
-            self.units.append(replace(moved, wants=tuple(i + first for i in unit.wants), name=unit.name or path))
+            moved = move_unit(unit, start, end, parents=parents, first=first, around=(opens,))
+            self.units.append(moved if unit.name else replace(moved, name=path))
         self._parents = parents + max(unit.parent for unit in segment.units)
         closes = len(self.units)
         self._add_unit(decoded.end, value.stop, parent, (opens,), path)

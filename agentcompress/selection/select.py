@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -138,27 +139,18 @@ class _Pool:
 
     def list_prefix(self, n: int) -> list[int]:
         """Indexes of the units that the first n of the order keep, ascending."""
-        gaps = self._make_gaps()
-        for unit in self._order[:n]:
-            gaps.keep_unit(unit)
-        return gaps.list_kept()
+        return self._keep_all(self._order[:n]).list_kept()
 
     def fill_up(self, n: int, budget: int) -> Selection | None:
         """The first n units, and of those that follow the ones that still fit; None where not one does."""
-        gaps = self._make_gaps()
-        for unit in self._order[:n]:
-            gaps.keep_unit(unit)
+        gaps = self._keep_all(self._order[:n])
         tried = self._order[n : n + _TRIED_UNITS]
         slack = max(0.0, gaps.cost - self.take_prefix(n).tokens)  # delimiters cost less than is estimated
         added = [unit for unit in tried if gaps.keep_affordable(unit, budget + slack)]
         while added:
-            gaps = self._make_gaps()
-            for unit in (*self._order[:n], *added):
-                gaps.keep_unit(unit)
-            rendered = render_units(self._segment, gaps.list_kept(), self._style)
-            tokens = self._counter.count(rendered.text)
-            if tokens <= budget:
-                return Selection(rendered, tokens)
+            found = self._render(self._keep_all([*self._order[:n], *added]))
+            if found.tokens <= budget:
+                return found
             added = added[: len(added) - max(1, len(added) // 8)]
         return None
 
@@ -170,8 +162,7 @@ class _Pool:
             for unit in self._order[self._gaps_at : n]:
                 self._gaps.keep_unit(unit)
             self._gaps_at = n
-            rendered = render_units(self._segment, self._gaps.list_kept(), self._style)
-            self._taken[n] = Selection(rendered, self._counter.count(rendered.text))
+            self._taken[n] = self._render(self._gaps)
         return self._taken[n]
 
     def find_longest_estimated(self, budget: int) -> int:
@@ -185,6 +176,16 @@ class _Pool:
             elif gaps.kept_cost > budget:  # only grows
                 break
         return longest
+
+    def _render(self, gaps: _Gaps) -> Selection:
+        rendered = render_units(self._segment, gaps.list_kept(), self._style)
+        return Selection(rendered, self._counter.count(rendered.text))
+
+    def _keep_all(self, units: Sequence[int]) -> _Gaps:
+        gaps = self._make_gaps()
+        for unit in units:
+            gaps.keep_unit(unit)
+        return gaps
 
     def _make_gaps(self) -> _Gaps:
         return _Gaps(self._segment, self._cost_before, self._delimiter_tokens)

@@ -13,23 +13,9 @@ from hypothesis import strategies as st
 from agentcompress import CompressConfig, Compressor
 from agentcompress.segmenters.string_texts import decode_string
 from agentcompress.segmenters.structured import JsonSegmenter
-from tests.reports import REPORTS
+from tests.reports import REPORTS, WORDS
 
 LEXICAL = Compressor(CompressConfig(scorer="lexical"))
-WORDS = (
-    "cache",
-    "index",
-    "shard",
-    "token",
-    "ledger",
-    "queue",
-    "batch",
-    "replica",
-    "cursor",
-    "window",
-    "parser",
-    "buffer",
-)
 
 
 @given(text=st.text(), ascii_only=st.booleans())

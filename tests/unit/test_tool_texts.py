@@ -1,4 +1,4 @@
-"""What must be kept of tables, files and pages is kept at a tenth; budgets are used, and more of them keep more."""
+"""What must be kept of reports, tables, files and pages is kept at a tenth; more budget is used, and keeps more."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from agentcompress import CompressConfig, Compressor
 from agentcompress.segmenters.columns import cut_cells, find_columns
 from agentcompress.segmenters.odd_ones import find_odd_fields, find_odd_paths, find_odd_records
-from tests.tool_texts import EVERYTHING, TEXTS
+from tests.tool_texts import EVERYTHING
 
 LEXICAL = Compressor(CompressConfig(scorer="lexical"))
 RATES = (0.05, 0.1, 0.15, 0.25, 0.4, 0.6)
@@ -18,9 +18,9 @@ UNITS_MUST_STAY_WHOLE = {"test_report_in_xml", "page_with_a_script", "here_docum
 
 
 @pytest.mark.parametrize("keep_rate", [0.1, 0.25, "auto"])
-@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize("name", EVERYTHING)
 def test_what_anyone_would_keep_is_kept(name: str, keep_rate: float) -> None:
-    made = TEXTS[name]()
+    made = EVERYTHING[name]()
     result = LEXICAL.compress_text(made.text, query=made.query, keep_rate=keep_rate)
     assert [part for part in made.must if part not in result.text] == []
 
