@@ -14,7 +14,13 @@ from agentcompress.text.lines import Rows
 _FILE, _COMMIT = re.compile(r"diff |Index: |=== "), re.compile(r"From [0-9a-f]{40}|commit [0-9a-f]{7,}")
 _OLD, _NEW = re.compile(r"--- "), re.compile(r"\+\+\+ ")
 _LONG_LINE_CHARS, _PIECE_CHARS = 1200, 400
-_MINIFIED = -3.0  # the prior of a piece of a long line, which nobody reads
+_MINIFIED = -3.0  # the prior of a piece of a long line, and of a file that a tool has written: nobody reads them
+_GENERATED = re.compile(
+    r"(?:^|[/\s])(?:package-lock\.json|npm-shrinkwrap\.json|pnpm-lock\.ya?ml|go\.sum|[\w.-]+\.lock(?:file|b)?|bun\.lockb"
+    r"|packages\.lock\.json|[\w.-]+\.min\.\w{2,3}|[\w.-]+\.(?:js|css)\.map|[\w.-]+\.snap|[\w.-]+\.pb\.go|\w+_pb2\.pyi?"
+    r"|(?:node_modules|vendor|dist)/\S+)\s*$",
+    re.MULTILINE,
+)
 _HUNK = re.compile(r"@@+ -\d+(?:,\d+)? .*@@")
 
 
@@ -37,17 +43,20 @@ class DiffSegmenter:
         file = 0
         header: tuple[int, ...] = ()
         commit: tuple[int, ...] = ()
+        generated = False
         starts = _find_starts(rows)
         ends = [row for row, _ in starts[1:]] + [len(rows)] * bool(starts)
         for (first, kind), following in zip(starts, ends, strict=True):
             if kind == "commit":
-                file, commit, header = file + 1, (len(units),), ()
+                file, commit, header, generated = file + 1, (len(units),), (), False
             elif kind == "file":
                 file, header = file + 1, (len(units),)
+                generated = _GENERATED.search(rows.get_text(first, following - 1)) is not None
             required = header if kind == "hunk" else commit if kind == "file" else ()
             for number, span in enumerate(self._cut_rows(rows, first, following)):
                 is_piece = "\n" not in text[span[0] : span[1] - 1] and span[1] - span[0] > _PIECE_CHARS // 2
-                units.append(Unit(*span, file, required, prior=_MINIFIED if is_piece else 0.0))
+                unread = is_piece or (generated and kind == "hunk")
+                units.append(Unit(*span, file, required, prior=_MINIFIED if unread else 0.0))
                 if kind in ("hunk", "commit") and not number:
                     required = (len(units) - 1, *(header if kind == "hunk" else ()))
         return Segment(text, "diff", tuple(units))

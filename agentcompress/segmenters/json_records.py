@@ -15,10 +15,13 @@ most of it, an array that belongs to it has so many elements, and no envelope is
 _LIGHT_CHARS, _LEAST_TOLD, _TOLD_SHARE = 300, 400, 0.05
 """The longest member that belongs to an envelope; characters of all of them, or their share of the text."""
 
-_LEAST_RECORDS, _SCALAR_CHARS, _MOST_KEYS, _MOST_DEPTH, _FEW_ELEMENTS = 8, 160, 40, 4, 2
+_LEAST_RECORDS, _SCALAR_CHARS, _MOST_KEYS, _MOST_DEPTH, _FEW_ELEMENTS = 8, 160, 60, 6, 2
 _ODD_MEMBERS = 6
-_ALARMING = re.compile(r"(?i)\b(?:error|fatal|critical|panic|exception|failed|failure|emerg|alert)\b")
-_LEVELS = frozenset(("level", "severity", "status", "lvl", "loglevel", "levelname", "state", "result", "outcome"))
+_ALARMING = re.compile(r"(?i)(?<![a-z])(?:error|fatal|critical|panic|exception|failed|failure|emerg|alert)(?![a-z])")
+_RAISED = re.compile(r"[A-Za-z_.]*(?:Error|Exception): \S")
+_LEVELS = frozenset(
+    ("level", "severity", "status", "lvl", "loglevel", "levelname", "state", "result", "outcome", "type", "event")
+)
 _TROUBLES = frozenset(
     ("error", "err", "exception", "stack", "stacktrace", "exc_info", "traceback", "errors", "failure")
 )
@@ -85,11 +88,11 @@ def find_alarming_members(roots: Sequence[JsonValue], text: str) -> list[int]:
 
 
 def _is_bad(value: JsonValue, text: str) -> bool:
-    """Whether a scalar says that something has failed: an exit code, `OOMKilled`, a status."""
+    """Whether a scalar says that something has failed: an exit code, `OOMKilled`, a status, an exception."""
     key, said = (value.key or "").lower().replace("_", ""), text[value.value : value.end].strip('"')
     if key in ("exitcode", "exitstatus", "returncode", "oomkilled", "dead", "failed", "crashed", "timedout"):
         return said not in _NOTHING
-    return key in _LEVELS and _BAD_STATE.search(said) is not None
+    return (key in _LEVELS and _BAD_STATE.search(said) is not None) or _RAISED.match(said) is not None
 
 
 def find_odd_members(roots: Sequence[JsonValue], text: str) -> list[int]:

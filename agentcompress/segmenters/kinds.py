@@ -21,6 +21,7 @@ from agentcompress.segmenters.envelopes import find_envelope
 from agentcompress.segmenters.json_within import find_json_within
 from agentcompress.segmenters.languages import LOOKED_AT_CHARS, PARSED_CHARS, detect_language, measure_share
 from agentcompress.segmenters.shapes import Shapes, make_templates
+from agentcompress.segmenters.signs import tells_count
 from agentcompress.segmenters.tables import is_table
 from agentcompress.text.lines import Rows, View, find_view, split_visible
 
@@ -66,7 +67,8 @@ _PROGRESS = re.compile(
 )
 _PATH = re.compile(r"[\s│├└─]*[\w.@~+-]*(?:/[\w.@~+ -]+)+/?$|\s*[\w.@+-]+/?$")
 _TREE = re.compile(
-    r"\s*\[\d+\] \w+|\s*(?:StaticText|RootWebArea) '|\s*(?:[│├└]|[|`](?:--|   ))|\s*- \w+( \".*\")?( \[\w+=|:|$)"
+    r"\s*\[\d+\] \w+|\s*(?:StaticText|RootWebArea) '|\s*(?:[│├└](?!.*[│┤┘])|[|`](?:--|   ))"
+    r"|\s*- \w+( \".*\")?( \[\w+=|:|$)"
 )
 _LS = re.compile(r"[-dlbcps][rwxsStT-]{9}[.+@]?\s+\d+\s")
 LISTED = (_PATH, _LS)
@@ -75,11 +77,15 @@ LISTED = (_PATH, _LS)
 _SETTING = re.compile(r"\s*[\w.\"'-]+\s*[=:]|\s*[\[{}\]]")
 _INI_TITLE = re.compile(r"\s*\[\[?[\w .:\"/@-]{1,80}\]?\]\s*$")
 _INI_SETTING = re.compile(r"\s*[#;]|\s*[\w.\"*-][\w .\"*/-]{0,60}\s*=|\s*[\"'][^\"']*[\"'],?\s*$|\s*[\[\]{}],?\s*$")
+_OPENED = re.compile(r"\s*(?:[\w\"'$.-]+\s*[:=]\s*)?(?:\w+\s*\(?)?[\[{(]\s*$")
+_MEMBER = re.compile(r"\s*(?:[\w\"'$.-]+\s*[:=]\s.*[,\[{(]?|[\[\]{}()]{1,3}[,;]?|\{.*\},?)\s*$")
+_LEAST_OPENED, _MEMBER_SHARE = 4, 0.9
 _SECTIONED = ("yaml", "toml")
 _DIGITS = re.compile(r"\d+")
 _ENCODED_CHARS = 60
 _RUN_SHARE, _LEAST_CERTAIN, _MOST_OTHER = 0.6, 2, 0.5
 _CODE_SHARE = 0.08
+_ENDING_CHARS, _ENDING_LINES = 3000, 10
 _OFTEN = 5  # lines that differ in numbers alone are a machine's
 _LONG_LINE, _LEAST_BROKEN_LINES, _LEAST_BROKEN_CHARS = 2000, 20, 500
 
@@ -146,6 +152,8 @@ def detect_kind(text: str, hint: str = "", *, fences: bool = True) -> Kind:
         return Kind(name, {"language": look.language})
     if name == "sections":
         return Kind(name, {"language": "ini"})
+    if name == "objects":
+        return Kind("sections")
     return Kind(name, {"hint": hint} if name == "mixed" and hint else {})
 
 
@@ -240,12 +248,13 @@ _RULES = (
     _Rule(lambda look: look.language is not None and not (look.is_report and look.language in _SECTIONED), "source"),
     _Rule(lambda look: look.is_fenced and not (look.is_prose and look.view), "mixed", numbered="lines"),
     _Rule(lambda look: _is_ini(look.lines), "sections"),
+    _Rule(lambda look: _is_objects(look.lines), "objects"),
     _Rule(lambda look: look.is_report, "log"),
     _Rule(lambda look: look.is_prose, "prose"),
     _Rule(lambda look: _is_outline(look.lines), "outline", numbered="lines"),
     _Rule(lambda look: _is_listing(look.lines), "matches", numbered="lines"),
     _Rule(lambda look: _is_repetitive(look.lines) or look.is_run, "log"),
-    _Rule(lambda look: measure_code_share(look.part) > _CODE_SHARE, "lines"),
+    _Rule(lambda look: measure_code_share(look.part) > _CODE_SHARE and not _ends_as_run(look.text), "lines"),
     _Rule(lambda look: True, "log", numbered="lines"),
 )
 """The first that holds says the kind. Only code, prose and logs are seen through line numbers."""
@@ -315,6 +324,12 @@ def _is_ini(lines: list[str]) -> bool:
     return titles > 0 and measure_share(_INI_SETTING, lines) + titles > 0.85
 
 
+def _is_objects(lines: list[str]) -> bool:
+    """Whether it is objects as a shell or a debugger prints them: keys with values, in brackets of their own lines."""
+    opened = sum(1 for line in lines if _OPENED.match(line))
+    return opened >= _LEAST_OPENED and measure_share(_MEMBER, lines) > _MEMBER_SHARE
+
+
 def _is_outline(lines: list[str]) -> bool:
     """Whether most lines are branches of a tree that is drawn by indentation."""
     return measure_share(_TREE, lines) > 0.7
@@ -327,6 +342,12 @@ def _is_listing(lines: list[str]) -> bool:
     usual, often = Counter(map(len, lines)).most_common(1)[0]
     is_encoded = usual >= _ENCODED_CHARS and often > 0.3 * len(lines)  # base64 holds slashes, too
     return measure_share(_PATH, lines) > 0.9 and not is_encoded
+
+
+def _ends_as_run(text: str) -> bool:
+    """Whether the last lines say how many there were, or how it exited, as no code does."""
+    lines = [line.strip() for line in split_visible(text[-_ENDING_CHARS:]) if line.strip()]
+    return any(tells_count(line) for line in lines[-_ENDING_LINES:])
 
 
 def _is_repetitive(lines: list[str]) -> bool:

@@ -7,6 +7,7 @@ has overwritten was never seen, and goes first.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -14,10 +15,11 @@ from dataclasses import dataclass
 
 from agentcompress.common.checks import checked_count, checked_weight
 from agentcompress.schema import Segment, Span, Unit
-from agentcompress.segmenters.odd_ones import find_odd_paths, find_odd_records
+from agentcompress.segmenters.odd_ones import find_odd_measures, find_odd_paths, find_odd_records
 from agentcompress.segmenters.records import find_body, find_titles, lay_out
 from agentcompress.segmenters.shapes import Shapes, make_templates
 from agentcompress.segmenters.signs import (
+    BODY,
     ENDS,
     ERROR,
     FIRST,
@@ -28,6 +30,7 @@ from agentcompress.segmenters.signs import (
     is_numbered,
     rate_sign,
     tells_count,
+    tells_crash,
     tells_failed_exit,
     tells_place,
     tells_value,
@@ -45,7 +48,7 @@ _REPEATED, _ODD, _OVERWRITTEN = -1.0, 1.0, -30.0  # priors: of a line whose temp
 _FIRST_ALIKE = 2
 """Of lines that are alike, how many are floors."""
 
-_MOST_TOLD, _LAST_WORDS = 12, 2
+_MOST_TOLD, _LAST_WORDS, _ENDING_ROWS = 12, 2, 8
 _LEAST_CODES, _MOST_CODES, _RARE_CODES, _MOST_RARE = 20, 0.4, 2, 5
 """Codes of rules of which rare ones are told: so many at least, hardly as many different ones; how often a rare one
 stands, and how many there are at most."""
@@ -53,14 +56,17 @@ stands, and how many there are at most."""
 _MOST_SHAPES, _MOST_FIELDS, _MOST_ODD = 3, 12, 3
 """Shapes whose lines are compared word by word; so many words of each; of each shape so many lines are floors."""
 
-_FIRST_FAILURES, _FIRST_DETAILS, _MOST_DETAILS, _PLACES, _MOST_HEADS = 3, 2, 14, 2, 100
-"""Failures whose details are floors; of each so many lines, the first ones whatever they say, and so many places; how
-many are looked at."""
+_FIRST_FAILURES, _FIRST_DETAILS, _MOST_DETAILS, _MOST_BODY, _PLACES, _MOST_HEADS = 3, 2, 14, 40, 2, 100
+"""Failures whose details are floors; of each so many lines, the first ones whatever they say, so many that only belong
+to it, and so many places; how many are looked at."""
 
+_SAYS = re.compile(r"[\w^~]")
+_OF_HEADS = (TOLD, ENDS, ERROR)
 _STAMP = re.compile(r"(?:[^\t]*\t){0,2}\ufeff?\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.,\d]*Z ")
 _STAMPED_ROWS, _STAMPED_SHARE = 200, 0.6
 """What a runner puts before every line of a job's log is seen through, where it stands before most."""
 
+_MAIL, _MAIL_ROWS = re.compile(r"(?:From|To|Subject|Date|Sent|Cc): \S"), 12
 _COUNTED_ITEM = re.compile(r"\s*[-*•]\s[\w ./-]{1,60}:?\s\d+\s*$")
 _PATH = re.compile(r"[ \t]+(?:[\w.@~+-]+/)*[\w.@~+-]+$")
 
@@ -105,13 +111,16 @@ class _Log:
         self.shapes = Shapes(self.templates)
         self.layout = lay_out(self.bare)
         self.titles = find_titles(self.bare, self.layout)
+        self._opening = frozenset(self.titles.values())
         self.traces = dict(find_traces(self.bare))
         self.floors = self._rate_rows()
         self._keep_ends(last_lines)
+        self._keep_mail_head()
         self._keep_odd_rows()
         self._keep_first_alike()
         self._keep_odd_fields()
         self._keep_odd_paths()
+        self._keep_odd_measures()
         self._keep_odd_codes()
         self._keep_last_words()
         self._keep_failures()
@@ -120,6 +129,10 @@ class _Log:
         """The row that names what a row belongs to, or -1."""
         title = self.titles.get(row, -1)
         return title if title >= 0 else self.layout.headings[row]
+
+    def opens_record(self, row: int) -> bool:
+        """Whether a row names a record that others belong to."""
+        return row in self._opening
 
     def is_repeated(self, row: int) -> bool:
         """Whether a row is one of many of one shape."""
@@ -154,6 +167,12 @@ class _Log:
         spoken = [row for row in range(len(self.bare)) if row not in self.layout.blank]
         for row in spoken[-last_lines:]:
             self.floors[row] = max(self.floors[row], ENDS)
+
+    def _keep_mail_head(self) -> None:
+        """From whom a mail is, of when, and what about."""
+        head = [row for row, line in enumerate(self.bare[:_MAIL_ROWS]) if _MAIL.match(line)]
+        for row in head if len(head) > 2 else ():
+            self.floors[row] = max(self.floors[row], WARNING)
 
     def _keep_odd_rows(self) -> None:
         for row in self.shapes.odd_rows:
@@ -206,6 +225,11 @@ class _Log:
         for i in find_odd_paths([self.bare[row].strip() for row in rows]):
             self.floors[rows[i]] = max(self.floors[rows[i]], WARNING)
 
+    def _keep_odd_measures(self) -> None:
+        """Lines with a time or an amount far above all others of its name."""
+        for row in find_odd_measures(self.bare):
+            self.floors[row] = max(self.floors[row], ERROR)
+
     def _keep_odd_codes(self) -> None:
         """Of many complaints, those of a rule that hardly any other is about."""
         codes = {row: code for row, line in enumerate(self.bare) if (code := find_code(line)) is not None}
@@ -217,7 +241,11 @@ class _Log:
             self.floors[row] = max(self.floors[row], ERROR)
 
     def _keep_last_words(self) -> None:
-        """What was said right before something ended with a failure may say why."""
+        """What was said right before something ended with a failure may say why; so do errors near the end."""
+        spoken = [row for row in range(len(self.bare)) if row not in self.layout.blank]
+        for row in spoken[-_ENDING_ROWS:]:
+            if self.floors[row] == ERROR and not self.is_repeated(row):
+                self.floors[row] = ENDS - 1
         for row, line in enumerate(self.bare):
             if self.floors[row] == TOLD and tells_failed_exit(line):
                 said = [
@@ -228,20 +256,30 @@ class _Log:
 
     def _keep_failures(self) -> None:
         """Of the first failures and the last one, what was expected and where is worth having with the name."""
-        heads = [row for row, floor in enumerate(self.floors) if floor in (ENDS, ERROR) and self._is_head(row)]
-        named = [row for row in heads if self.floors[row] == ENDS]
+        heads = [row for row, floor in enumerate(self.floors) if floor in _OF_HEADS and self._is_head(row)]
+        named = [row for row in heads if self.floors[row] >= ENDS]
         told = 0
         for head in [*named[:_MOST_HEADS], *(row for row in heads[:_MOST_HEADS] if self.floors[row] < ENDS)]:
-            if self.floors[head] > ENDS or told == _FIRST_FAILURES:
+            if ENDS < self.floors[head] < TOLD or told == _FIRST_FAILURES:
                 continue
             following = next((row for row in named if row > head), len(self.bare))
             details = self._find_details(head, following - 1)
             for row, less in {head: 0, **details}.items() if details else ():
                 self.floors[row] = max(self.floors[row], FIRST - 3 * told - less)
+            if details:
+                self._keep_body(head, following - 1)
             told += bool(details)
+
+    def _keep_body(self, head: int, last: int) -> None:
+        """What else stands below a failure's name and certainly belongs to it, after all that says more."""
+        body = (row for row, certain in find_body(self.bare, self.layout, head, last) if certain)
+        for row in itertools.islice(body, _MOST_BODY):
+            self.floors[row] = max(self.floors[row], BODY)
 
     def _is_head(self, row: int) -> bool:
         """Whether a row may name a failure, and is not one of many that are alike."""
+        if self.floors[row] == TOLD:
+            return tells_crash(self.bare[row])
         return self.floors[row] == ENDS or not self.is_repeated(row)
 
     def _find_details(self, head: int, last: int) -> dict[int, int]:
@@ -249,9 +287,14 @@ class _Log:
         details: dict[int, int] = {}
         places = 0
         for row, certain in find_body(self.bare, self.layout, head, last):
-            if self.is_repeated(row) and self.layout.indents[row] <= self.layout.indents[head]:
-                break  # the run goes on
             line = self.bare[row]
+            if self.is_repeated(row) and self.layout.indents[row] <= self.layout.indents[head]:
+                if line.startswith("#") and not self.bare[head].startswith("#"):
+                    certain = False  # a remark on it, as any line of TAP may have
+                else:
+                    break  # the run goes on
+            if not _SAYS.search(line):
+                continue
             place = places < _PLACES and tells_place(line)
             places += place
             if place or tells_value(line) or self.floors[row]:
@@ -279,7 +322,8 @@ class _Builder:
         block, lines, row = 0, 0, 0
         while row < len(self._rows):
             last = log.traces.get(row, row)
-            if last > row or lines >= self._limits.block_lines or (lines and row in log.layout.blank):
+            opens = lines and (row in log.layout.blank or log.opens_record(row))
+            if last > row or lines >= self._limits.block_lines or opens:
                 block, lines = block + 1, 0
             what = "\n".join(log.templates[row : last + 1])
             known, seen[what] = seen[what], seen[what] + 1

@@ -22,10 +22,18 @@ _RARE, _MOST_RARE = 0.04, 2
 _OUTLYING, _TIMES = 8.0, 3.0
 _FULL, _NEARLY_FULL = 95.0, 90.0
 _DIGITS = re.compile(r"\d+")
+_MEASURE = re.compile(
+    r"([A-Za-z][\w.%-]{1,30})\s?[=:]\s?(\d[\d,]*(?:\.\d+)?)(?:\.\.(\d+(?:\.\d+)?))?"
+    r"(?:\s?(ns|us|µs|ms|s|sec|min|m|[kKMG]i?B|B)\b)?"
+)
+_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "min": 60.0, "m": 60.0, "kb": 1e3, "mb": 1e6, "gb": 1e9}
+_UNITS |= {"kib": 2.0**10, "mib": 2.0**20, "gib": 2.0**30}
+_LEAST_MEASURES, _LEAST_MEASURE, _MEASURED_CHARS = 12, 1e-9, 400
 _NUMBER = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?%?$")
 _BAD = re.compile(
     r"(?i)crash|error|fail|exited|pending|evicted|unhealthy|unknown|oom|dead|down\b|lost|denied|critical|fatal|offline"
     r"|degraded|terminat|timed? ?out|refused|blocked|missing|backoff|not ?ready|^5\d\d$|disputed|rejected|expired"
+    r"|exception|abort|overdue|corrupt"
 )
 _BAD_WEIGHT = 3.0
 
@@ -82,7 +90,10 @@ def _weigh_words(held: dict[int, str], most: int) -> dict[int, float]:
 def _weigh_numbers(held: dict[int, str]) -> dict[int, float]:
     """Records with a number far above all others, or a share that is nearly all where others are less."""
     numbers = {i: float(value.rstrip("%").replace(",", "")) for i, value in held.items() if _NUMBER.match(value)}
-    if len(numbers) < 0.9 * len(held):
+    if (
+        len(numbers) < 0.9 * sum(1 for value in held.values() if value.lower() != "nan")
+        or len(numbers) < _LEAST_RECORDS
+    ):
         return {}
     ordered = sorted(numbers.values())
     low, high = ordered[len(ordered) // 4], ordered[(3 * len(ordered)) // 4]
@@ -92,6 +103,28 @@ def _weigh_numbers(held: dict[int, str]) -> dict[int, float]:
         usual = ordered[int(0.9 * (len(ordered) - 1))]
         odd = {i: _BAD_WEIGHT for i, n in numbers.items() if n >= _FULL and usual < _NEARLY_FULL}
     return odd if len(odd) <= max(2, len(held) // 20) else {}
+
+
+def find_odd_measures(lines: Sequence[str], most: int = 2) -> list[int]:
+    """Indexes of lines with a measure (`time=38417.9`, `took: 31 s`) far above all others of its name, ascending.
+
+    A line's own numbers of one name count as one, the largest. most: lines of each name.
+    """
+    held: defaultdict[str, dict[int, float]] = defaultdict(dict)
+    for i, line in enumerate(lines):
+        for name, number, end, unit in _MEASURE.findall(line[:_MEASURED_CHARS]):
+            value = float((end or number).replace(",", "")) * _UNITS.get(unit.lower(), 1.0)
+            held[name][i] = max(value, held[name].get(i, 0.0))
+    odd: set[int] = set()
+    for values in list(held.values())[:_MOST_FIELDS]:
+        ordered = sorted(values, key=lambda i: -values[i])
+        if len(ordered) < _LEAST_MEASURES:
+            continue
+        for n in range(most, 0, -1):
+            if values[ordered[n - 1]] > _OUTLYING * max(values[ordered[n]], _LEAST_MEASURE):
+                odd.update(ordered[:n])
+                break
+    return sorted(odd)
 
 
 def find_odd_paths(paths: Sequence[str], most: int = 3) -> list[int]:

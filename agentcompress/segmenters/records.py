@@ -14,12 +14,13 @@ _GUTTER = re.compile(r"\s*\d*\s*[|│]")
 _RULED = re.compile(r"\s*[=\-_*─━~#+⎯]{4,}")
 _INDENTED = re.compile(r"[ \t]*")
 _TAB_WIDTH = 4
-_HEADING_CHARS = 200
+_HEADING_CHARS, _DEEPEST, _ANEW = 200, 8, 4
 _KEYED = re.compile(r"\w[\w -]{0,24}:\s")
 _ID = re.compile(r"\w+ [0-9a-f]{7,40}\b")
 _LEAST_TITLES = 3
 _RECORD = re.compile(
-    r"##\[group\]|[-*]\[ RECORD \d+ \]|\*+ \d+\. row \*+|(?:-{3,}|={3,}|_{3,}|\*{3,}|#{3,}) .*\w.* ?[-=_*#]{3,}$"
+    r"##\[group\]|BEGIN:V[A-Z]+$"
+    r"|[-*]\[ RECORD \d+ \]|\*+ \d+\. row \*+|(?:-{3,}|={3,}|_{3,}|\*{3,}|#{3,}) .*\w.* ?[-=_*#]{3,}$"
 )
 """A rule with words in it, as databases put above a record and test runners above a failure."""
 
@@ -31,7 +32,8 @@ _LONGEST_ROWS, _SHORT_ROWS = 60, 20
 class Layout:
     """How lines stand. indents: columns; of a blank line that of the line before. blank: rows without a word.
 
-    headings: for every row the one that it stands under, or -1. paragraphs: for every row the first of its paragraph.
+    headings: for every row the one that it stands under, or -1; -1 too at every fourth level of many, that not all of
+    them come along. paragraphs: for every row the first of its paragraph.
     """
 
     indents: Sequence[int]
@@ -63,7 +65,7 @@ def _measure_indent(line: str) -> int:
 def _find_headings(lines: Sequence[str], indents: Sequence[int], blank: frozenset[int]) -> list[int]:
     """For every row the last one above that is indented less, over blank rows too; -1 where there is none."""
     headings: list[int] = []
-    above: list[int] = []
+    above: list[int] = []  # rows around this one, the outermost first
     for row, indent in enumerate(indents):
         if row in blank:
             headings.append(-1)
@@ -71,7 +73,10 @@ def _find_headings(lines: Sequence[str], indents: Sequence[int], blank: frozense
         while above and indents[above[-1]] >= indent:
             above.pop()
         heading = above[-1] if above else -1
-        headings.append(heading if heading >= 0 and len(lines[heading]) <= _HEADING_CHARS else -1)
+        stands = (
+            heading >= 0 and (len(above) < _DEEPEST or len(above) % _ANEW) and len(lines[heading]) <= _HEADING_CHARS
+        )
+        headings.append(heading if stands else -1)
         above.append(row)
     return headings
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
-TOLD, FIRST, ENDS, ERROR, WARNING = 50, 40, 30, 20, 10
+TOLD, FIRST, ENDS, ERROR, WARNING, BODY = 50, 40, 30, 20, 10, 5
 """Floors of lines: counts, exit codes and notices of what another tool left out; what belongs to the first failures, a
-little less for each that follows; names of others, and how it ended; errors; warnings, and lines unlike all others."""
+little less for each that follows; names of others, and how it ended; errors; warnings, and lines unlike all others;
+what else stands below the first failures."""
 
 _COUNTED = (
     r"(?:tests?|specs?|examples?|assertions?|suites?|scenarios?|steps?|checks?|tasks?|jobs?|passed|passing|failed|failing"
@@ -14,20 +15,24 @@ _COUNTED = (
     r"|results?|matches|skipped|skips|skip|pending|todo|ignored|cancelled|flaky|xfailed|xpassed|deselected|insertions?"
     r"|deletions?|added|changed|removed|destroyed|unreachable|succeeded|executed|incomplete|risky|not\s+upgraded"
     r"|to\s+(?:add|change|destroy|install|remove|upgrade)|files?\s+changed|files?\s+would\s+be|packages?"
+    r"|updated|unchanged|created|replaced|deleted|modified|upgraded|installed|reachable"
     r"|loaded\s+units\s+listed|hosts?\s+up|source\s+files?|files?)\b"
 )
-_COUNT = rf"\d[\d,.]*\s+(?:\w+\s+){{0,2}}?{_COUNTED}"
+_COUNT = rf"\d[\d,.]*\s+(?:\w+\s+){{0,2}}?{_COUNTED}(?!=)"
 _ENDS_COUNT = r"[^a-z]*(?:$|[,;|(·]|\.\s|\b(?:in|of|with|and|total)\b)"
 _COUNTS = re.compile(
     rf"^[\s=*#>✖✗✘×✔✓ℹ❌-]*(?:{_COUNT}|(?i:{_COUNTED})\s*[:=]\s*\d){_ENDS_COUNT}|{_COUNT}.{{0,60}}?{_COUNT}|"
     + r"""
-    ^\W*(?i:found|ran|total|executed|collected|plan|finished|completed|tests\s+run|took|done)\b[\s:!=]{1,4}[^a-z]{0,12}\d
+    ^\W*(?i:found|ran|total|executed|collected|plan|finished|completed|tests\s+run|took|done|duration|elapsed|(?:total|execution|planning|elapsed)\s(?:run\s?)?time)\b[\s:!=]{1,4}[^a-z]{0,12}\d
     |^\W*(?i:plan|totals?|summary|results?|tests?|test\s+(?:files|suites|cases)|tests\s+run|test\s+run\s+(?:failed|successful)
       |test\s+result|suites|failures?|failed\s+tests|failed|passed|total\s+tests|errors|warnings|skipped|stats|changes|status
       |(?:destroy|apply)\s+complete!?)\s*[:=!]\s.{0,40}?\d
     |^(?i:tests?|test\sfiles|suites|snapshots)\s\s?\d+\s\w+|^(?:FAILED|PASSED|OK)\s\|\s\d+|^Ran\s\d+
     |^\#\s(?:tests|pass|fail|suites|skipped|cancelled|todo|ok|failed|passed)\b.*\d
     |^\W*\d+\s+(?:errors?|warnings?|failures?|failed|problems?|vulnerabilities)\b.{0,40}$
+    |\b[1-9]\d*\s+(?:errors?|failures?|problems?|vulnerabilities)\W*$
+    |\b(?i:passed|succeeded|ok|failed|errors?|failures|warnings|skipped|ignored)\s\d+,\s(?i:passed|succeeded|failed|errors?
+      |failures|warnings|skipped|ignored|canceled)\s\d
     |^\(\d+\s+rows?\)|^\d+\s+rows?\s+in\s+set|\bdue\s+to\s+\d+\s+(?:previous\s+)?errors?\b
     |^OK(?:\s\(|\s*$)|\b100%\s+tests\s+passed|\b\d+%\s+tests\s+passed
     """,
@@ -55,6 +60,7 @@ _NOTICE = re.compile(
 _NAMED = re.compile(
     r"""
     ^(?:FAILED|ERROR)\s\S+(?:::\S|\.py\b)                                      # pytest's summary
+    |^!\s[A-Z]\w+\s                                                            # TeX
     |^(?:FAIL|ERROR):\s\S+\s\(|^FAILED\s\(                                     # unittest
     |^_{3,}\s.*\S\s_{3,}$                                                      # pytest's sections
     |^\s*---\sFAIL:|^FAIL\s+\S+|^test\s.*\.\.\.\sFAILED|^----\s.*\sstdout\s----   # go, cargo
@@ -69,15 +75,20 @@ _NUMBERED = re.compile(r"\s*\d+\)\s\S")
 _ERROR = re.compile(
     r"""
     (?i:\b(?:errors?|fatal|panic(?:ked)?|critical|failed|failures?|failing|segmentation\sfault|core\sdumped|aborted|denied
-      |unhealthy|crashloopbackoff|oomkilled|no\sspace\sleft|not\sfound|cannot|can't|could\snot|couldn't|unable\sto|no\ssuch)\b)
-    |^E\s{2,}\S|^>\ {2,}\S|(?:Error|Exception)\b|^Caused\sby:|^e:\s|\bnpm\sERR!|\bERR\b|\bundefined\sreference\b|^E:\s
+      |unhealthy|crashloopbackoff|oomkilled|no\sspace\sleft|not\sfound|cannot|can't|could\snot|couldn't|unable\sto|no\ssuch|exceeded)\b)
+    |\bNaN\b|[\s=:]nan\b|=\s-1\sE[A-Z]{3,}|(?i:fehler|fehlgeschlagen|erreur|échec|errore|ошибк)|错误|失败|失敗|エラー|오류|실패
+    |^E\s{2,}\S|^>\ {2,}\S|(?:Error|Exception|EXCEPTION)\b|^Caused\sby:|^e:\s|\bnpm\sERR!|\bERR\b
+    |\bundefined\sreference\b|^E:\s
     """,
     re.VERBOSE,
 )
 _NO_ERROR = re.compile(
     r"(?i)(?<![=:\w.])(?:0|no|without|zero)\s(?:errors?|failures?|failed)\b|\b(?:errors?|failures?|failed|fail)[=:]\s*0\b"
 )
-_WARNING = re.compile(r"(?i)warnings?\b|\b(?:warn|deprecated|timed?\s?out|timeout|retry(?:ing)?|refused)\b")
+_WARNING = re.compile(
+    r"(?i:warnings?\b|\b(?:warn|deprecated|timed?\s?out|timeout|retry(?:ing)?|refused|corrupt(?:ed)?)\b)"
+    r"|\bSKIP(?:PED|PING)?\b"
+)
 _VALUE = re.compile(
     r"""
     ^\W{0,6}(?:
@@ -90,11 +101,12 @@ _VALUE = re.compile(
     """,
     re.VERBOSE,
 )
-_MARKED = re.compile(r"[-+>]\s?\S|(?:\d+\s*)?[|│]\s*\^|\^+")
+_MARKED = re.compile(r"(?!--\w)[-+>]\s?\S|(?:\d+\s*)?[|│]\s*\^|\^+")
 _PLACE = re.compile(
     r"-->\s*\S|\bFile\s\".*\",\sline\s\d|[\w./\\$()<>@-]*[\w)]\.\w{1,8}[:(]\d+|[\w./\\-]+\.\w{1,8}:line\s\d+|\bline\s\d+\b"
     r"|[\w./-]+\.\w{1,5}\s\d+:\d+|^@\s\S+\.\w{1,5}\b"
 )
+_CRASH = re.compile(r"\bsignal\s+(?:SIG|\d)|(?i:segmentation fault|core dumped)")
 _LIBRARY = re.compile(
     r"node_modules|site-packages|dist-packages|\bnode:|/rustc/|\binternal/|\bjava\.base|/usr/lib|vendor/|\.cargo/|goroot|/go/src/|\bsun\.|org\.junit"
     r"|System\.\w+\.|xunit|/gems/|testing\.go"
@@ -107,13 +119,16 @@ _SIGNS = (
     "error errors err fail failed failure failures failing fatal panic panicked critical exception abort"
     " aborted fault denied dumped caused undefined warn warning warnings deprecated timeout timed time retry"
     " retrying refused unhealthy crashloopbackoff oomkilled space found cannot can't could couldn't unable such"
-    " e xfailed"
+    " e xfailed exceeded nan corrupt corrupted skip skipped skipping fehler erreur errore"
+    " fehlgeschlagen"
 )
 _SIGN_WORDS = frozenset(_SIGNS.split())
 
-_SIGN_PARTS = ("Error", "Exception", "Warning", ">  ", "FAIL")
+_SIGN_IDEOGRAMS = ("错误", "失败", "失敗", "エラー", "오류", "실패")
+_SIGN_PARTS = ("Error", "Exception", "EXCEPTION", "Warning", ">  ", "FAIL", "= -1 E", "chec", "шибк", *_SIGN_IDEOGRAMS)
 _NAME_PARTS = (
     "FAIL",
+    "! ",
     "X  ",
     "Requested",
     "ail",
@@ -137,6 +152,7 @@ _TOLD = (
     " unit units source found plan total totals summary ran collected finished completed took done stats changes"
     " status apply destroy pass ok exit exited return returned code signal build make truncated elided"
     " abbreviated full complete entire saved written more lines omitted shown sigkill sigsegv sigabrt sigterm"
+    " updated unchanged created replaced deleted modified installed duration elapsed execution planning time"
     " add change install remove upgrade fail log report output snapshots returncode exitcode"
 )
 _TOLD_WORDS = frozenset(_TOLD.split())
@@ -183,6 +199,11 @@ def tells_count(line: str) -> bool:
 def tells_failed_exit(line: str) -> bool:
     """Whether a line says that something has ended with a failure."""
     return _FAILED_EXIT.search(line[:_SEEN_CHARS]) is not None
+
+
+def tells_crash(line: str) -> bool:
+    """Whether a line says that a signal has ended a program: what follows says where."""
+    return _CRASH.search(line[:_SEEN_CHARS]) is not None
 
 
 def tells_notice(line: str) -> bool:

@@ -16,7 +16,7 @@ from agentcompress.common.checks import checked_count, checked_weight
 from agentcompress.errors import InvalidInputError
 from agentcompress.schema import Segment, Unit
 from agentcompress.segmenters.grammars import GRAMMARS, Grammar
-from agentcompress.segmenters.signs import ERROR
+from agentcompress.segmenters.signs import ERROR, TOLD
 from agentcompress.segmenters.tree import Frame, Piece, cut_tree
 from agentcompress.text.cut_points import cut_stretch
 from agentcompress.text.delimiters import make_comment_style
@@ -34,7 +34,11 @@ _FLOOR_FROM = 0.2
 _NAMING = re.compile(r"\s*<(?:\w+:)?(?:name|id|key|artifactId|title|loc|code|label)\b[^>]*>[^<]+<", re.IGNORECASE)
 _MOST_NAMES, _NAMING_CHARS = 2, 200
 _ALARMING = re.compile(
-    r"(?i)<(?:failure|error|fatal|exception)\b|\b(?:status|result|outcome|severity|level|state)=\"(?:fail|error|fatal|critical)"
+    r"(?i)<(?:failure|error|fatal|exception)\b|\b(?:status|result|outcome|severity|level|state)=\"(?:fail|error|fatal|critical|reject)"
+    r"|<(?:\w+:)?(?:status|result|outcome|state)>(?:fail|error|fatal|reject)"
+)
+_COUNTED = re.compile(
+    r"(?i)(?:\b(?:tests|total|count|submitted|accepted|rejected|passed|failed|failures|errors|skipped|warnings)=\"\d+\"\s*){2}"
 )
 _FEW_ALARMING, _SEEN_CHARS = 5, 2000
 _LARGE_CHARS, _LARGE_SHARE, _LINE_CHARS, _PIECE_CHARS = 1500, 0.03, 1200, 400
@@ -85,6 +89,9 @@ def _raise_alarming(rows: Rows, pieces: list[Piece]) -> None:
     if len(alarming) <= max(_FEW_ALARMING, len(pieces) // 10):
         for piece in alarming[:_FEW_ALARMING]:
             piece.floor = max(piece.floor, ERROR)
+    counts = [piece for piece in pieces if _COUNTED.search(rows.get_text(piece.first, piece.last)[:_SEEN_CHARS])]
+    for piece in counts if len(counts) <= _FEW_ALARMING else ():
+        piece.floor = max(piece.floor, TOLD)
 
 
 def _cut_pieces(bare: str, count: int, grammar: Grammar) -> list[Piece]:
