@@ -33,6 +33,7 @@ _BAD_STATE = re.compile(
 )
 _NAMING = ("path", "file", "filename", "file_path", "filepath", "uri", "url", "name", "language", "command", "title")
 _HINT_CHARS = 200
+_NAMES, _IDS, _NAME_CHARS = ("name", "title", "summary", "label"), ("key", "number", "id", "_id", "uuid"), 60
 
 
 def read_hint(value: JsonValue, text: str) -> str:
@@ -169,6 +170,17 @@ def _choose_members(record: JsonValue, text: str, odd_keys: Sequence[str]) -> li
     told = [key for key, held in scalars.items() if _ALARMING.search(text, held.value, held.end) or _is_trouble(key)]
     keys = [*list(chosen)[: _ODD_MEMBERS + len(odd_keys)], *told[:_ODD_MEMBERS]]
     return [record.start, *(scalars[key].start for key in keys if key in scalars)]
+
+
+def find_naming_members(value: JsonValue) -> list[JsonValue]:
+    """The short members by which an object in a list is known, one that is an id and one that is a name."""
+    keyed = {held.key.lower(): held for held in value.held if held.key and not held.held and _is_short(held)}
+    found = (next((keyed[key] for key in keys if key in keyed), None) for keys in (_NAMES, _IDS))
+    return [held for held in found if held is not None]
+
+
+def _is_short(value: JsonValue) -> bool:
+    return value.end - value.value <= _NAME_CHARS
 
 
 def _is_naming(key: str) -> bool:

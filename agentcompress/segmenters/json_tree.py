@@ -16,7 +16,7 @@ class JsonValue:
     """A value and the member it is: `start` of its key or of itself, `value` of itself, `end` behind it.
 
     kind: "object", "array", "string" or "other". stop: where the next member begins, behind its comma. hint: where it
-    comes from, as members beside it say.
+    comes from, as members beside it say. is_listed: whether it is one of several elements.
     """
 
     start: int
@@ -27,6 +27,7 @@ class JsonValue:
     stop: int = 0
     held: list[JsonValue] = field(default_factory=list)
     hint: str = ""
+    is_listed: bool = False
 
 
 def parse_documents(text: str) -> list[JsonValue]:

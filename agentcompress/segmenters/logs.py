@@ -11,7 +11,7 @@ import itertools
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agentcompress.common.checks import checked_count, checked_weight
 from agentcompress.schema import Segment, Span, Unit
@@ -313,6 +313,7 @@ class _Builder:
         self._limits, self._rows, self._log = limits, rows, log
         self._first_unit: dict[int, int] = {}
         self._units: list[Unit] = []
+        self._named_below: list[tuple[int, int]] = []  # units, and the row that names what they belong to
         self._has_returns = "\r" in rows.text
         self.overwritten: set[int] = set()  # ends of the stretches that were overwritten
 
@@ -330,6 +331,7 @@ class _Builder:
             self._add_rows(row, last, block, known)
             lines = lines + 1 if last == row else self._limits.block_lines
             row = last + 1
+        self._require_named_below()
         return tuple(self._units)
 
     def _add_rows(self, row: int, last: int, block: int, known: int) -> None:
@@ -358,7 +360,15 @@ class _Builder:
 
     def _find_required(self, row: int) -> tuple[int, ...]:
         heading = self._log.find_required(row)
+        if heading > row:
+            self._named_below.append((len(self._units), heading))
         return (self._first_unit[heading],) if heading in self._first_unit else ()
+
+    def _require_named_below(self) -> None:
+        """Let units whose record is named by a row further down require that one."""
+        for i, heading in self._named_below:
+            if heading in self._first_unit and self._first_unit[heading] != i:
+                self._units[i] = replace(self._units[i], requires=(self._first_unit[heading],))
 
 
 @dataclass(frozen=True)

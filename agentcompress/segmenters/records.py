@@ -24,6 +24,7 @@ _RECORD = re.compile(
 )
 """A rule with words in it, as databases put above a record and test runners above a failure."""
 
+_CALLED = re.compile(r"(?:SUMMARY|FN)[:;]")
 _NUMBERED_RECORD = re.compile(r"[-*]\[ RECORD \d+ \]|\*+ \d+\. row \*+")
 _LONGEST_ROWS, _SHORT_ROWS = 60, 20
 
@@ -99,11 +100,24 @@ def find_titles(lines: Sequence[str], layout: Layout) -> dict[int, int]:
         elif first == row and not layout.indents[row]:
             title = row if _is_title(lines, row) or lines[row].split(None, 1)[0] in titling else -1
         elif title >= 0 and _is_under(layout, title, row):
-            named = title + 1 < row and _NUMBERED_RECORD.match(lines[title]) is not None
-            titles[row] = title + 1 if named else title  # a database's record is named by its first field
+            name = _find_name(lines, title)
+            titles[row] = name if name != row else title
         elif first != row and ends[first] - first < _SHORT_ROWS and len(lines[first]) <= _HEADING_CHARS:
             titles[row] = first
     return titles
+
+
+def _find_name(lines: Sequence[str], title: int) -> int:
+    """The row that names a record: the first field of a database's, the summary of a calendar's, else its title."""
+    if _NUMBERED_RECORD.match(lines[title]):
+        return min(title + 1, len(lines) - 1)
+    if lines[title].startswith("BEGIN:"):
+        for row in range(title + 1, min(title + _LONGEST_ROWS, len(lines))):
+            if _CALLED.match(lines[row]):
+                return row
+            if lines[row].startswith("END:"):
+                break
+    return title
 
 
 def _is_under(layout: Layout, title: int, row: int) -> bool:

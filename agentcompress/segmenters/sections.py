@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -29,8 +29,8 @@ _ITEM = re.compile(r"\s*- ")
 _CLOSES = re.compile(r"\s*(?:[\]})]+[,;]?|end|\"\"\"|''')\s*$")
 _OPENS = re.compile(r"[\[{(]\s*(?:[#;].*)?$|(?:\"\"\"|''')\s*$")
 _NAMING = re.compile(
-    r"\s*(?:[-+~] )*[\"']?(?:(?i:name|id|kind|title|hostname|package|instanceid|resource|container id|image|module|job"
-    r"|role|domain|interface|device|account|arn|uid))[\"']?\s*(?:[:=]|\s{2,})\s*\S"
+    r"\s*(?:[-+~] )*[\"']?(?:(?i:name|_?id|kind|title|hostname|package|instanceid|resource|container id|image|module"
+    r"|job|role|domain|interface|device|account|arn|uid))[\"']?\s*(?:[:=]|\s{2,})\s*\S"
 )
 _METADATA, _NAME = re.compile(r"\s*metadata:\s*$"), re.compile(r"\s*name:\s*\S")
 _QUOTED = re.compile(r"""(?::\s+|-\s+)(["'])(?:(?<=")(?:[^"\\]|\\.)*|(?<=')(?:[^']|'')*)$""")
@@ -39,6 +39,9 @@ _VALUE = re.compile(r"[:=]\s+(.*)$")
 _LEAST_ALIKE, _FEW_ODD, _MOST_ODD, _USUAL_SHARE, _FLOOR_SHARE = 8, 2, 6, 0.7, 0.5
 """Values under the same keys of which the odd ones are told; how many of each key, and of all, are floors; the share of
 keys that come again and again from which on one that does not is odd."""
+
+_REPEATED, _SAID_OFTEN = -2.0, 2
+"""The prior of a line that stood before so often, where a tool has printed objects."""
 
 _MOST_NAMES, _NAME_CHARS, _HEADING_CHARS, _MOST_ROOTS = 2, 160, 240, 400
 _ANCHOR, _ALIAS = re.compile(r"(?:^|[\s\[{,])&([\w-]+)"), re.compile(r"(?:^|[\s\[{,])\*([\w-]+)")
@@ -68,12 +71,17 @@ class SectionSegmenter:
         odd = _find_odd_values(lines, tree.names)
         units: list[Unit] = []
         firsts: list[int] = []
+        said = Counter[str]()
         for row in range(len(rows)):
             firsts.append(len(units))
             floor = 0 if self.language else rate_line(lines[row])
             floor = ERROR if row in odd else floor if floor >= ERROR else 0
+            said[lines[row].strip()] += 1
+            repeated = not self.language and row not in odd and said[lines[row].strip()] > _SAID_OFTEN
+            floor = 0 if repeated else floor
             for a, b in cut_stretch(text, *rows.get_span(row, row), self.max_line_chars, self.piece_chars):
-                units.append(Unit(a, b, tree.blocks[row] // self.block_lines, floor=floor))
+                prior = _REPEATED if repeated else 0.0
+                units.append(Unit(a, b, tree.blocks[row] // self.block_lines, floor=floor, prior=prior))
         share = _FLOOR_SHARE if odd or not self.language else 0.0
         segment = Segment(text, "sections", tuple(_require(units, firsts, tree)), floor_share=share)
         if self.language not in _COMMENTED:

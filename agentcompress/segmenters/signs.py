@@ -84,6 +84,7 @@ _ERROR = re.compile(
 )
 _NO_ERROR = re.compile(
     r"(?i)(?<![=:\w.])(?:0|no|without|zero)\s(?:errors?|failures?|failed)\b|\b(?:errors?|failures?|failed|fail)[=:]\s*0\b"
+    r"|\w*(?:errors?|failures?|exception)[\"']?\s*[=:]\s*(?:null|none|nil|false|\"\"|''|\[\]|\{\}|-)(?!\w)"
 )
 _WARNING = re.compile(
     r"(?i:warnings?\b|\b(?:warn|deprecated|timed?\s?out|timeout|retry(?:ing)?|refused|corrupt(?:ed)?)\b)"

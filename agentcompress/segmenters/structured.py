@@ -8,6 +8,7 @@ at lines; of one nested so deep that its brackets alone would be most of what is
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from dataclasses import replace
 
 from agentcompress.common.checks import checked_count, checked_weight
@@ -15,6 +16,7 @@ from agentcompress.schema import Segment, Unit
 from agentcompress.segmenters.json_records import (
     find_alarming_members,
     find_envelope_members,
+    find_naming_members,
     find_odd_members,
     iterate_members,
     read_hint,
@@ -30,6 +32,9 @@ from agentcompress.segmenters.string_texts import DecodedString, InnerText, deco
 from agentcompress.text.delimiters import choose_style, choose_unused_mark
 
 _DEEPEST = 100
+_REPEATED, _SAID_OFTEN = -3.0, 2
+"""The prior of a member that stood before so often, key and value."""
+
 _MOST_OUTLINED = 40
 """An outermost object of so many keys or fewer is outlined: its keys are floors. With more of them it is data."""
 
@@ -85,6 +90,7 @@ class _Cutter:
         self.is_loose = False
         self._text, self._limits = text, limits
         self._parents = 0
+        self._said = Counter[str]()
         self._outlined = False
         self._floors = dict.fromkeys(find_odd_members(roots, text), ERROR)
         self._floors.update(dict.fromkeys(find_envelope_members(roots, text), TOLD))
@@ -112,6 +118,14 @@ class _Cutter:
             says = depth == 1 and self._outlined and not value.held and size <= self._limits.small_chars
             floor = max(int(says), self._find_floor(value))
             self._add_unit(value.start, value.stop, parent or 0, () if frame is None else (frame,), path, floor)
+            self._note_said(value)
+
+    def _note_said(self, value: JsonValue) -> None:
+        """Let a member that stood before, key and value, be worth less: it says nothing of its record."""
+        said = self._text[value.start : value.end].lstrip(" \t\r\n,")
+        self._said[said] += 1
+        if (value.key is not None or value.held) and self._said[said] > _SAID_OFTEN and not self.units[-1].floor:
+            self.units[-1] = replace(self.units[-1], prior=_REPEATED)
 
     def _find_floor(self, value: JsonValue) -> int:
         """The floor of a member that is one unit: the highest of all in it."""
@@ -136,13 +150,19 @@ class _Cutter:
         outline = int(not depth or (depth == 1 and self._outlined))
         self._add_unit(value.start, value.held[0].start, own_parent, around, path, outline)
         hint = read_hint(value, self._text)
+        naming = find_naming_members(value) if value.is_listed else ()
+        named: list[int] = []
         for number, held in enumerate(value.held):
-            held.hint = hint
+            held.hint, held.is_listed = hint, value.kind == "array" and len(value.held) > 1
+            if held in naming:
+                named.append(len(self.units))
             name = f"{path}.{number if held.key is None else held.key}"
             self.cut_member(held, opens, parent, depth + 1, name, frames)
         closes = len(self.units)
         self._add_unit(value.held[-1].stop, value.stop, own_parent, (opens,), path)
         self._require_closing(opens, closes)
+        if named:
+            self.units[opens] = replace(self.units[opens], requires=(*self.units[opens].requires, *named))
 
     def _cut_string(self, value: JsonValue, frame: int | None, parent: int, path: str) -> None:
         """Units of a long string: of a text by its kind, else its beginning, pieces of its middle, its end."""
