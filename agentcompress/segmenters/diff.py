@@ -24,9 +24,13 @@ _GENERATED = re.compile(
 _HUNK = re.compile(r"@@+ -\d+(?:,\d+)? .*@@")
 
 
+_FLOOR_SHARE, _MOST_READ = 0.8, 0.5
+"""The share of what is kept that hunks of written files may take up where most of a diff is of generated ones."""
+
+
 @dataclass(frozen=True)
 class DiffSegmenter:
-    """Hunks as units, files as parents; a hunk requires its file's header.
+    """Hunks as units, files as parents; a hunk requires its file's header. What a tool has written comes last.
 
     hunk_lines: a longer hunk (a new file, say) is cut into pieces of as many lines, which require its first.
     """
@@ -56,10 +60,12 @@ class DiffSegmenter:
             for number, span in enumerate(self._cut_rows(rows, first, following)):
                 is_piece = "\n" not in text[span[0] : span[1] - 1] and span[1] - span[0] > _PIECE_CHARS // 2
                 unread = is_piece or (generated and kind == "hunk")
-                units.append(Unit(*span, file, required, prior=_MINIFIED if unread else 0.0))
+                units.append(Unit(*span, file, required, floor=int(not unread), prior=_MINIFIED if unread else 0.0))
                 if kind in ("hunk", "commit") and not number:
                     required = (len(units) - 1, *(header if kind == "hunk" else ()))
-        return Segment(text, "diff", tuple(units))
+        read = sum(unit.end - unit.start for unit in units if unit.floor)
+        share = _FLOOR_SHARE if read < _MOST_READ * len(text) else 0.0
+        return Segment(text, "diff", tuple(units), floor_share=share)
 
     def _cut_rows(self, rows: Rows, first: int, following: int) -> Iterator[tuple[int, int]]:
         """Characters of rows `first` to `following`, so many rows at a time; a long line, minified, in pieces."""

@@ -21,7 +21,7 @@ _COUNTED = (
 _COUNT = rf"\d[\d,.]*\s+(?:\w+\s+){{0,2}}?{_COUNTED}(?!=)"
 _ENDS_COUNT = r"[^a-z]*(?:$|[,;|(·]|\.\s|\b(?:in|of|with|and|total)\b)"
 _COUNTS = re.compile(
-    rf"^[\s=*#>✖✗✘×✔✓ℹ❌-]*(?:{_COUNT}|(?i:{_COUNTED})\s*[:=]\s*\d){_ENDS_COUNT}|{_COUNT}.{{0,60}}?{_COUNT}|"
+    rf"^[\s=*#>~+✖✗✘×✔✓ℹ❌-]*(?:{_COUNT}|(?i:{_COUNTED})\s*[:=]\s*\d){_ENDS_COUNT}|{_COUNT}.{{0,60}}?{_COUNT}|"
     + r"""
     ^\W*(?i:found|ran|total|executed|collected|plan|finished|completed|tests\s+run|took|done|duration|elapsed|(?:total|execution|planning|elapsed)\s(?:run\s?)?time)\b[\s:!=]{1,4}[^a-z]{0,12}\d
     |^\W*(?i:plan|totals?|summary|results?|tests?|test\s+(?:files|suites|cases)|tests\s+run|test\s+run\s+(?:failed|successful)

@@ -40,7 +40,7 @@ _ALARMING = re.compile(
 _COUNTED = re.compile(
     r"(?i)(?:\b(?:tests|total|count|submitted|accepted|rejected|passed|failed|failures|errors|skipped|warnings)=\"\d+\"\s*){2}"
 )
-_FEW_ALARMING, _SEEN_CHARS = 5, 2000
+_FEW_ALARMING, _SEEN_CHARS, _TOLD_SHARE = 5, 2000, 0.6
 _LARGE_CHARS, _LARGE_SHARE, _LINE_CHARS, _PIECE_CHARS = 1500, 0.03, 1200, 400
 """A piece of more characters than this, and than this share of the text, is cut at lines; a longer line into pieces."""
 
@@ -75,16 +75,15 @@ class SourceSegmenter:
         if view and view.foreign:
             pieces = _split_off_foreign(pieces, view.foreign)
         markup = self.grammar.name == "html"
-        if markup:
-            _raise_alarming(rows, pieces)
+        share = max(self.floor_share, _TOLD_SHARE) if markup and _raise_alarming(rows, pieces) else self.floor_share
         units = _Units(rows, pieces, self.block_lines, self.grammar.name).build_units()
         style = make_comment_style(text, self.grammar.comment, rows.starts, numbered=view is not None)
         floor_from = 0.0 if markup else _FLOOR_FROM
-        return Segment(text, "source", units, style, self.floor_share, floor_from=floor_from, divisible=False)
+        return Segment(text, "source", units, style, share, floor_from=floor_from, divisible=False)
 
 
-def _raise_alarming(rows: Rows, pieces: list[Piece]) -> None:
-    """Make floors of the elements of a report in XML that tell of failures, where few do."""
+def _raise_alarming(rows: Rows, pieces: list[Piece]) -> bool:
+    """Make floors of the elements of a report in XML that tell of failures, where few do, and of counts; say if any."""
     alarming = [piece for piece in pieces if _ALARMING.search(rows.get_text(piece.first, piece.last)[:_SEEN_CHARS])]
     if len(alarming) <= max(_FEW_ALARMING, len(pieces) // 10):
         for piece in alarming[:_FEW_ALARMING]:
@@ -92,6 +91,7 @@ def _raise_alarming(rows: Rows, pieces: list[Piece]) -> None:
     counts = [piece for piece in pieces if _COUNTED.search(rows.get_text(piece.first, piece.last)[:_SEEN_CHARS])]
     for piece in counts if len(counts) <= _FEW_ALARMING else ():
         piece.floor = max(piece.floor, TOLD)
+    return any(piece.floor >= ERROR for piece in pieces)
 
 
 def _cut_pieces(bare: str, count: int, grammar: Grammar) -> list[Piece]:

@@ -487,7 +487,29 @@ def test_failures_and_how_it_ended_survive(seed: int) -> None:
             for line in ("ERR x", "E       assert 1", "foo ERR bar", ">   x = 1", "npm ERR! x", "KeyError: 3")
         ),
         *((line, signs.ERROR) for line in ("segmentation fault", "lease.c:71:10: fatal error: no such file")),
+        *(
+            (line, signs.ERROR)
+            for line in (
+                "openat(3) = -1 EDQUOT (Disk quota exceeded)",
+                "step 2100 | loss nan",
+                "22:07:52 FEHLER 32 (0x20)",
+                "Erreur : fichier introuvable",
+                "操作失败",
+                "EXCEPTION CAUGHT BY RENDERING LIBRARY",
+                "lastError: { code: 'NO_READ' }",
+            )
+        ),
+        *(
+            (line, signs.TOLD)
+            for line in ("Tests: succeeded 150, failed 1, canceled 0", "    ~ 37 updated", "Duration: 3s")
+        ),
+        *((line, signs.ENDS) for line in ("! Undefined control sequence.",)),
+        *(
+            (line, 0)
+            for line in ("lastError: null,", '  "error": ""', "->  Sort  (cost=3.1..8.2 rows=9) (rows=9 loops=1)")
+        ),
         *((line, signs.WARNING) for line in ("DeprecationWarning: x", "connection refused", "it timed out")),
+        *((line, signs.WARNING) for line in ("41 of 64 SKIP relation marts.rates", "the index is corrupt")),
         *((line, 0) for line in ("token 3 of 4", "terraform plan", "test a::b_3 ... ok", "  ✓ adds (3 ms)", "")),
     ],
 )
