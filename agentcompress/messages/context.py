@@ -23,16 +23,29 @@ UNTAGGED_CHARS = 8000
 """Unmarked text counts as context where there are this many characters of it, about 2,000 tokens."""
 
 _TAG = re.compile(r"<(/?)([A-Za-z][\w.:-]{0,80})(?:\s[^<>]{0,500})?>")
+_DATA_TAG = re.compile(
+    r"doc|file|output|std(?:out|err)|\blogs?\b|log$|content|source|result|context|passage|chunk|snippet|code|data|page|article"
+    r"|text|transcript|table|diff|patch|attach|paste|record|response|html|xml|json|csv|email|mail|thread|history|search"
+    r"|web|tool|function|repo|tree|listing|readme|excerpt|reference|evidence|knowledge|item|entry|body|url|report|trace"
+    r"|dump|psql|sql|example|paper|chapter|section|book|quote|corpus|material|note"
+)
+"""Names of tags that hold data; under any other name a person may have written."""
+
 _INSTRUCTION_TAG = re.compile(
     r"instruct|task|request|question|query|rule|prompt|goal|issue|system|remind|descri|format"
     r"|environment|permission|skill|command-|user[-_]?(?:input|message|ask)|human|guideline|constraint|polic(?:y|ies)"
     r"|important|feedback"
 )
-_FENCE = re.compile(r"^[ \t]{0,3}(`{3,}|~{3,})[^\n]*\n", re.MULTILINE)
+_FENCE = re.compile(r"^[ \t]{0,3}(`{3,}|~{3,})([^\n]*)\n", re.MULTILINE)
+_WORDS_OF_PROSE = frozenset(("", "text", "txt", "plain", "plaintext", "markdown", "md"))
+"""What fences are called that may hold a person's words."""
+
 _PARAGRAPH = re.compile(r"\n[^\S\n]*\n\s*")
 _ASKS = re.compile(r"\s*(?:user\s+)?(?:question|query|q)\s*:", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d_]{2,}")
-_REQUEST_CHARS = 1000
+_REQUEST_CHARS, _RULE_CHARS, _MOST_RULES = 1000, 400, 4
+"""A request's first or last paragraph, and so many shorter ones beside it, may be the rules for an answer."""
+
 _LEAST_PASTED_CHARS = 2000
 """Shorter stretches of data in an unmarked text stay: somebody has picked them, and they are under `min_tokens`."""
 
@@ -52,16 +65,22 @@ def _make_key(text: str, *, request_beside: bool = False) -> tuple[str, bool]:
 def find_context(text: str, *, request_beside: bool = False) -> Sequence[Span]:
     """Ranges of context in a text of a user message, in order, disjoint, without white space at their ends.
 
-    Insides of `<tag>...</tag>` pairs and of fences. Tags named like instructions, and all they hold, are not context.
+    Insides of `<tag>...</tag>` pairs and of fences; of a pair whose name is not one of data, or stands in a sentence,
+    and of a fence that holds prose, only what nobody but a machine writes. Tags named like instructions, and all they
+    hold, are not context.
     Of what is left, what nobody but a machine writes (`pasted.py`), where there are at least 8,000 characters of it in
     stretches of 2,000, and something beside it that can be the request; all else may be the request. Prose is context
     only between the first and the last paragraph, and if one of them starts with "Question:" or the like.
     request_beside: another text of the same message can be the request.
     """
     tagged, instructions = _find_tagged(text)
-    marked = _make_disjoint([*tagged, *_find_fenced(text)], instructions)
-    stretches = _find_between(text, _make_disjoint([*marked, *instructions], []))
+    fenced, doubtful = _find_fenced(text)
+    pairs = [span for span in tagged if _holds_data(text, span)]
+    marked = _make_disjoint([*pairs, *fenced], instructions)
+    unsure = _make_disjoint([*doubtful, *(span for span in tagged if span not in pairs)], [*instructions, *marked])
+    stretches = _find_between(text, _make_disjoint([*marked, *instructions, *unsure], []))
     inside = [part for span in marked for part in _leave_words_in_markup(text, _strip_span(text, span))]
+    inside += [_strip_span(text, part) for span in unsure for part in find_pasted(text, span)]
     spans = inside + _find_unmarked(text, stretches, request_beside)
     return tuple(sorted(span for span in spans if span.end - span.start >= _LEAST_CHARS))
 
@@ -147,18 +166,31 @@ def _leave_words_in_markup(text: str, span: Span) -> list[Span]:
     return parts if any(_says_anything(text, between) for between in rest) else [span]
 
 
-def _find_fenced(text: str) -> list[Span]:
-    """Insides of fences; none where one is left open, since then nobody knows which of them begin and which end."""
+def _holds_data(text: str, inside: Span) -> bool:
+    """Whether a pair is called like data, and begins where a line or another tag does: no name in a sentence does."""
+    opening = text.rfind("<", 0, inside.start)
+    name = _TAG.match(text, opening)
+    before = text[text.rfind("\n", 0, opening) + 1 : opening].rstrip()
+    return before[-1:] in ("", ">") and name is not None and _DATA_TAG.search(name.group(2).lower()) is not None
+
+
+def _find_fenced(text: str) -> tuple[list[Span], list[Span]]:
+    """Insides of fences, and of those that hold prose; none where one is left open.
+
+    Then nobody knows which of them begin and which end; and what reads like prose may stand between two of them.
+    """
     spans: list[Span] = []
-    fence, start = "", 0
+    prose: list[Span] = []
+    fence, word, start = "", "", 0
     for match in _FENCE.finditer(f"{text}\n"):
         mark = match.group(1)
         if not fence:
-            fence, start = mark, match.end()
+            fence, word, start = mark, match.group(2).strip().lower(), match.end()
         elif mark[0] == fence[0] and len(mark) >= len(fence) and match.group().strip() == mark:
-            spans.append(Span(start, match.start()))
+            says = word in _WORDS_OF_PROSE and tell_prose_from_lines(text[start : match.start()]) == "prose"
+            (prose if says else spans).append(Span(start, match.start()))
             fence = ""
-    return [] if fence else spans
+    return ([], []) if fence else (spans, prose)
 
 
 def _make_disjoint(spans: Sequence[Span], protected: Sequence[Span]) -> list[Span]:
@@ -215,10 +247,15 @@ def _find_questioned(text: str, stretch: Span) -> Span:
     if not breaks:
         return nothing
     start, end = stretch
-    if breaks[0].start() - start <= _REQUEST_CHARS:
-        start = breaks[0].end()
-    if end - breaks[-1].end() <= _REQUEST_CHARS:
-        end = max(start, breaks[-1].start())
+    rule_chars = min(_RULE_CHARS, (end - start) // (2 * len(breaks)))  # shorter than most, by far
+    for i, found in enumerate(breaks[: 1 + _MOST_RULES]):
+        if found.start() - start > (rule_chars if i else _REQUEST_CHARS):
+            break
+        start = found.end()
+    for i, found in enumerate(reversed(breaks[-1 - _MOST_RULES :])):
+        if end - found.end() > (rule_chars if i else _REQUEST_CHARS):
+            break
+        end = max(start, found.start())
     asks = any(_ASKS.match(text, at) for at in (stretch.start, end))
     return Span(start, end) if asks and tell_prose_from_lines(text[start:end]) == "prose" else nothing
 

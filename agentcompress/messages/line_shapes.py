@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -73,7 +74,14 @@ _CODE = re.compile(
 _SETTING = re.compile(r"\s*(?:export )?[\w.$\[\]\"'/-]+\s*(?:[-+*/|&:?]?=)(?!=)\s*\S")
 _KEY = re.compile(r"\s*(?:- )?[\w.\"'/-]+:(?:\s|$)")
 _LABEL = re.compile(r"\S+:$")
-_BULLET = re.compile(r"\s*(?:[-*+•–—>]|\d{1,2}[.)]|[a-z][.)])\s")
+_BULLET = re.compile(r"\s*(?:[-*+•–—>]|\d{1,4}[.)]|[a-z][.)]|\[[ xX]\])\s")
+_ASKS = re.compile(r"[?？。]\s*$|[\u3040-\u30ff\u3400-\u9fff]")
+"""What no machine writes again and again: questions, and sentences in CJK."""
+
+_SAYS_MUCH = 4
+"""Lines with so many words in a row are a person's, however many there are, unless their beginnings say otherwise."""
+
+_CLOCK = re.compile(r"\d:\d|\.\d{3}|^[ \t]*[EFIWD]\d{4}")
 _GAPS = re.compile(r"(?<=[^\s.!?:;,])([ ]{2,})(?=\S)")
 _COLOURS = re.compile(r"\x1b\[[\d;]*[A-Za-z]")
 _QUOTED = re.compile(r'"(?:[^"]|"")*"|<[^<>]*>')
@@ -124,6 +132,11 @@ class Line:
         return len(self.text) - len(self.text.lstrip())
 
 
+def is_item(line: Line) -> bool:
+    """Whether a line is an item of a list, as people write them."""
+    return _BULLET.match(line.text) is not None
+
+
 def split_lines(text: str, stretch: Span) -> list[Line]:
     """Return the lines of a stretch, unread."""
     lines, at = [], stretch.start
@@ -162,6 +175,8 @@ def read_line(line: Line) -> None:
 def _read_token(token: str) -> str:
     """A word "w", what only machines write "0", an operator "=", or other punctuation, as it is."""
     core = token.strip(_AROUND)
+    if not core.isascii():
+        core = unicodedata.normalize("NFC", core)  # as macOS writes umlauts, marks stand apart
     if token[:1] == "<" and token[-1] == ">" and _TAG.match(token):
         return "0"
     if not core:
@@ -208,6 +223,8 @@ def _stands_alone(i: int, shared: Sequence[object], lines: Sequence[Line]) -> bo
 
 def _find_stamp(line: Line) -> object:
     match = _STAMP.match(line.text)
+    if match and line.longest >= _SAYS_MUCH and not _CLOCK.search(match.group()):
+        return None  # a day, as paragraphs of a person's list begin
     return _DIGITS.sub("0", match.group().strip()) if match else None
 
 
@@ -248,20 +265,23 @@ def _find_template(line: Line) -> object:
     """A line's words and the places of all else; None for items of lists, and for sentences of words alone."""
     if not line.words:
         return _LETTERS.sub("a", _DIGITS.sub("0", line.text.strip()))
-    return None if _BULLET.match(line.text) or not (_varies(line) or line.words <= _FEW_WORDS) else line.template
+    if _is_persons(line) or not (_varies(line) or line.words <= _FEW_WORDS):
+        return None
+    return line.template
 
 
-def _find_item(line: Line) -> object:
-    return line.template if _varies(line) and _BULLET.match(line.text) and line.longest <= 3 else None
+def _is_persons(line: Line) -> bool:
+    """Whether a line may be of a list that somebody has written: an item, a question, several words in a row."""
+    if is_item(line) or _ASKS.search(line.text):
+        return True
+    return line.longest >= _SAYS_MUCH and not line.template.startswith(("0", "="))
 
 
 def _find_frame(line: Line) -> object:
     """What a line begins and ends with, and how long it is, as in a build: `Compiling serde v1.0`."""
-    if not _varies(line) or _BULLET.match(line.text):
+    if not _varies(line) or _is_persons(line):
         return None
     symbols = line.template.split()
-    if line.longest > 3:
-        return *symbols[:2], *symbols[-3:], len(symbols)
     return symbols[0], *("w" if symbol[0].isalpha() else symbol for symbol in symbols[1:])
 
 
@@ -273,7 +293,6 @@ def _varies(line: Line) -> bool:
 _FAMILIES = (
     _Family("alike", _VERY_OFTEN, _find_template),
     _Family("alike", _VERY_OFTEN, _find_frame),
-    _Family("alike", IN_LISTS, _find_item),
     _Family("table", _VERY_OFTEN, _find_pair, touching=True),
     _Family("table", _REPEATED, _find_cells, touching=True),
     _Family("matches", _OFTEN, _find_pattern(_MATCH)),

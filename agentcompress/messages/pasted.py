@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import groupby, takewhile
 
-from agentcompress.messages.line_shapes import IN_LISTS, Kind, Line, mark_alike, read_line, split_lines
+from agentcompress.messages.line_shapes import IN_LISTS, Kind, Line, is_item, mark_alike, read_line, split_lines
 from agentcompress.schema import Span
 
 _LEAST_LINES = 5
@@ -29,7 +29,19 @@ _HUNK = re.compile(r"@@+ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
 _DIFF_HEAD = re.compile(r"diff --git \S|index [0-9a-f]{6,}\.\.[0-9a-f]{6,}|--- [ab]/\S|\+\+\+ [ab]/\S")
 _CLOSES = re.compile(r"\s*(?:[\])}]+[;,]*|---|\.\.\.)$")
 _MESSAGE_INDENT = 4
+_QUOTES = ('"""', "'''", "```")
 _OPENS = re.compile(r"[:{(\[,]\s*$")
+_STATEMENT = (
+    r"(?!(?:return|del|assert|raise|yield|import|from|if|elif|else|for|while|try|with|in|not|let|const|var|end|then|fi|done|do"
+    r"|case|break|continue|pass|echo|select|insert|update|where|and|or|print|goto|throw|new|await|async|export|using"
+    r"|package|type|struct|enum|class|def|fn|func|function|val|local|static|public|private|final|void|int|char|float|double"
+    r"|bool|long|auto|unsigned|extern|use|mod|pub|impl|match|loop|defer|go|chan|map|range|switch|default|global|nonlocal"
+    r"|except|finally|pass)\b)"
+)
+_COMMANDS = re.compile(_STATEMENT + r"[A-Za-z]{2,} \S")
+_SPOKEN = re.compile(rf"\s*{_STATEMENT}[^\W\d_][^(){{}}=;\[\]<>|]*[^\s:,({{\[]\s*$")
+"""Lines that begin like a sentence, with a word that begins no statement; the second holds none of code's marks."""
+
 _REMARK = re.compile(r"^\s*(?:\^+|<[-=]+|[-=]+>(?! \S+:\d)|[←→↑↓⬅⬆])\s*\w|(?:<[-=]{1,3}|←|⬅)\s*\w[^<>=]*$")
 
 
@@ -44,6 +56,7 @@ def find_pasted(text: str, stretch: Span) -> list[Span]:
     mark_remarks(lines)
     mark_json(text, stretch, lines)
     _settle(lines)
+    _spare_paragraphs(lines)
     return list(_join(lines))
 
 
@@ -57,7 +70,7 @@ def mark_remarks(lines: Sequence[Line]) -> None:
 def mark_enclosed(lines: Sequence[Line]) -> None:
     """Mark what stands inside of blocks: deeper than a line that opens one, and before one that can end it."""
     ends = _find_ends(lines)
-    alone = _find_paragraphs_of_words(lines)
+    alone = _find_paragraphs_of_words(lines) | _find_remarks_of_words(lines)
     marked = 0
     for i, line in enumerate(lines):
         end = ends[i]
@@ -103,6 +116,19 @@ def _find_paragraphs_of_words(lines: Sequence[Line]) -> set[int]:
         quotes = sum(line.text.count(mark) for _, line in paragraph for mark in ('"""', "'''"))
         if not quotes and quoted % 2 == 0 and all(line.kind == Kind.WORDS for _, line in paragraph):
             found.update(i for i, _ in paragraph)
+        quoted += quotes
+    return found
+
+
+def _find_remarks_of_words(lines: Sequence[Line]) -> set[int]:
+    """Numbers of lines of plain words, which are no comment and stand in no string of several lines."""
+    found: set[int] = set()
+    quoted = 0
+    for i, line in enumerate(lines):
+        quotes = sum(line.text.count(mark) for mark in _QUOTES)
+        says = line.kind == Kind.WORDS and not line.machine and (line.longest >= 3 or not line.text.isascii())
+        if says and not quotes and quoted % 2 == 0 and _SPOKEN.match(line.text):
+            found.add(i)
         quoted += quotes
     return found
 
@@ -176,10 +202,32 @@ def _settle(lines: Sequence[Line]) -> None:
 def _settle_group(group: Sequence[Line]) -> None:
     """Between lines of data they are data, and where there are very many; at the edges they may be a person's."""
     sure = [i for i, line in enumerate(group) if line.kind == Kind.DATA]
+    for line in group if not sure else ():  # items of a list beside nothing sure are a person's
+        line.kind = Kind.WORDS if line.kind == Kind.MAYBE and is_item(line) else line.kind
     maybe = [i for i, line in enumerate(group) if line.kind == Kind.MAYBE]
     inner = range(sure[0], sure[-1]) if sure else range(1, len(group) - 1 if len(maybe) >= IN_LISTS else 0)
+    often = Counter(line.template for line in group)
     for i in maybe:
-        group[i].kind = Kind.DATA if i in inner else Kind.WORDS
+        alone = often[group[i].template] == 1 and _COMMANDS.match(group[i].text) is not None
+        group[i].kind = Kind.DATA if i in inner and not alone else Kind.WORDS
+
+
+def _spare_paragraphs(lines: Sequence[Line]) -> None:
+    """Mark as words a small paragraph of a family of its own between two paragraphs of another one."""
+    paragraphs = [list(group) for blank, group in groupby(lines, lambda line: line.kind == Kind.BLANK) if not blank]
+    families = [_find_family(paragraph) for paragraph in paragraphs]
+    for i in range(1, len(paragraphs) - 1):
+        beside = {families[i - 1], families[i + 1]}
+        small = _measure_chars(paragraphs[i]) <= _MOST_EXAMPLE_CHARS
+        if small and families[i] and len(beside) == 1 and families[i] not in beside and "" not in beside:
+            for line in paragraphs[i]:
+                line.kind = Kind.WORDS
+
+
+def _find_family(paragraph: Sequence[Line]) -> str:
+    """The family of most of a paragraph's data; empty where it has none."""
+    often = Counter(line.family for line in paragraph if line.kind == Kind.DATA)
+    return often.most_common(1)[0][0] if often else ""
 
 
 def _join(lines: Sequence[Line]) -> Iterator[Span]:
@@ -193,9 +241,8 @@ def _join(lines: Sequence[Line]) -> Iterator[Span]:
             continue
         if follows_words:
             run = run[_measure_example(run) :]
-            run = run[_measure_other_kind(run) :]
-        if precedes_words:
-            run = run[: len(run) - _measure_other_kind(run[::-1])]
+        run = run[_measure_other_kind(run, touching=follows_words) :]
+        run = run[: len(run) - _measure_other_kind(run[::-1], touching=precedes_words)]
         if span := _trim(run):
             yield span
 
@@ -207,13 +254,18 @@ def _measure_example(run: Sequence[Line]) -> int:
     return end if _measure_chars(run[:end]) <= _MOST_EXAMPLE_CHARS else 0
 
 
-def _measure_other_kind(run: Sequence[Line]) -> int:
-    """How many lines at the beginning are of another kind than most of a run, where those are few: a person's table."""
+def _measure_other_kind(run: Sequence[Line], *, touching: bool) -> int:
+    """How many lines at the beginning are of another kind than most of a run, where those are few: a person's table.
+
+    touching: whether words stand beside it; where a text begins or ends, as requests do, they are a paragraph.
+    """
     chars: Counter[str] = Counter()
     for line in run:
         chars[line.family] += line.end - line.start if line.family else 0
     usual = chars.most_common(1)[0][0] if chars else ""
     first = next((i for i, line in enumerate(run) if line.family == usual), 0)
+    while first and not touching and run[first - 1].kind != Kind.BLANK:
+        first -= 1
     return first if _measure_chars(run[:first]) <= _MOST_OTHER_CHARS else 0
 
 

@@ -248,3 +248,79 @@ def test_fences_of_which_one_is_left_open_mark_nothing() -> None:
 )
 def test_hostile_pastes_take_linear_time(hostile: str) -> None:
     find_context(f"Why?\n\n{hostile}")
+
+
+MATCHES = "\n".join(f"src/mod_{i % 40}.py:{i}:    value = compute(x, y={i})" for i in range(300))
+RULES = " ".join(f"Punkt {i}: bitte baue die Seite so um, dass Zeile {i} einzeln gespeichert wird." for i in range(40))
+ANSWER = '{"task": "fix the bug in the parser", "files": ["app.py"], "never": "db.py"}'
+CHANGES = "| old | new |\n|---|---|\n| user_id | account_id |\n| tenantId | tenant_id |"
+SETTINGS = "timeout = 30\nretries = 5\nmode = strict\nlang = de\nprod = off"
+DATES = "\n\n".join(f"2024-05-{i + 1:02d} {RULES[:700]}" for i in range(14))
+
+
+@pytest.mark.parametrize("said", [ANSWER, CHANGES, SETTINGS])
+@pytest.mark.parametrize(
+    "form", ["Matches:\n{m}\n\n{said}", "{said}\n\n{m}\n\nThanks.", "{m}\n\n{said}\n\n{m}\n\nThanks."]
+)
+def test_a_small_block_of_its_own_stays_at_the_edges_and_between(form: str, said: str) -> None:
+    assert said in sent(form.format(m=MATCHES, said=said), keep_rate=0.1)
+
+
+@pytest.mark.parametrize(
+    "said", ["set max_workers = 8", "fix #12, #14!", "delete a.py, b.py", "Fu\u0308r Pru\u0308fung zuru\u0308ckstellen"]
+)
+def test_one_line_between_two_pastes_stays(said: str) -> None:
+    text = f"Found:\n{MATCHES}\n{said}\n{MATCHES}\nThanks."
+    at = text.index(said)
+    assert not [span for span in find_context(text) if span.start < at + len(said) and at < span.end]
+
+
+@pytest.mark.parametrize(
+    "name", ["spec", "requirements", "steps", "answer", "plan", "objective", "ticket", "user", "message", "aufgabe"]
+)
+def test_words_in_tags_that_name_no_data_stay(name: str) -> None:
+    assert sent(f"<{name}>\n{RULES}\n</{name}>", keep_rate=0.1) == f"<{name}>\n{RULES}\n</{name}>"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"Replace the opening `<div>` by a section. {RULES} Then drop the closing `</div>`.",
+        f"Replace the opening `<table>` by a list. {RULES} Then drop the closing `</table>`.",
+        f"export function App() {{\n  return (\n    <Layout>\n      <Header />\n\n{RULES}\n\n    </Layout>\n  );\n}}",
+        f"```\n{RULES}\n```",
+        f"```markdown\n{RULES}\n```\nThanks.",
+        DATES,
+        "Please do all of these:\n"
+        + "\n".join(f"{i}. rename getItem{i} to fetch_item_{i} in src/m_{i}.py" for i in range(200)),
+        "\n".join(f"Bitte benenne die Funktion getItem{i} in fetch_item_{i} um" for i in range(200)),
+        "\n".join(f"请把 getItem{i} 改名为 fetch_item_{i}" for i in range(300)),
+        "\n".join(f"- [ ] rename getItem{i} to fetch_item_{i}" for i in range(300)),
+        "\n".join(f"Q{i}: how do I rename getItem{i} in version 2.{i}?" for i in range(200)),
+    ],
+)
+def test_requests_that_look_like_data_stay(text: str) -> None:
+    assert sent(text, keep_rate=0.1) == text
+
+
+def test_words_between_fences_turned_inside_out_stay() -> None:
+    log = make_log(150)
+    text = f"Log 1:\n```\n{log}\n```\nend\n```\n{RULES}\nLog 2:\n```\n{log}\n```\nend\n```\n"
+    assert RULES in sent(text, keep_rate=0.1)
+
+
+def test_rules_beside_the_question_stay() -> None:
+    story = "\n\n".join(PROSE[i * 300 :][:900].strip() for i in range(14))
+    rule = "Schreib auf Deutsch, als JSON, und rate nie."
+    for form in (f"You help our archive.\n\n{rule}\n\n{story}", f"{story}\n\n{rule}"):
+        assert rule in sent(f"{form}\n\nQuestion: where is the silver bottle?", keep_rate=0.1)
+
+
+@pytest.mark.parametrize("said", ["Bitte schreib das hier ohne Rekursion um!", "这里请改成循环"])
+def test_a_remark_at_the_codes_own_indentation_stays(said: str) -> None:
+    lines = SOURCE.strip().split("\n")
+    at = next(i for i, line in enumerate(lines) if line.startswith("        return ")) + 1
+    lines.insert(at, f"        {said}")
+    text = f"Look:\n\n{chr(10).join(lines)}\n\nThanks."
+    place = text.index(said)
+    assert not [span for span in find_context(text) if span.start < place + len(said) and place < span.end]
