@@ -202,9 +202,9 @@ class Compressor:
 
     def compress_conversation(self, call: Conversation) -> CompressedMessages:
         """Compress a conversation that was read. Raises what `compress` does."""
-        blocks = find_blocks(call, self.config.min_tokens)
         failures = Failures(call.settings.on_error)
         ledger = CallLedger(self.store, failures, own_texts, live=self._is_live)
+        blocks = ledger.adopt_earlier(find_blocks(call, self.config.min_tokens))
         originals = Originals(self.store, str(call.settings.namespace)) if self.config.recall else None
         whole = self.config.segmenter == "auto"
         ladder = Ladder(self._rungs, call, ledger, failures, originals, whole_listings=whole, pace=self._pace)

@@ -34,7 +34,9 @@ class Block:
     """A stretch of text that may be compressed: where it stands, its query, and why it must stay raw, if it must.
 
     hint: the tool's call it answers, or what stands right before it in a user's message; either may name a file.
-    key: of the decision about it in the ledger. tokens: of the whole block, as the target counts them.
+    key: of the decision about it in the ledger; of part of a text it names both ends, so that another range, as a later
+    version may find, is another block. earlier_key: what named its beginning alone, if anything did.
+    tokens: of the whole block, as the target counts them.
     """
 
     address: Address
@@ -47,6 +49,7 @@ class Block:
     key: str
     tokens: int
     raw_because: str | None
+    earlier_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,7 @@ def _describe_block(
     is_apart = part.role != "user" and not is_whole
     tokens = call.part_tokens[number] if is_whole else call.counter.count(text)
     raw = raw or (RAW_BOUND if at < call.last_bound else None)
+    key = make_block_key(call.prefixes[at], part.address.path, span.start) + (_APART if is_apart else "")
     return Block(
         address=part.address,
         span=span,
@@ -91,9 +95,10 @@ def _describe_block(
         tool=part.tool,
         query=write_action_query(request, _describe_action(part)) if part.role == "tool" else request,
         hint=_describe_call(part) or part.text[max(0, span.start - _HINT_CHARS) : span.start],
-        key=make_block_key(call.prefixes[at], part.address.path, span.start) + (_APART if is_apart else ""),
+        key=key if is_whole else f"{key}-{span.end}",
         tokens=tokens,
         raw_because=RAW_SMALL if tokens < min_tokens else raw,
+        earlier_key=None if is_whole else key,
     )
 
 

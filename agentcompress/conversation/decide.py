@@ -35,6 +35,23 @@ class CallLedger:
         self._own_texts = own_texts
         self._live = live
 
+    def adopt_earlier(self, blocks: Sequence[Block]) -> list[Block]:
+        """Give blocks that were decided when keys named beginnings alone the keys that they had then."""
+        return [
+            replace(block, key=block.earlier_key)
+            if block.earlier_key and self.look_up(block.key) is None and self._was_decided_as(block, block.earlier_key)
+            else block
+            for block in blocks
+        ]
+
+    def _was_decided_as(self, block: Block, key: str) -> bool:
+        """Whether what stands under a key is of this very range: a text of another one would lose or repeat words."""
+        decision = self.look_up(key)
+        if decision is None or decision.text is None:
+            return decision is not None
+        ends = decision.spans[-1].end if decision.spans else 0
+        return decision.tokens_before == block.tokens and ends <= len(block.text)
+
     def known(self, block: Block) -> DecidedBlock | None:
         """Return what was decided about a block, None where nothing was.
 

@@ -11,7 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agentcompress import CompressConfig, Compressor
+from agentcompress.conversation.blocks import find_blocks
+from agentcompress.ledger.memory import MemoryStore
 from agentcompress.messages.context import find_context
+from agentcompress.schema import Decision, Span
 from tests import fakes
 from tests.texts import any_text
 from tests.texts_of_agents import LOG, PROSE, SOURCE, make_log
@@ -324,3 +328,18 @@ def test_a_remark_at_the_codes_own_indentation_stays(said: str) -> None:
     text = f"Look:\n\n{chr(10).join(lines)}\n\nThanks."
     place = text.index(said)
     assert not [span for span in find_context(text) if span.start < place + len(said) and place < span.end]
+
+
+@pytest.mark.parametrize("tokens_before", ["its own", "another's"])
+def test_what_was_decided_by_its_beginning_alone_is_replayed_for_its_own_range_alone(tokens_before: str) -> None:
+    store = MemoryStore()
+    made = Compressor(CompressConfig(scorer="lexical", min_tokens=100), store=store)
+    messages = [{"role": "user", "content": f"Look:\n\n{LOG}\n\nThanks."}]
+    [block] = find_blocks(made.read_conversation(messages, {}), 100)
+    assert block.earlier_key is not None
+    assert block.key != block.earlier_key
+    tokens = block.tokens - (tokens_before != "its own")
+    store.put(block.earlier_key, Decision("earlier", None, tokens, 1, "lexical", (Span(0, 7),)))
+    content = made.compress(messages, keep_rate=0.1).messages[0]["content"]
+    assert ("earlier" in content) == (tokens_before == "its own")
+    assert content == made.compress(messages, keep_rate=0.5).messages[0]["content"]
