@@ -18,6 +18,7 @@ from agentcompress.common.digests import digest
 from agentcompress.messages.pasted import find_pasted
 from agentcompress.schema import Span
 from agentcompress.segmenters.detect import tell_prose_from_lines
+from agentcompress.text.spans import find_between, strip_span
 
 UNTAGGED_CHARS = 8000
 """Unmarked text counts as context where there are this many characters of it, about 2,000 tokens."""
@@ -78,16 +79,16 @@ def find_context(text: str, *, request_beside: bool = False) -> Sequence[Span]:
     pairs = [span for span in tagged if _holds_data(text, span)]
     marked = _make_disjoint([*pairs, *fenced], instructions)
     unsure = _make_disjoint([*doubtful, *(span for span in tagged if span not in pairs)], [*instructions, *marked])
-    stretches = _find_between(text, _make_disjoint([*marked, *instructions, *unsure], []))
-    inside = [part for span in marked for part in _leave_words_in_markup(text, _strip_span(text, span))]
-    inside += [_strip_span(text, part) for span in unsure for part in find_pasted(text, span)]
+    stretches = find_between(text, _make_disjoint([*marked, *instructions, *unsure], []))
+    inside = [part for span in marked for part in _leave_words_in_markup(text, strip_span(text, span))]
+    inside += [strip_span(text, part) for span in unsure for part in find_pasted(text, span)]
     spans = inside + _find_unmarked(text, stretches, request_beside)
     return tuple(sorted(span for span in spans if span.end - span.start >= _LEAST_CHARS))
 
 
 def read_outside(text: str, spans: Sequence[Span]) -> str:
     """Return the text around context blocks: what the human says."""
-    return "\n".join(text[span.start : span.end] for span in _find_between(text, spans)).strip()
+    return "\n".join(text[span.start : span.end] for span in find_between(text, spans)).strip()
 
 
 @dataclass
@@ -157,10 +158,10 @@ def _leave_words_in_markup(text: str, span: Span) -> list[Span]:
     tags = sum(line.lstrip().startswith("<") for line in lines)
     if len(lines) < _LEAST_MARKUP_LINES or tags < _MARKUP_SHARE * len(lines):
         return [span]
-    parts = [_strip_span(text, part) for part in find_pasted(text, span)]
+    parts = [strip_span(text, part) for part in find_pasted(text, span)]
     rest = [
         between
-        for between in _find_between(text[: span.end], [Span(0, span.start), *parts])
+        for between in find_between(text[: span.end], [Span(0, span.start), *parts])
         if between.start >= span.start
     ]
     return parts if any(_says_anything(text, between) for between in rest) else [span]
@@ -209,25 +210,20 @@ def _make_disjoint(spans: Sequence[Span], protected: Sequence[Span]) -> list[Spa
     return kept
 
 
-def _find_between(text: str, spans: Sequence[Span]) -> list[Span]:
-    edges = [0, *(edge for span in sorted(spans) for edge in span), len(text)]
-    return [Span(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if b > a]
-
-
 def _find_unmarked(text: str, stretches: Sequence[Span], request_beside: bool) -> list[Span]:
     """Ranges of context in stretches without marks: data, and prose that a question stands beside."""
-    prose = [_strip_span(text, _find_questioned(text, stretch)) for stretch in stretches]
+    prose = [strip_span(text, _find_questioned(text, stretch)) for stretch in stretches]
     spans = [span for span in prose if span.end - span.start >= UNTAGGED_CHARS]
     stretches = [
         stretch for stretch in stretches if not any(stretch.start <= span.start < stretch.end for span in spans)
     ]
     if _measure(stretches) < UNTAGGED_CHARS:
         return spans
-    pasted = [_strip_span(text, span) for stretch in stretches for span in find_pasted(text, stretch)]
+    pasted = [strip_span(text, span) for stretch in stretches for span in find_pasted(text, stretch)]
     pasted = [span for span in pasted if span.end - span.start >= _LEAST_PASTED_CHARS]
     if _measure(pasted) < UNTAGGED_CHARS:
         return spans
-    asks = request_beside or any(_says_anything(text, rest) for rest in _find_between(text, pasted))
+    asks = request_beside or any(_says_anything(text, rest) for rest in find_between(text, pasted))
     return spans + pasted if asks else spans
 
 
@@ -258,9 +254,3 @@ def _find_questioned(text: str, stretch: Span) -> Span:
         end = max(start, found.start())
     asks = any(_ASKS.match(text, at) for at in (stretch.start, end))
     return Span(start, end) if asks and tell_prose_from_lines(text[start:end]) == "prose" else nothing
-
-
-def _strip_span(text: str, span: Span) -> Span:
-    inside = text[span.start : span.end]
-    start = span.start + len(inside) - len(inside.lstrip())
-    return Span(start, max(start, span.start + len(inside.rstrip())))

@@ -282,7 +282,7 @@ def _find_frame(line: Line) -> object:
     if not _varies(line) or _is_persons(line):
         return None
     symbols = line.template.split()
-    return symbols[0], *("w" if symbol[0].isalpha() else symbol for symbol in symbols[1:])
+    return (symbols[0], *("w" if symbol[0].isalpha() else symbol for symbol in symbols[1:]))
 
 
 def _varies(line: Line) -> bool:

@@ -9,6 +9,7 @@ import re
 from typing import NamedTuple
 
 from agentcompress.text.lines import Rows
+from agentcompress.text.reminders import find_reminders
 
 _CERTAIN = re.compile(
     r"""
@@ -32,7 +33,6 @@ _POSSIBLE = re.compile(
 _INSIDE = re.compile(
     r"\s*(?:(?:STDOUT|STDERR|stdout|stderr|Output|Result|Content)\s?:|<(?:output|output_head|stdout|content|file_content)>)\s*$"
 )
-_REMINDER = re.compile(r"[ \t]*<(system-reminder|system_warning)>.*?</\1>[ \t]*\n?", re.DOTALL)
 _CERTAIN_TAIL = re.compile(
     r"^\s*(?:</|<system|\[The|\[Command|\[Current|\[Python|\[Jupyter|\[File|\[?\(?\d+\s(?:more\s)?lines?|\((?:End|File|Results|Output|"
     r"Showing|Use)|Exit|Process)|output\s(?:was\s)?truncated",
@@ -79,9 +79,10 @@ def _find_tail(text: str, start: int) -> int:
     """Where an envelope's last lines begin: from the first that certainly is one, with nothing else behind it."""
     end = len(text)
     floor = max(start, end - _TAIL_CHARS)
-    for match in _REMINDER.finditer(text, floor):
-        if not text[match.end() :].strip():
-            end = match.start()
+    for span in find_reminders(text[floor:]):
+        if not text[floor + span.end :].strip():
+            end = text.rfind("\n", floor, floor + span.start) + 1 or floor + span.start
+            end = end if not text[end : floor + span.start].strip() else floor + span.start
             break
     at = found = end
     for _ in range(_MOST_LINES):

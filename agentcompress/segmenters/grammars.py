@@ -5,10 +5,13 @@ Node types are those of the grammars in tree-sitter-language-pack. A language th
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
+
+from agentcompress.errors import SegmentationError
 
 _HASH, _SLASHES, _DASHES = ("#", ""), ("//", ""), ("--", "")
 _MARKUP, _STARS = ("<!--", "-->"), ("/*", "*/")
@@ -18,6 +21,15 @@ _ASCII_ONLY = frozenset(("bash",))
 """Languages whose scanner asks C's `isalpha` about characters beyond Latin-1, which ends the process."""
 
 _AS_LETTERS = bytes(byte if byte < 0x80 else ord("x") for byte in range(256))
+_NESTING = {
+    "yaml": (re.compile(rb"^(?:[ \t]|[-?:](?=[ \t])){200}", re.MULTILINE), 1),
+    "kotlin": (re.compile(rb"\$\{"), 500),
+}
+"""Languages whose scanners end the process where too much is open: of what a text may hold less than so many."""
+
+_CHUNK = 4096
+_READS, _READS_A_CHUNK = 500, 150
+"""How often tree-sitter may read on: a file takes up to fifty reads a chunk, one that is no code may take ever more."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +48,28 @@ class Grammar:
     clauses: frozenset[str] = frozenset()
 
     def parse(self, source: bytes) -> Any:
-        """Return tree-sitter's tree of a source in this language, whose bytes keep their places."""
+        """Return tree-sitter's tree of a source in this language, whose bytes keep their places.
+
+        Raises `SegmentationError` for what would end the process or take longer than any code does.
+        """
         from tree_sitter_language_pack import get_parser
 
         if self.name in _ASCII_ONLY:
             source = source.translate(_AS_LETTERS)
-        return get_parser(self.name).parse(source)  # pyrefly: ignore[bad-argument-type]
+        opening, most = _NESTING.get(self.name, (None, 0))
+        if opening and sum(1 for _ in itertools.islice(opening.finditer(source), most)) == most:
+            raise SegmentationError(f"nested too deep to be parsed as {self.name}")
+        left = _READS + _READS_A_CHUNK * (len(source) // _CHUNK + 1)
+
+        def read(offset: int, _: object) -> bytes:
+            nonlocal left
+            left -= 1
+            return source[offset : offset + _CHUNK] if left >= 0 else b""
+
+        tree = get_parser(self.name).parse(read)  # pyrefly: ignore[bad-argument-type]
+        if left < 0:
+            raise SegmentationError(f"takes too long to be parsed as {self.name}")
+        return tree
 
 
 def _make_grammar(name: str, comment: tuple[str, str], containers: str, lists: str = "", clauses: str = "") -> Grammar:

@@ -49,7 +49,7 @@ def parse_documents(text: str) -> list[JsonValue]:
 def _can_parse(text: str) -> bool:
     """Whether a text is JSON, not too deep for Python's parser."""
     try:
-        json.loads(text)
+        json.loads(text, parse_int=str)  # of any length
     except (ValueError, RecursionError):
         return False
     return True

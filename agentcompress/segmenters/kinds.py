@@ -137,13 +137,13 @@ def _load_claims() -> tuple[tuple[str, Callable[[str, str], bool]], ...]:
     return tuple(found)
 
 
-def detect_kind(text: str, hint: str = "", *, fences: bool = True) -> Kind:
+def detect_kind(text: str, hint: str = "", *, fences: bool = True, envelopes: bool = True) -> Kind:
     """Say what cuts a text best: what the first of `_RULES` says that holds.
 
     hint: a file's name, or a tool's call: whatever names where the text comes from. fences: whether it may be mixed,
-    that is, hold fenced blocks or JSON, to be cut apart.
+    that is, hold fenced blocks or JSON, to be cut apart. envelopes: whether it may be in one.
     """
-    look = _Look(text, hint, fences=fences)
+    look = _Look(text, hint, fences=fences, envelopes=envelopes)
     rule = next(rule for rule in _RULES if rule.holds(look))
     name = rule.numbered if rule.numbered and look.view else rule.kind
     if name == "source" and look.language in _SECTIONED:
@@ -154,14 +154,15 @@ def detect_kind(text: str, hint: str = "", *, fences: bool = True) -> Kind:
         return Kind(name, {"language": "ini"})
     if name == "objects":
         return Kind("sections")
-    return Kind(name, {"hint": hint} if name == "mixed" and hint else {})
+    options: dict[str, Any] = {"hint": hint} if hint else {}
+    return Kind(name, options if envelopes else {**options, "envelopes": False}) if name == "mixed" else Kind(name)
 
 
 class _Look:
     """What is seen of a text; each property is worked out when a rule first asks for it."""
 
-    def __init__(self, text: str, hint: str, *, fences: bool) -> None:
-        self.text, self.hint, self.fences = text, hint, fences
+    def __init__(self, text: str, hint: str, *, fences: bool, envelopes: bool) -> None:
+        self.text, self.hint, self.fences, self.envelopes = text, hint, fences, envelopes
 
     @cached_property
     def sample(self) -> str:
@@ -238,7 +239,7 @@ class _Rule(NamedTuple):
 
 _RULES = (
     _Rule(lambda look: _is_json(look.text), "json"),
-    _Rule(lambda look: look.fences and find_envelope(look.text) is not None, "mixed"),
+    _Rule(lambda look: look.fences and look.envelopes and find_envelope(look.text) is not None, "mixed"),
     _Rule(lambda look: look.fences and find_json_within(look.text) is not None, "mixed"),
     _Rule(lambda look: not look.raw_lines, "lines"),
     _Rule(lambda look: _is_diff(look.lines), "diff", numbered="lines"),
@@ -302,17 +303,17 @@ def _take_beginning(text: str, *, seen_through: bool) -> str:
 
 
 def _is_json(text: str) -> bool:
-    """Whether a text is a JSON object or array, or several of them, one a line."""
-    if text.lstrip()[:1] not in ("{", "["):
+    """Whether a text is a JSON object, array or string, or several objects and arrays, one a line."""
+    if text.lstrip()[:1] not in ("{", "[", '"'):
         return False
     try:
-        json.loads(text)
+        json.loads(text, parse_int=str)
     except RecursionError:
         return False
     except ValueError:
         lines = [line for line in text.split("\n") if line.strip()]
         try:
-            return len(lines) > 1 and all(isinstance(json.loads(line), dict | list) for line in lines)
+            return len(lines) > 1 and all(isinstance(json.loads(line, parse_int=str), dict | list) for line in lines)
         except (ValueError, RecursionError):
             return False
     return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from agentcompress.errors import SegmentationError
 from agentcompress.segmenters.detect import measure_code_share
 from agentcompress.segmenters.grammars import GRAMMARS, find_language_of_fence, list_languages_of_file
 
@@ -127,9 +128,13 @@ def _guess_languages(lines: list[str]) -> list[str]:
 
 
 def _measure_broken(part: str, language: str) -> float:
-    """The share of a text's characters in what tree-sitter takes for errors."""
+    """The share of a text's characters in what tree-sitter takes for errors; all of what it can't parse."""
     source = part.encode("utf-8", "replace")
-    broken, waiting = 0, [GRAMMARS[language].parse(source).root_node]
+    try:
+        tree = GRAMMARS[language].parse(source)
+    except SegmentationError:
+        return 1.0
+    broken, waiting = 0, [tree.root_node]
     while waiting:
         node = waiting.pop()
         if node.type == "ERROR":

@@ -20,7 +20,7 @@ from agentcompress.text.cut_points import cut_stretch
 from agentcompress.text.delimiters import Part, PartsStyle, choose_style, make_line_style
 from agentcompress.text.lines import Rows
 
-_ENVELOPE_SHARE = 0.5
+_ENVELOPE_SHARE, _MOST_ENVELOPES = 0.5, 3
 _LINE_CHARS, _PIECE_CHARS = 2000, 400
 _FENCE = re.compile(r"^[ \t]{0,8}(`{3,}|~{3,})([^\n`]*)\n", re.MULTILINE)
 
@@ -52,20 +52,16 @@ def find_fenced_blocks(text: str) -> list[_Block]:
 class MixedSegmenter:
     """Prose as sentences, fenced blocks by their kind; the lines of a fence are required by all it holds.
 
-    hint: what is known of where the text comes from, for what stands in an envelope.
+    hint: what is known of where the text comes from, for what stands in an envelope. envelopes: whether it may be in one.
     """
 
-    def __init__(self, hint: str = "") -> None:
-        self.hint = hint
+    def __init__(self, hint: str = "", *, envelopes: bool = True) -> None:
+        self.hint, self.envelopes = hint, envelopes
 
     def segment(self, text: str) -> Segment:
         """Cut `text`. Every string tiles; an empty one has no units."""
         parts = _Parts(text)
-        envelope = find_envelope(text)
-        if envelope is not None:
-            parts.add_floors(0, envelope.start)
-            parts.add_part(envelope.start, envelope.end, detect_kind(text[envelope.start : envelope.end], self.hint))
-            parts.add_floors(envelope.end, len(text))
+        if self.envelopes and self._open_envelopes(text, parts):
             return parts.make_segment()
         at = 0
         within = find_json_within(text)
@@ -82,6 +78,20 @@ class MixedSegmenter:
             at = block.end
         parts.add_part(at, len(text), detect_kind(text[at:], fences=False))
         return parts.make_segment()
+
+    def _open_envelopes(self, text: str, parts: _Parts) -> bool:
+        """Add what stands in an envelope, or in several, one in the other, and their lines; say whether it does."""
+        start, end = 0, len(text)
+        tails: list[tuple[int, int]] = []
+        while len(tails) < _MOST_ENVELOPES and (envelope := find_envelope(text[start:end])) is not None:
+            parts.add_floors(start, start + envelope.start)
+            tails.append((start + envelope.end, end))
+            start, end = start + envelope.start, start + envelope.end
+        if tails:
+            parts.add_part(start, end, detect_kind(text[start:end], self.hint, envelopes=False))
+        for tail in reversed(tails):
+            parts.add_floors(*tail)
+        return bool(tails)
 
 
 class _Parts:

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from agentcompress.schema import Segment, Span
 from agentcompress.segmenters.signs import TOLD, tells_notice
+from agentcompress.text.reminders import find_reminders
 
 _WORDS = (
     "runcated elided abbreviated omitted uppressed ot|shown more|lines lines|above lines|below ull|output ull|log"
@@ -18,10 +19,9 @@ _WORDS = (
 _KEYWORDS = tuple(word.replace("|", " ") for word in _WORDS.split())
 """What lines must hold to be looked at, without first letters, which may be capitals."""
 
-_REMINDER = re.compile(r"<(system-reminder|system_warning)>.{0,4000}?</\1>", re.DOTALL)
 _SAYS_WHICH = re.compile(r"\d|/")
-_MOST, _LINE_CHARS, _UNIT_CHARS = 8, 300, 2000
-"""A text with more notices than this speaks of the matter itself; longer lines and units are none."""
+_MOST, _LINE_CHARS, _UNIT_CHARS, _REMINDER_CHARS = 8, 300, 2000, 4000
+"""A text with more notices than this speaks of the matter itself; longer lines, units and reminders are none."""
 
 _FLOOR_SHARE = 0.3
 
@@ -29,8 +29,7 @@ _FLOOR_SHARE = 0.3
 def keep_notices(segment: Segment) -> Segment:
     """Return a segment whose notices are floors: those of other tools, and the client's reminders."""
     spans = _find_notices(segment.text)
-    if "<system" in segment.text:
-        spans += [Span(*match.span()) for match in _REMINDER.finditer(segment.text)]
+    spans += [span for span in find_reminders(segment.text) if span.end - span.start <= _REMINDER_CHARS]
     if not spans:
         return segment
     units = list(segment.units)

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-_GUTTER = re.compile(r"\s*\d*\s*[|│]")
+_GUTTER = re.compile(r"[^\S\n]*+(?:\d++[^\S\n]*+)?[|│]")
 _RULED = re.compile(r"\s*[=\-_*─━~#+⎯]{4,}")
 _INDENTED = re.compile(r"[ \t]*")
 _TAB_WIDTH = 4

@@ -66,8 +66,9 @@ class SectionSegmenter:
         rows = Rows(text)
         view = find_view(rows)
         bare = Rows(view.bare) if view else rows
-        lines = [bare[row].rstrip() for row in range(len(bare))] if len(bare) == len(rows) else [*text.split("\n")]
-        tree = _Tree(lines[: len(rows)], yaml=self.language == "yaml")
+        lines = [bare[row].rstrip() for row in range(len(bare))]
+        lines = [*lines, *[""] * len(rows)][: len(rows)]  # the last line's number may stand alone
+        tree = _Tree(lines, yaml=self.language == "yaml")
         odd = _find_odd_values(lines, tree.names)
         units: list[Unit] = []
         firsts: list[int] = []

@@ -13,9 +13,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from agentcompress.common.checks import checked_count, checked_weight
-from agentcompress.errors import InvalidInputError
+from agentcompress.errors import InvalidInputError, SegmentationError
 from agentcompress.schema import Segment, Unit
 from agentcompress.segmenters.grammars import GRAMMARS, Grammar
+from agentcompress.segmenters.lines import LineSegmenter
 from agentcompress.segmenters.signs import ERROR, TOLD
 from agentcompress.segmenters.tree import Frame, Piece, cut_tree
 from agentcompress.text.cut_points import cut_stretch
@@ -66,12 +67,15 @@ class SourceSegmenter:
         self.block_lines = checked_count("block_lines", block_lines)
 
     def segment(self, text: str) -> Segment:
-        """Cut `text` into statements. Every string tiles; an empty one has no units."""
+        """Cut `text` into statements, at lines where it can't be parsed. Every string tiles; an empty one has none."""
         rows = Rows(text)
         if not len(rows):
             return Segment(text, "source", ())
         view = find_view(rows)
-        pieces = _cut_pieces(view.bare if view else text, len(rows), self.grammar)
+        try:
+            pieces = _cut_pieces(view.bare if view else text, len(rows), self.grammar)
+        except SegmentationError:
+            return LineSegmenter().segment(text)
         if view and view.foreign:
             pieces = _split_off_foreign(pieces, view.foreign)
         markup = self.grammar.name == "html"

@@ -73,7 +73,7 @@ def _is_json(decoded: str) -> bool:
     if not _OPENS_JSON.match(decoded):
         return False
     try:
-        json.loads(decoded)
+        json.loads(decoded, parse_int=str)
     except (ValueError, RecursionError):
         return False
     return True
