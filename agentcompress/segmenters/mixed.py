@@ -52,7 +52,8 @@ def find_fenced_blocks(text: str) -> list[_Block]:
 class MixedSegmenter:
     """Prose as sentences, fenced blocks by their kind; the lines of a fence are required by all it holds.
 
-    hint: what is known of where the text comes from, for what stands in an envelope. envelopes: whether it may be in one.
+    hint: what is known of where the text comes from, for what stands in an envelope. envelopes: whether it may be in
+    one.
     """
 
     def __init__(self, hint: str = "", *, envelopes: bool = True) -> None:

@@ -17,7 +17,7 @@ from agentcompress.errors import InvalidInputError, SegmentationError
 from agentcompress.schema import Segment, Unit
 from agentcompress.segmenters.grammars import GRAMMARS, Grammar
 from agentcompress.segmenters.lines import LineSegmenter
-from agentcompress.segmenters.signs import ERROR, TOLD
+from agentcompress.segmenters.signs import ERROR, TOLD, rate_sign
 from agentcompress.segmenters.tree import Frame, Piece, cut_tree
 from agentcompress.text.cut_points import cut_stretch
 from agentcompress.text.delimiters import make_comment_style
@@ -41,7 +41,7 @@ _ALARMING = re.compile(
 _COUNTED = re.compile(
     r"(?i)(?:\b(?:tests|total|count|submitted|accepted|rejected|passed|failed|failures|errors|skipped|warnings)=\"\d+\"\s*){2}"
 )
-_FEW_ALARMING, _SEEN_CHARS, _TOLD_SHARE = 5, 2000, 0.6
+_FEW_ALARMING, _SEEN_CHARS, _TOLD_SHARE, _MOST_BROKEN = 5, 2000, 0.6, 40
 _LARGE_CHARS, _LARGE_SHARE, _LINE_CHARS, _PIECE_CHARS = 1500, 0.03, 1200, 400
 """A piece of more characters than this, and than this share of the text, is cut at lines; a longer line into pieces."""
 
@@ -73,16 +73,17 @@ class SourceSegmenter:
             return Segment(text, "source", ())
         view = find_view(rows)
         try:
-            pieces = _cut_pieces(view.bare if view else text, len(rows), self.grammar)
+            pieces, broken = _cut_pieces(view.bare if view else text, len(rows), self.grammar)
         except SegmentationError:
             return LineSegmenter().segment(text)
         if view and view.foreign:
             pieces = _split_off_foreign(pieces, view.foreign)
         markup = self.grammar.name == "html"
-        share = max(self.floor_share, _TOLD_SHARE) if markup and _raise_alarming(rows, pieces) else self.floor_share
+        told = _raise_alarming(rows, pieces) if markup else _raise_said(rows, pieces, broken)
+        share = max(self.floor_share, _TOLD_SHARE) if told else self.floor_share
         units = _Units(rows, pieces, self.block_lines, self.grammar.name).build_units()
         style = make_comment_style(text, self.grammar.comment, rows.starts, numbered=view is not None)
-        floor_from = 0.0 if markup else _FLOOR_FROM
+        floor_from = 0.0 if markup or told else _FLOOR_FROM
         return Segment(text, "source", units, style, share, floor_from=floor_from, divisible=False)
 
 
@@ -98,14 +99,45 @@ def _raise_alarming(rows: Rows, pieces: list[Piece]) -> bool:
     return any(piece.floor >= ERROR for piece in pieces)
 
 
-def _cut_pieces(bare: str, count: int, grammar: Grammar) -> list[Piece]:
-    """Cut a source text (its `count` rows without a viewer's numbers) into pieces of whole rows."""
+def _raise_said(rows: Rows, pieces: list[Piece], broken: Sequence[int]) -> bool:
+    """Make floors of what a program has said between the statements that it echoes; say if any.
+
+    broken: rows that are no code.
+    """
+    said = [row for row in broken if rate_sign(rows[row]) >= ERROR]
+    if not said or len(said) > _FEW_ALARMING:
+        return False
+    for piece in pieces:
+        if any(piece.first <= row <= piece.last for row in said):
+            piece.floor = max(piece.floor, ERROR)
+    return True
+
+
+def _find_broken_rows(root: Any) -> list[int]:
+    """Rows that tree-sitter takes for errors, where they are few and each is one of its own."""
+    found: list[int] = []
+    waiting = [root]
+    while waiting and len(found) <= _MOST_BROKEN:
+        node = waiting.pop()
+        if node.type == "ERROR" and node.end_point[0] - node.start_point[0] <= 1:
+            found.append(node.start_point[0])
+        elif node.has_error:
+            waiting.extend(node.children)
+    return sorted(found) if len(found) <= _MOST_BROKEN else []
+
+
+def _cut_pieces(bare: str, count: int, grammar: Grammar) -> tuple[list[Piece], list[int]]:
+    """Cut a source text (its `count` rows without a viewer's numbers) into pieces of whole rows.
+
+    Second: rows that are no code.
+    """
     opened = _open_blocks(bare) if grammar.name == "python" else []
     source = ("".join(opened) + bare).encode("utf-8", "replace")
     tree: Any = grammar.parse(source)
     rows = source.split(b"\n")
     pieces = cut_tree(tree.root_node, rows[: count + len(opened)], grammar)
-    return _shift_pieces(pieces, len(opened)) if opened else pieces
+    broken = [row - len(opened) for row in _find_broken_rows(tree.root_node) if len(opened) <= row < count]
+    return _shift_pieces(pieces, len(opened)) if opened else pieces, broken
 
 
 def _open_blocks(bare: str) -> list[str]:

@@ -21,6 +21,7 @@ _BLANK_LINE = re.compile(r"\n[^\S\n]*\n\s*\Z")
 _WRAPPED_CHARS = 120
 """Lines of prose that are longer, on average, are paragraphs."""
 
+_LONG_LINE = re.compile(r"[^\n]{1000}")
 _LINE_END = re.compile(r"[^\S\n]*\n")
 _NUMBERED = re.compile(r"\.\.\. #(\d{1,18})")
 
@@ -65,28 +66,21 @@ class InlineStyle:
 class LineStyle:
     """Whole lines: a line of its own, at the indentation of the first line left out, that says how many.
 
-    Inside a line (an oversized one that was cut) the characters are counted instead.
+    Inside a line (an oversized one that was cut) the characters are counted, beside the whole lines that went.
     """
 
     mark: str
 
     def gap(self, text: str, gap: Span) -> str:
-        """`[... 14 lines omitted]`, or `[... 380 chars omitted]` where the gap starts and ends inside one line."""
-        lines = text.count("\n", gap.start, gap.end)
-        ends_line = text[gap.end - 1] == "\n"
-        if not lines:
-            if (gap.start > 0 and text[gap.start - 1] != "\n") or gap.end < len(text):
-                return self._say_omitted(gap.end - gap.start, "char")
-            return f"{_find_indent(text, gap)}{self._say_omitted(1, 'line')}"
-        breaks = _find_line_break(text, gap) if ends_line else ""
-        return f"{_find_indent(text, gap)}{self._say_omitted(lines + (not ends_line), 'line')}{breaks}"
+        """`[... 14 lines omitted]`, `[... 380 chars omitted]` within a line, `[... 380 chars and 14 lines omitted]`."""
+        breaks = _find_line_break(text, gap) if text[gap.end - 1] == "\n" else ""
+        return f"{_find_indent(text, gap)}[{self.mark} {count_omitted(text, gap)} omitted]{breaks}"
 
     def longest(self, text: str) -> str:
         """The delimiter of a gap that leaves out as many lines as the text has characters: none is longer."""
-        return f"{' ' * _MOST_INDENT}{self._say_omitted(max(10, len(text)), 'line')}\n"
-
-    def _say_omitted(self, number: int, noun: str) -> str:
-        return f"[{self.mark} {number} {noun}{'' if number == 1 else 's'} omitted]"
+        number = max(10, len(text))
+        chars = f"{number} chars and " if _LONG_LINE.search(text) else ""
+        return f"{' ' * _MOST_INDENT}[{self.mark} {chars}{number} lines omitted]\n"
 
 
 @dataclass(frozen=True)
@@ -94,21 +88,22 @@ class CommentStyle:
     """Code: a comment line of the language, at the indentation of the first line left out, that says which are gone.
 
     opening, closing: around the words. numbered: the text shows the numbers of its lines, so that the neighbours say
-    which are gone.
+    which are gone. within: what opens a delimiter inside a line.
     """
 
     opening: str
     closing: str
     line_starts: Sequence[int]
     numbered: bool = False
+    within: str = "[..."
 
     def gap(self, text: str, gap: Span) -> str:
         """`# ... 14 lines omitted (120-133)`, counted from 1; inside a line the characters are counted instead."""
         rows = find_whole_rows(text, gap, self.line_starts)
-        if rows is None:
-            return f"[... {gap.end - gap.start} chars omitted]"
-        first, last = rows
         breaks = _find_line_break(text, gap) if text[gap.end - 1] == "\n" else ""
+        if rows is None:
+            return f"{self.within} {count_omitted(text, gap)} omitted]{breaks}"
+        first, last = rows
         lines = last - first + 1
         which = f"{first + 1}-{last + 1}" if lines > 1 else f"{last + 1}"
         return f"{_find_indent(text, gap)}{self._say_omitted(lines, which)}{breaks}"
@@ -129,7 +124,8 @@ def make_comment_style(
     """A language's style, with a mark that the text does not contain. comment: what opens and closes one."""
     opening, closing = comment
     mark = choose_unused_mark(text, (f"{opening} ...", f"{opening} …"), f"{opening} ... #{{}}:")
-    return CommentStyle(mark, f" {closing}" if closing else "", line_starts, numbered)
+    within = choose_unused_mark(text, ("[...", "[…"), "[... #{}:")
+    return CommentStyle(mark, f" {closing}" if closing else "", line_starts, numbered, within)
 
 
 class Part(NamedTuple):
@@ -220,6 +216,21 @@ def find_whole_rows(text: str, gap: Span, line_starts: Sequence[int]) -> tuple[i
     if line_starts[first] != gap.start or (gap.end < len(text) and text[gap.end - 1] != "\n"):
         return None
     return first, bisect_right(line_starts, gap.end - 1) - 1
+
+
+def count_omitted(text: str, gap: Span) -> str:
+    """How much a gap leaves out: `14 lines`, `380 chars` of lines of which a part stays, `380 chars and 14 lines`."""
+    first, last = gap
+    chars = 0
+    if first > 0 and text[first - 1] != "\n":
+        first = (text.find("\n", first, last) + 1) or last
+        chars += first - gap.start - (text[first - 1] == "\n")
+    if last < len(text) and text[last - 1] != "\n":
+        last = max(first, text.rfind("\n", first, last) + 1)
+        chars += gap.end - last
+    lines = text.count("\n", first, last) + (last > first and text[last - 1] != "\n")
+    said = [f"{n} {noun}{'' if n == 1 else 's'}" for n, noun in ((chars, "char"), (lines, "line")) if n]
+    return " and ".join(said) or "0 chars"
 
 
 def _count_whole_lines(text: str, gap: Span) -> int:
