@@ -13,6 +13,12 @@ import pytest
 
 import agentcompress
 from agentcompress import CompressConfig, Compressor
+from agentcompress.errors import SegmentationError
+from agentcompress.schema import Span
+from agentcompress.segmenters.grammars import GRAMMARS, get_extension
+from agentcompress.segmenters.source import SourceSegmenter
+from agentcompress.text.delimiters import count_omitted, make_line_style
+from tests.fakes import compressor
 from tests.unit.test_structure import CLASSES, DIFF, OTHERS
 
 OWN = (Path(agentcompress.__file__).parent / "compressor.py").read_text(encoding="utf-8")
@@ -72,3 +78,65 @@ def test_a_script_with_characters_beyond_latin_1_ends_no_process() -> None:
     code += "    assert ''.join(text[unit.start : unit.end] for unit in units) == text\n"
     for _ in range(3):
         subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+CODE = "int f() {\n" + "".join(f"  int x{i} = {i} + foo(bar);\n" for i in range(400)) + "}\n"
+KEYS = "".join(f"k{i}: value {i}\n" for i in range(60))
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("yaml", f"{KEYS}a:\n{'- ' * 256}x\n"),
+        ("yaml", "".join(f"{' ' * i}a{i}:\n" for i in range(300))),
+        ("yaml", "".join(f"{' ' * i}a{i}:\n" for i in range(150)) + " " * 150 + "? " * 150 + "x"),
+        ("kotlin", f"fun f() {{\n  val y = {chr(34)}{'${' * 1100}\n}}\n"),
+        ("c", CODE + "/*!\n" * 2000),
+        ("go", f"package a\n{CODE}" + "/*!\n" * 2000),
+    ],
+)
+def test_what_would_end_a_parser_or_take_for_ever_is_cut_at_lines(language: str, text: str) -> None:
+    with pytest.raises(SegmentationError, match=f"parsed as {language}"):
+        GRAMMARS[language].parse(text.encode())
+    assert SourceSegmenter(language).segment(text).kind == "lines"
+    assert compressor().compress_text(text, query="q", keep_rate=0.1, hint=f"x.{get_extension(language)}").text
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("one\ntwo\nthree\n", "3 lines"),
+        ("[one\ntwo\nthree\n]", "3 lines"),
+        ("one [two]\n", "3 chars"),
+        ("one [two\nthree\nfour\n]five", "3 chars and 2 lines"),
+        ("one\n[two\nthr]ee", "3 chars and 1 line"),
+        ("on[e\nt]wo", "2 chars"),
+        ("one [two\nthree]", "3 chars and 1 line"),
+        ("a\n[b]", "1 line"),
+    ],
+)
+def test_what_is_left_out_is_counted_in_lines_and_parts_of_lines(text: str, said: str) -> None:
+    bare = text.replace("[", "").replace("]", "")
+    start = max(text.find("["), 0)
+    end = text.find("]") - 1 if "]" in text else len(bare)
+    assert count_omitted(bare, Span(start, end)) == said
+    assert make_line_style(bare).gap(bare, Span(start, end)).strip() == f"[... {said} omitted]"
+
+
+def test_a_long_line_of_code_that_was_cut_ends_where_it_ended() -> None:
+    words = " ".join(f"w{i}" for i in range(900))
+    text = f"import os\n\nDATA = '{words}'\n\n" + "".join(f"def f{i}(a):\n    return a + {i}\n\n" for i in range(30))
+    shown = compressor().compress_text(text, query="f1 w0 w1 w2", keep_rate=0.2, hint="a.py").text
+    assert re.search(r"w\d+ ?\[\.\.\. \d+ chars(?: and \d+ lines?)? omitted\]\n", shown)
+    marked = text.replace("import os", "X = '[... 3200 chars and 1 line omitted]'")
+    assert "[… " in compressor().compress_text(marked, query="f1 w0 w1 w2", keep_rate=0.2, hint="a.py").text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Output:\n" * 2000, "<system-reminder>" * 20_000, (" " * 700 + "x y z\n") * 400, "[" * 5000 + "\n" + "9" * 9000],
+)
+def test_hostile_texts_are_cut_without_a_warning(text: str, caplog: pytest.LogCaptureFixture) -> None:
+    more = "".join(f"2024-01-01 10:00:00 INFO request {i}\n" for i in range(200))
+    compressor().compress_text(text + more, query="q", keep_rate=0.1)
+    assert not caplog.records

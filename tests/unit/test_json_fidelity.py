@@ -171,3 +171,31 @@ def make_json(r: random.Random) -> str:
     while len(json.dumps(held)) < 3000:
         held[f"k{len(held)}"] = make(4)
     return json.dumps(held, indent=r.choice([None, 1, 2]))
+
+
+def test_a_string_alone_is_json_and_a_number_may_be_of_any_length() -> None:
+    text = json.dumps("".join(f"line {i} of the log, number {i * 7}\n" for i in range(300)))
+    shown = LEXICAL.compress_text(text, query="line 30", keep_rate=0.15).text
+    assert "line 30 of the log" in json.loads(shown)
+    items = ",".join(f'{{"id":{i}}}' for i in range(500))
+    shown = LEXICAL.compress_text(f'{{"k":{"9" * 5000},"items":[{items}]}}', query="id 7", keep_rate=0.8).text
+    assert json.loads(shown, parse_int=str)["items"]
+
+
+def test_a_kept_member_brings_the_name_of_its_record_and_what_all_say_comes_last() -> None:
+    records = [
+        {
+            "url": f"https://x.example/{i}",
+            "number": i,
+            "title": f"Fix {WORDS[i % 11]} {i}",
+            "state": "open",
+            "milestone": None,
+        }
+        | {"body": f"The {WORDS[i % 7]} is lost when the {WORDS[i % 5]} {'expires' if i == 23 else 'ends'}. " * 3}
+        for i in range(60)
+    ]
+    shown = json.loads(LEXICAL.compress_text(json.dumps(records, indent=1), query="what expires?", keep_rate=0.1).text)
+    kept = [record for record in shown if isinstance(record, dict)]
+    assert all({"number", "title"} <= set(record) for record in kept)
+    assert any("expires" in record.get("body", "") for record in kept)
+    assert sum("state" in record for record in kept) <= 6  # of the odd ones, and the first

@@ -75,3 +75,12 @@ def test_a_key_that_one_document_alone_has_is_odd() -> None:
 )
 def test_kinds(text: str, kind: Kind) -> None:
     assert detect_kind(text) == kind
+
+
+def test_a_views_last_number_may_stand_alone() -> None:
+    lines = [
+        line for i in range(40) for line in (f"  svc{i}:", f"    image: app{i}:1", "    ports:", f'      - "80{i}:80"')
+    ]
+    view = "\n".join(f"{i + 1:6d}\t{line}" for i, line in enumerate(["services:", *lines, ""]))
+    segment = SectionSegmenter("yaml").segment(view)
+    assert sum(len(unit.requires) for unit in segment.units) >= 160
