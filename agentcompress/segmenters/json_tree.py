@@ -5,8 +5,13 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 
+from agentcompress.schema import Span
 from agentcompress.text.lines import Rows
+
+_DECODER = json.JSONDecoder(parse_int=str)  # of any length
+_BEGINS = ("{", "[", '"')
 
 _TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{},:]|[^\s\[\]{},:"]+', re.DOTALL)
 
@@ -32,24 +37,34 @@ class JsonValue:
 
 def parse_documents(text: str) -> list[JsonValue]:
     """Return the document, or those of JSON Lines; empty where the text is neither."""
-    if _can_parse(text):
-        root = _parse_tree(text, 0, len(text))
-        return [root] if root.held or root.kind == "string" else []
-    rows = Rows(text)
-    filled = [row for row in range(len(rows)) if rows[row].strip()]
-    if len(filled) < 2 or not all(_can_parse(rows[row]) for row in filled):
-        return []
-    roots = [_parse_tree(text, *rows.get_span(row, row)) for row in filled]
-    for root, row, following in zip(roots, filled, [*filled[1:], len(rows)], strict=True):
-        root.stop = rows.get_span(row, following - 1)[1]  # blank lines behind it are its own
+    spans = find_documents(text)
+    roots = [_parse_tree(text, *span) for span in spans]
+    if len(roots) < 2:
+        return [root for root in roots if root.held or root.kind == "string"]
+    for root, following in zip(roots, [*(span.start for span in spans[1:]), len(text)], strict=True):
+        root.stop = following  # blank lines behind it are its own
     roots[0].start = 0
     return roots
+
+
+@lru_cache(maxsize=1)
+def find_documents(text: str) -> tuple[Span, ...]:
+    """The rows of JSON Lines, two at least, all of a text that is JSON, or nothing; asked again for the same text."""
+    if text.lstrip()[:1] not in _BEGINS:
+        return ()
+    if _can_parse(text):
+        return (Span(0, len(text)),)
+    rows = Rows(text)
+    filled = [row for row in range(len(rows)) if rows[row].strip()]
+    if len(filled) < 2 or not all(rows[row].lstrip()[:1] in ("{", "[") and _can_parse(rows[row]) for row in filled):
+        return ()
+    return tuple(Span(*rows.get_span(row, row)) for row in filled)
 
 
 def _can_parse(text: str) -> bool:
     """Whether a text is JSON, not too deep for Python's parser."""
     try:
-        json.loads(text, parse_int=str)  # of any length
+        _DECODER.decode(text)
     except (ValueError, RecursionError):
         return False
     return True

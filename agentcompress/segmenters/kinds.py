@@ -6,7 +6,6 @@ error: every segmenter takes every text.
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from collections import Counter
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from agentcompress import plugins
 from agentcompress.segmenters.detect import measure_code_share, sample_text, tell_prose_from_lines
 from agentcompress.segmenters.envelopes import find_envelope
+from agentcompress.segmenters.json_tree import find_documents
 from agentcompress.segmenters.json_within import find_json_within
 from agentcompress.segmenters.languages import LOOKED_AT_CHARS, PARSED_CHARS, detect_language, measure_share
 from agentcompress.segmenters.shapes import Shapes, make_templates
@@ -238,7 +238,7 @@ class _Rule(NamedTuple):
 
 
 _RULES = (
-    _Rule(lambda look: _is_json(look.text), "json"),
+    _Rule(lambda look: bool(find_documents(look.text)), "json"),
     _Rule(lambda look: look.fences and look.envelopes and find_envelope(look.text) is not None, "mixed"),
     _Rule(lambda look: look.fences and find_json_within(look.text) is not None, "mixed"),
     _Rule(lambda look: not look.raw_lines, "lines"),
@@ -300,23 +300,6 @@ def _take_beginning(text: str, *, seen_through: bool) -> str:
     cut = len(text) if len(text) <= PARSED_CHARS else text.rfind("\n", 0, PARSED_CHARS) + 1 or PARSED_CHARS
     view = find_view(Rows(text[:cut])) if seen_through else None
     return view.bare if view else text[:cut]
-
-
-def _is_json(text: str) -> bool:
-    """Whether a text is a JSON object, array or string, or several objects and arrays, one a line."""
-    if text.lstrip()[:1] not in ("{", "[", '"'):
-        return False
-    try:
-        json.loads(text, parse_int=str)
-    except RecursionError:
-        return False
-    except ValueError:
-        lines = [line for line in text.split("\n") if line.strip()]
-        try:
-            return len(lines) > 1 and all(isinstance(json.loads(line, parse_int=str), dict | list) for line in lines)
-        except (ValueError, RecursionError):
-            return False
-    return True
 
 
 def _is_ini(lines: list[str]) -> bool:

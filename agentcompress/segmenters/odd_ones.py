@@ -22,8 +22,9 @@ _RARE, _MOST_RARE = 0.04, 2
 _OUTLYING, _TIMES = 8.0, 3.0
 _FULL, _NEARLY_FULL = 95.0, 90.0
 _DIGITS = re.compile(r"\d+")
+_MEASURED, _NAME_CHARS = re.compile(r"[A-Za-z][\w.%-]*\s?$"), 30
 _MEASURE = re.compile(
-    r"([A-Za-z][\w.%-]{1,30})\s?[=:]\s?(\d[\d,]*(?:\.\d+)?)(?:\.\.(\d+(?:\.\d+)?))?"
+    r"(?<=[A-Za-z_%) ])[=:]\s?(\d[\d,]*(?:\.\d+)?)(?:\.\.(\d+(?:\.\d+)?))?"
     r"(?:\s?(ns|us|µs|ms|s|sec|min|m|[kKMG]i?B|B)\b)?"
 )
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "min": 60.0, "m": 60.0, "kb": 1e3, "mb": 1e6, "gb": 1e9}
@@ -70,9 +71,10 @@ def _varies(held: dict[int, str]) -> bool:
 
 def _weigh_words(held: dict[int, str], most: int) -> dict[int, float]:
     """Records with a rare value where most share a few; numbers in a value count as alike."""
-    alike = {i: _DIGITS.sub("0", value) for i, value in held.items()}
-    exact = len(set(held.values())) <= max(_LEAST_COMMON, len(held) // 8)
-    values = held if exact else alike
+    distinct = set(held.values())
+    exact = len(distinct) <= max(_LEAST_COMMON, len(held) // 8)
+    alike = {} if exact else {value: _DIGITS.sub("0", value) for value in distinct}
+    values = held if exact else {i: alike[value] for i, value in held.items()}
     often = Counter(values.values())
     common = {value for value, n in often.items() if n >= max(_LEAST_COMMON, _COMMON * len(held))}
     if sum(n for _, n in often.most_common(_FEW)) < _COVERED * len(held):
@@ -112,9 +114,12 @@ def find_odd_measures(lines: Sequence[str], most: int = 2) -> list[int]:
     """
     held: defaultdict[str, dict[int, float]] = defaultdict(dict)
     for i, line in enumerate(lines):
-        for name, number, end, unit in _MEASURE.findall(line[:_MEASURED_CHARS]):
+        for found in _MEASURE.finditer(line, 0, _MEASURED_CHARS):
+            name = _MEASURED.search(line, max(0, found.start() - _NAME_CHARS), found.start())
+            number, end, unit = found.groups(default="")
             value = float((end or number).replace(",", "")) * _UNITS.get(unit.lower(), 1.0)
-            held[name][i] = max(value, held[name].get(i, 0.0))
+            if name is not None:
+                held[name.group()][i] = max(value, held[name.group()].get(i, 0.0))
     odd: set[int] = set()
     for values in list(held.values())[:_MOST_FIELDS]:
         ordered = sorted(values, key=lambda i: -values[i])
