@@ -50,7 +50,7 @@ def tell_prose_from_lines(text: str) -> str:
     characters: beginning, middle and end.
     """
     lines = [line for line in split_visible(sample_text(text)) if line.strip()]
-    if not lines or measure_code_share(text) > _CODE_SHARE:
+    if not lines or looks_like_code(text):
         return "lines"
     total = sum(len(line.strip()) for line in lines)
     prose = sum(len(line.strip()) for line in lines if _reads_like_prose(line.strip()))
@@ -68,6 +68,11 @@ def tell_prose_from_lines(text: str) -> str:
 def _is_sentence(line: str) -> bool:
     """Whether a line is a whole sentence, which may well come again and again."""
     return line.rstrip().endswith((".", "!", "?", "。")) and line.count(" ") >= _SENTENCE_WORDS and line[:1].isupper()
+
+
+def looks_like_code(text: str) -> bool:
+    """Whether so many of a text's lines look like code that it may be some."""
+    return measure_code_share(text) > _CODE_SHARE
 
 
 def measure_code_share(text: str) -> float:

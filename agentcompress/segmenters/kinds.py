@@ -15,7 +15,7 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agentcompress import plugins
-from agentcompress.segmenters.detect import measure_code_share, sample_text, tell_prose_from_lines
+from agentcompress.segmenters.detect import looks_like_code, sample_text, tell_prose_from_lines
 from agentcompress.segmenters.envelopes import find_envelope
 from agentcompress.segmenters.json_tree import find_documents
 from agentcompress.segmenters.json_within import find_json_within
@@ -84,7 +84,6 @@ _SECTIONED = ("yaml", "toml")
 _DIGITS = re.compile(r"\d+")
 _ENCODED_CHARS = 60
 _RUN_SHARE, _LEAST_CERTAIN, _MOST_OTHER = 0.6, 2, 0.5
-_CODE_SHARE = 0.08
 _ENDING_CHARS, _ENDING_LINES = 3000, 10
 _OFTEN = 5  # lines that differ in numbers alone are a machine's
 _LONG_LINE, _LEAST_BROKEN_LINES, _LEAST_BROKEN_CHARS = 2000, 20, 500
@@ -255,7 +254,7 @@ _RULES = (
     _Rule(lambda look: _is_outline(look.lines), "outline", numbered="lines"),
     _Rule(lambda look: _is_listing(look.lines), "matches", numbered="lines"),
     _Rule(lambda look: _is_repetitive(look.lines) or look.is_run, "log"),
-    _Rule(lambda look: measure_code_share(look.part) > _CODE_SHARE and not _ends_as_run(look.text), "lines"),
+    _Rule(lambda look: looks_like_code(look.part) and not _ends_as_run(look.text), "lines"),
     _Rule(lambda look: True, "log", numbered="lines"),
 )
 """The first that holds says the kind. Only code, prose and logs are seen through line numbers."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from agentcompress.errors import SegmentationError
-from agentcompress.segmenters.detect import measure_code_share
+from agentcompress.segmenters.detect import looks_like_code
 from agentcompress.segmenters.grammars import GRAMMARS, find_language_of_fence, list_languages_of_file
 
 _NAME = re.compile(r"[\w./\\~+-]{2,200}")
@@ -62,7 +62,6 @@ _TAGGED = re.compile(r"\s*<[/!?a-zA-Z]")
 _HINT_CHARS = 4000
 _MOST_NAMED = 4
 LOOKED_AT_CHARS = 300  # at the beginning of a line: what stands behind is not looked at
-_CODE_SHARE = 0.08
 _LESS_LIKELY = 0.1
 """How much smaller the broken share must be in each language that comes later by the looks of the lines."""
 
@@ -82,7 +81,7 @@ def detect_language(part: str, lines: list[str], hint: str, *, sure: bool) -> st
     named = _list_named_languages(part[:LOOKED_AT_CHARS], hint)
     candidates = list(dict.fromkeys([*named[:_MOST_NAMED], *(_guess_languages(lines) if sure else ())]))
     if not has_shebang:
-        looks = measure_code_share(part) > _CODE_SHARE
+        looks = looks_like_code(part)
         candidates = [
             name for name in candidates if _is_evident(name, lines, named=name in named, looks=looks, sure=sure)
         ]
