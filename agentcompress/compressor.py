@@ -33,7 +33,7 @@ from agentcompress.messages.conversation import Conversation
 from agentcompress.protocols import Scorer, Segmenter, Store, TokenCounter
 from agentcompress.receipt import Receipt
 from agentcompress.results import CompressedMessages, CompressedRequest, CompressedText
-from agentcompress.schema import DelimiterStyle, Segment
+from agentcompress.schema import DelimiterStyle, Reading, Segment
 from agentcompress.segmenters import kinds
 from agentcompress.segmenters.check import segment_checked
 from agentcompress.segmenters.notices import keep_notices
@@ -76,7 +76,7 @@ class Compressor:
         self,
         text: str,
         *,
-        query: str,
+        query: str | Reading,
         keep_rate: KeepRate | None = None,
         target_tokens: int | None = None,
         target: str | None = None,
@@ -84,6 +84,8 @@ class Compressor:
         recall_name: str | None = None,
     ) -> CompressedText:
         """Keep the parts of `text` that matter for `query`, within a budget of the target's tokens.
+
+        query: what is asked, or a `Reading`, which also says what is known of the conversation.
 
         The budget is `target_tokens` (>= 1), or `ceil(keep_rate * tokens of text)` with keep_rate in (0, 1] or "auto"
         (`selection/budget.py`), by default the config's; it holds for the returned text, delimiters included (unless
@@ -94,7 +96,8 @@ class Compressor:
         """
         clock = Clock()
         checked_text("text", text)
-        hint = checked_text("query", query) if hint is None else checked_text("hint", hint)
+        reading = query if isinstance(query, Reading) else Reading(checked_text("query", query))
+        hint = reading.query if hint is None else checked_text("hint", hint)
         target = checked_text("target", target if target is not None else self.config.target)
         with clock.stage("count"):
             counter = get_token_counter(target)
@@ -105,7 +108,7 @@ class Compressor:
             segment = self.segment(text, hint)
         deadlines.check()
         with clock.stage("score"):
-            scores = self.score(segment, query)
+            scores = self.score(segment, reading)
         deadlines.check()
         with clock.stage("select"):
             kept = keep_within(segment, scores, budget, counter, self._choose_style(segment, recall_name))
@@ -125,10 +128,10 @@ class Compressor:
             _log.warning("%s: %s; cut at lines instead", type(error).__name__, error)
             return segment_checked(self._load_segmenter("lines"), "lines", text)
 
-    def score(self, segment: Segment, query: str) -> np.ndarray:
+    def score(self, segment: Segment, reading: Reading) -> np.ndarray:
         """Score every unit, float64 (units,), higher = keep. Raises `DraftError` and `ScoringError`."""
         try:
-            return np.asarray(self.scorer.score(segment, query), dtype=np.float64)
+            return np.asarray(self.scorer.score(segment, reading), dtype=np.float64)
         except AgentCompressError:
             raise
         except Exception as error:

@@ -19,7 +19,7 @@ from agentcompress.common.checks import KeepRate, checked_text
 from agentcompress.compressor import Compressor
 from agentcompress.errors import InvalidInputError
 from agentcompress.protocols import TokenCounter
-from agentcompress.schema import DelimiterStyle, Segment, Span, Unit
+from agentcompress.schema import DelimiterStyle, Reading, Segment, Span, Unit
 from agentcompress.segmenters.moved import move_unit
 from agentcompress.selection.budget import Budget, keep_within
 from agentcompress.selection.select import check_scores
@@ -75,7 +75,7 @@ def compress_documents(
     if not segments:
         return whole
     joined = _join_segments(segments)
-    scores = check_scores(joined, compressor.score(joined, query))
+    scores = check_scores(joined, compressor.score(joined, Reading(query)))
     budget = replace(budget.for_scores(joined, scores), by_units=False)  # shares of units are of one text
     best = _find_best_scores(segments, scores)
     if budget.holds_all:

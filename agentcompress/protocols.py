@@ -7,21 +7,22 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 if TYPE_CHECKING:
     import numpy as np
 
-    from agentcompress.schema import Decision, Segment
+    from agentcompress.schema import Decision, Reading, Segment
 
 
 @runtime_checkable
 class Scorer(Protocol):
-    """Says how much each unit of a segment matters for a query.
+    """Says how much each unit of a segment matters for what it is read for.
 
     A scorer is made with keyword options (`CompressConfig.scorer_options`); a class with a
     `from_config(config)` class method is made with that instead.
     """
 
-    def score(self, segment: Segment, query: str) -> np.ndarray:
+    def score(self, segment: Segment, reading: Reading) -> np.ndarray:
         """Score every unit: float64 of shape (units,), finite, higher = keep.
 
-        The same segment and query must give the same scores; the budget is none of a scorer's business.
+        Most look at `reading.query` alone. The same segment and reading must give the same scores; the budget is none
+        of a scorer's business.
         """
         ...
 

@@ -77,6 +77,23 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """What a text is read for: all that a scorer may know beside the text. Made once, the same for every scorer.
+
+    query: what is asked, in words: a question, or the task and the action that led to a tool's result.
+    task: what the human said last. said: what the assistant said with its call. tool, arguments: of the call that the
+    text answers. before: the texts that stood in the conversation before, in order. All empty where nothing is known.
+    """
+
+    query: str
+    task: str = ""
+    said: str = ""
+    tool: str = ""
+    arguments: str = ""
+    before: tuple[str, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """What stands for a block from now on: `text`, or None for the block as it is ("raw", for `reason`).
 

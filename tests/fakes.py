@@ -12,7 +12,7 @@ from agentcompress import CompressConfig, Compressor
 from agentcompress.errors import StoreError
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.protocols import Store
-from agentcompress.schema import Decision, Segment
+from agentcompress.schema import Decision, Reading, Segment
 from agentcompress.scorers.seeded import RandomScorer
 
 
@@ -29,36 +29,36 @@ class WordCounter:
 class LongestScorer:
     """Scores a unit by its length."""
 
-    def score(self, segment: Segment, query: str) -> np.ndarray:
+    def score(self, segment: Segment, reading: Reading) -> np.ndarray:
         return np.array([float(unit.end - unit.start) for unit in segment.units])
 
 
 class ContainsScorer:
     """1 for units that hold the query, and a seeded fraction for the rest."""
 
-    def score(self, segment: Segment, query: str) -> np.ndarray:
-        noise = RandomScorer().score(segment, query) / 2
-        return noise + [float(query in segment.text[unit.start : unit.end]) for unit in segment.units]
+    def score(self, segment: Segment, reading: Reading) -> np.ndarray:
+        noise = RandomScorer().score(segment, reading) / 2
+        return noise + [float(reading.query in segment.text[unit.start : unit.end]) for unit in segment.units]
 
 
 class BrokenScorer:
     """Fails like a library would."""
 
-    def score(self, segment: Segment, query: str) -> np.ndarray:
+    def score(self, segment: Segment, reading: Reading) -> np.ndarray:
         raise RuntimeError("out of memory")
 
 
 class ListScorer:
     """Scores as a plain list."""
 
-    def score(self, segment: Segment, query: str) -> list[int]:
+    def score(self, segment: Segment, reading: Reading) -> list[int]:
         return [unit.end - unit.start for unit in segment.units]
 
 
 class UnsignedScorer:
     """Scores in a type that can't be negated."""
 
-    def score(self, segment: Segment, query: str) -> np.ndarray:
+    def score(self, segment: Segment, reading: Reading) -> np.ndarray:
         return np.array([unit.end - unit.start for unit in segment.units], dtype=np.uint8)
 
 
@@ -79,7 +79,7 @@ class EmptySegmenter:
 class NanScorer:
     """Returns what no selection can use."""
 
-    def score(self, segment: Segment, query: str) -> np.ndarray:
+    def score(self, segment: Segment, reading: Reading) -> np.ndarray:
         return np.full(len(segment.units), np.nan)
 
 

@@ -20,7 +20,7 @@ import numpy as np
 import psutil
 
 from agentcompress.evaluation.replay.replay import to_wire
-from agentcompress.schema import Segment
+from agentcompress.schema import Reading, Segment
 from tests.proxy import KEY, Proxy, config, proxy
 from tests.upstream import upstream
 
@@ -31,7 +31,7 @@ PATH = "/v1/chat/completions"
 class FixedLatency:
     """A draft that takes as long as one does, and no core."""
 
-    def score(self, segment: Segment, query: str) -> np.ndarray:
+    def score(self, segment: Segment, reading: Reading) -> np.ndarray:
         time.sleep(LATENCY_S)
         return np.arange(len(segment.units), dtype=np.float64)
 

@@ -44,7 +44,7 @@ _FULL_RATE, _NO_RATE = 0.03, 0.5
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReadItem:
     """What a draft saw in an item, so that candidates can be scored without running it again.
 
     words (units,): BM25. evidence: first and last unit of every piece.
@@ -65,7 +65,7 @@ class Candidate:
     prose: Weights = PROSE
     lines: Weights = LINES
 
-    def score(self, reading: Reading) -> np.ndarray:
+    def score(self, reading: ReadItem) -> np.ndarray:
         """Return the scores (units,) that these weights give an item."""
         weights = self.prose if reading.kind == "prose" else self.lines
         return reading.features.score(weights, self.heads, reading.words)
@@ -101,7 +101,7 @@ def calibrate(runtime: Runtime, draft: str, *, items: int = 400, seed: int = 0) 
     )
 
 
-def measure_reach(reading: Reading, scores: np.ndarray) -> float:
+def measure_reach(reading: ReadItem, scores: np.ndarray) -> float:
     """Measure how small a budget still holds the evidence, in [0, 1], averaged over its pieces.
 
     1 where 3 % of the tokens are enough, 0 where 50 % are not, linear in the logarithm between.
@@ -115,7 +115,7 @@ def measure_reach(reading: Reading, scores: np.ndarray) -> float:
     return float(np.clip(np.log(_NO_RATE / np.maximum(needed, 1e-9)) / span, 0, 1).mean())
 
 
-def average_by_family(readings: Sequence[Reading], candidate: Candidate) -> dict[str, float]:
+def average_by_family(readings: Sequence[ReadItem], candidate: Candidate) -> dict[str, float]:
     """Return the mean reach of every family's items, and under "all" the mean of the families."""
     found: defaultdict[str, list[float]] = defaultdict(list)
     for reading in readings:
@@ -124,7 +124,7 @@ def average_by_family(readings: Sequence[Reading], candidate: Candidate) -> dict
     return {**means, "all": sum(means.values()) / len(means)}
 
 
-def _fit_candidate(readings: Sequence[Reading], heads: int) -> Candidate:
+def _fit_candidate(readings: Sequence[ReadItem], heads: int) -> Candidate:
     """Fit heads, as many as do best on items that did not rank them, and then the other weights."""
     halves = [[r for i, r in enumerate(readings) if i // len(list_makers()) % 2 == half] for half in (0, 1)]
     orders = [_rank_heads(half, heads) for half in halves]
@@ -138,7 +138,7 @@ def _fit_candidate(readings: Sequence[Reading], heads: int) -> Candidate:
     return _climb_weights(readings, Candidate(_choose_heads(_rank_heads(readings, heads), count)))
 
 
-def _rank_heads(readings: Sequence[Reading], heads: int) -> np.ndarray:
+def _rank_heads(readings: Sequence[ReadItem], heads: int) -> np.ndarray:
     """Return all heads, int64 (heads,), the one that finds most evidence on its own first."""
     alone = [_measure_worth(readings, Candidate(one)) for one in _report_each(np.eye(heads), heads, "heads")]
     return np.argsort(-np.array(alone), kind="stable")
@@ -151,7 +151,7 @@ def _choose_heads(ranked: np.ndarray, count: int) -> np.ndarray:
     return weights
 
 
-def _climb_weights(readings: Sequence[Reading], best: Candidate) -> Candidate:
+def _climb_weights(readings: Sequence[ReadItem], best: Candidate) -> Candidate:
     """Change one weight after the other where that improves the reach by `_LEAST_GAIN`."""
     for kind in ("lines", "prose"):
         for name, values in _GRID.items():
@@ -161,7 +161,7 @@ def _climb_weights(readings: Sequence[Reading], best: Candidate) -> Candidate:
 
 
 def _improve_weight(
-    readings: Sequence[Reading], best: Candidate, kind: str, name: str, values: tuple[float, ...]
+    readings: Sequence[ReadItem], best: Candidate, kind: str, name: str, values: tuple[float, ...]
 ) -> Candidate:
     highest = _measure_worth(readings, best) + _LEAST_GAIN
     for value in values:
@@ -177,7 +177,7 @@ def _round_means(means: Mapping[str, float]) -> dict[str, float]:
     return {family: round(mean, 4) for family, mean in means.items()}
 
 
-def _measure_worth(readings: Sequence[Reading], candidate: Candidate) -> float:
+def _measure_worth(readings: Sequence[ReadItem], candidate: Candidate) -> float:
     return average_by_family(readings, candidate)["all"]
 
 
@@ -187,7 +187,7 @@ def _name_heads(weights: np.ndarray, band: range) -> Iterator[Head]:
         yield Head(layer=band.start + number // per_layer, head=number % per_layer, weight=float(weights[number]))
 
 
-def _read_item(runtime: Runtime, item: Item) -> Reading:
+def _read_item(runtime: Runtime, item: Item) -> ReadItem:
     """Read an item as a text of its kind is read when it is compressed."""
     segment = Compressor(CompressConfig(scorer="lexical", segmenter=tell_prose_from_lines(item.text))).segment(
         item.text
@@ -199,7 +199,7 @@ def _read_item(runtime: Runtime, item: Item) -> Reading:
         (int(np.searchsorted(starts, span.start, "right")) - 1, int(np.searchsorted(starts, span.end - 1, "right")) - 1)
         for span in item.evidence
     )
-    return Reading(item.family, segment.kind, features, words, evidence)
+    return ReadItem(item.family, segment.kind, features, words, evidence)
 
 
 def _report_each(things: Iterable[_T], total: int, what: str = "calibrate") -> Iterator[_T]:

@@ -18,7 +18,7 @@ from agentcompress.messages.conversation import Conversation
 from agentcompress.messages.hashing import make_block_key
 from agentcompress.messages.reminders import find_around_reminders
 from agentcompress.messages.view import Address, TextPart
-from agentcompress.schema import Decision, Span
+from agentcompress.schema import Decision, Reading, Span
 
 RAW_CACHED = "at or before a cache marker"
 RAW_BOUND = "before reasoning that is bound to it"
@@ -31,7 +31,9 @@ _TASK_CHARS, _ACTION_CHARS = (400, 200), 500  # of the query: both ends of the t
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A stretch of text that may be compressed: where it stands, its query, and why it must stay raw, if it must.
+    """A stretch of text that may be compressed: where it stands, what for, and why it must stay raw, if it must.
+
+    task, said, arguments: as of its `Reading`. texts, earlier: of the conversation, and how many of them stand before.
 
     hint: the tool's call it answers, or what stands right before it in a user's message; either may name a file.
     key: of the decision about it in the ledger; of part of a text it names both ends, so that another range, as a later
@@ -44,12 +46,30 @@ class Block:
     text: str
     kind: Literal["tool", "context"]
     tool: str | None
-    query: str
     hint: str
     key: str
     tokens: int
     raw_because: str | None
     earlier_key: str | None = None
+    task: str = ""
+    said: str = ""
+    arguments: str = ""
+    texts: Sequence[str] = field(default=(), repr=False, compare=False)
+    earlier: int = 0
+
+    @property
+    def query(self) -> str:
+        """What it is read for, in words: the request; for a tool's result the task and the action that led to it."""
+        if self.kind != "tool":
+            return self.task
+        call = f"{self.tool} {self.arguments}".strip() if self.tool else ""
+        return write_action_query(self.task, "\n".join(text for text in (self.said, call) if text))
+
+    @property
+    def reading(self) -> Reading:
+        """All that is known of what it is read for."""
+        before = tuple(self.texts[: self.earlier])
+        return Reading(self.query, self.task, self.said, self.tool or "", self.arguments, before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +88,23 @@ def find_blocks(call: Conversation, min_tokens: int) -> list[Block]:
     texts = Counter(part.address.message for part in call.parts if part.text.strip())
     found = [(part, _find_spans(part, request_beside=texts[part.address.message] > 1)) for part in call.parts]
     request = _find_last_request(found)
+    said = [text for part in call.parts for text in (part.arguments or "", part.text)]
     return [
-        _describe_block(call, number, span, request, RAW_CACHED if part.address.message <= marker else None, min_tokens)
+        _describe_block(
+            call, said, number, span, request, RAW_CACHED if part.address.message <= marker else None, min_tokens
+        )
         for number, (part, spans) in enumerate(found)
         for span in spans
     ]
 
 
 def _describe_block(
-    call: Conversation, number: int, span: Span, request: str, raw: str | None, min_tokens: int
+    call: Conversation, texts: Sequence[str], number: int, span: Span, request: str, raw: str | None, min_tokens: int
 ) -> Block:
-    """Describe a block of the part of that number. raw: why it must stay so, as far as its place says."""
+    """Describe a block of the part of that number. raw: why it must stay so, as far as its place says.
+
+    texts: two of every part: the arguments of the call that it answers, and its own.
+    """
     part = call.parts[number]
     at = part.address.message
     text = part.text[span.start : span.end]
@@ -93,12 +119,16 @@ def _describe_block(
         text=text,
         kind="tool" if part.role == "tool" else "context",
         tool=part.tool,
-        query=write_action_query(request, _describe_action(part)) if part.role == "tool" else request,
         hint=_describe_call(part) or part.text[max(0, span.start - _HINT_CHARS) : span.start],
         key=key if is_whole else f"{key}-{span.end}",
         tokens=tokens,
         raw_because=RAW_SMALL if tokens < min_tokens else raw,
         earlier_key=None if is_whole else key,
+        task=request,
+        said=part.said,
+        arguments=part.arguments or "",
+        texts=texts,
+        earlier=2 * number,
     )
 
 
@@ -117,10 +147,6 @@ def _find_last_request(found: Sequence[tuple[TextPart, Sequence[Span]]]) -> str:
             before = asked.get(part.address.message, "")
             asked[part.address.message] = f"{before}\n{read_outside(part.text, spans)}".strip()
     return next((text for text in reversed(asked.values()) if text), "")
-
-
-def _describe_action(part: TextPart) -> str:
-    return "\n".join(text for text in (part.said, _describe_call(part)) if text)
 
 
 def _describe_call(part: TextPart) -> str:

@@ -25,7 +25,7 @@ from agentcompress.conversation.recall import RAW_RECALLED, Originals, is_recall
 from agentcompress.errors import DeadlineError, DraftError, ScoringError, describe_error
 from agentcompress.messages.conversation import Conversation
 from agentcompress.results import CompressedText
-from agentcompress.schema import Decision
+from agentcompress.schema import Decision, Reading
 from agentcompress.segmenters.listings import explain_left_whole
 from agentcompress.selection.budget import EXPECTED
 from agentcompress.targets.facts import target_facts
@@ -71,7 +71,7 @@ class TextCompressor(Protocol):
         self,
         text: str,
         *,
-        query: str,
+        query: str | Reading,
         keep_rate: KeepRate | None = None,
         target_tokens: int | None = None,
         target: str | None = None,
@@ -235,7 +235,7 @@ class Ladder:
         def cut(name: str | None) -> CompressedText:
             return rung.compressor.compress_text(
                 block.text,
-                query=block.query,
+                query=block.reading,
                 keep_rate=self._call.settings.keep_rate if tokens is None else None,
                 target_tokens=tokens,
                 target=self._call.target,

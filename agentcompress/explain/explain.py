@@ -21,7 +21,7 @@ from agentcompress.errors import AgentCompressError
 from agentcompress.messages.view import Address, TextPart
 from agentcompress.protocols import TokenCounter
 from agentcompress.receipt import BlockReceipt
-from agentcompress.schema import Segment, Span
+from agentcompress.schema import Reading, Segment, Span
 
 _ALIKE, _MOST_CHARS = 0.15, 600  # of units that are shown as one: their scores, and how long that gets
 
@@ -188,7 +188,7 @@ def _make_pieces(
     """Runs of units that fared alike, each with what stands for it in what is sent."""
     segment = compressor.segment(text, hint)
     try:
-        scores = compressor.score(segment, query)
+        scores = compressor.score(segment, Reading(query))
     except AgentCompressError:
         scores = np.zeros(len(segment.units))
     kept = _find_kept(segment, spans)

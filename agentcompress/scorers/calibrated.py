@@ -10,7 +10,7 @@ import numpy as np
 
 from agentcompress.common.checks import checked_count, checked_text, checked_weight
 from agentcompress.errors import ConfigError, InvalidInputError
-from agentcompress.schema import Segment
+from agentcompress.schema import Reading, Segment
 from agentcompress.scorers.best_line import split_lines, take_best_lines
 from agentcompress.scorers.cached import CachedScores
 from agentcompress.scorers.called_by_name import score_called
@@ -85,8 +85,9 @@ class CalibratedScorer:
 
         return CachedScores(cls(get_runtime, **options))  # pyrefly: ignore[bad-argument-type]
 
-    def score(self, segment: Segment, query: str) -> np.ndarray:
+    def score(self, segment: Segment, reading: Reading) -> np.ndarray:
         """Float64 (units,). A blank query scores by the draft's prior: what any reader looks at."""
+        query = reading.query
         if len(segment.units) < 2:
             return np.zeros(len(segment.units))
         profile = self._get_profile(self._runtime().fingerprint)

@@ -11,7 +11,7 @@ import numpy as np
 from cachetools import LRUCache, cached
 
 from agentcompress.common.checks import checked_weight
-from agentcompress.schema import Segment
+from agentcompress.schema import Reading, Segment
 from agentcompress.scorers.units import add_parent_scores, digest_segment
 
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_]+(?:_+[^\W_]+)*")
@@ -32,9 +32,9 @@ class LexicalScorer:
     def __init__(self, k1: float = 1.5, b: float = 0.75) -> None:
         self.k1, self.b = checked_weight("k1", k1), checked_weight("b", b, highest=1)
 
-    def score(self, segment: Segment, query: str) -> np.ndarray:
+    def score(self, segment: Segment, reading: Reading) -> np.ndarray:
         """Return float64 (units,); all zero when no word of the query occurs."""
-        own, sizes = self.score_bm25(segment, query)
+        own, sizes = self.score_bm25(segment, reading.query)
         return add_parent_scores(own, sizes, segment)
 
     def score_bm25(self, segment: Segment, query: str) -> tuple[np.ndarray, np.ndarray]:

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from agentcompress.schema import Segment
+from agentcompress.schema import Reading, Segment
 
 
 class HeadScorer:
@@ -14,8 +14,8 @@ class HeadScorer:
 
     uses_draft: ClassVar[bool] = False
 
-    def score(self, segment: Segment, query: str) -> np.ndarray:
-        """Return float64 (units,), descending; text and query are ignored."""
+    def score(self, segment: Segment, reading: Reading) -> np.ndarray:
+        """Return float64 (units,), descending; text and reading are ignored."""
         return -np.arange(len(segment.units), dtype=np.float64)
 
 
@@ -24,7 +24,7 @@ class HeadTailScorer:
 
     uses_draft: ClassVar[bool] = False
 
-    def score(self, segment: Segment, query: str) -> np.ndarray:
-        """Return float64 (units,), largest at both ends; text and query are ignored."""
+    def score(self, segment: Segment, reading: Reading) -> np.ndarray:
+        """Return float64 (units,), largest at both ends; text and reading are ignored."""
         place = np.arange(len(segment.units), dtype=np.float64)
         return -np.minimum(place, place[::-1])

@@ -13,7 +13,7 @@ import numpy as np
 
 from agentcompress.common.checks import checked_count, checked_flag
 from agentcompress.errors import InvalidInputError, TooLongError
-from agentcompress.schema import Segment
+from agentcompress.schema import Reading, Segment
 from agentcompress.scorers.units import average_by_unit, find_units_of_tokens
 
 if TYPE_CHECKING:
@@ -80,11 +80,12 @@ class PromptScorer:
         """Return scores of the prompt's T tokens, float32 (T,)."""
         raise NotImplementedError
 
-    def score(self, segment: Segment, query: str) -> np.ndarray:
+    def score(self, segment: Segment, reading: Reading) -> np.ndarray:
         """Return float64 (units,): the mean of a unit's tokens. With a blank query the text itself is the prompt.
 
         Raises `TooLongError` for a prompt beyond the model's context, unless it is to be read in pieces.
         """
+        query = reading.query
         if len(segment.units) < 2:
             return np.zeros(len(segment.units))
         reader = self._reader()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from agentcompress.schema import Segment
+from agentcompress.schema import Reading, Segment
 
 if TYPE_CHECKING:
     from agentcompress.config import CompressConfig
@@ -26,8 +26,8 @@ class RandomScorer:
         """Make one with the config's seed."""
         return cls(config.seed)
 
-    def score(self, segment: Segment, query: str) -> np.ndarray:
-        """Return float64 (units,) in [0, 1); the query is ignored."""
+    def score(self, segment: Segment, reading: Reading) -> np.ndarray:
+        """Return float64 (units,) in [0, 1); the reading is ignored."""
         content = segment.text.encode("utf-8", "surrogatepass")
         digest = hashlib.sha256(f"{self.seed}:".encode() + content).digest()
         return np.random.default_rng(int.from_bytes(digest[:8], "big")).random(len(segment.units))

@@ -15,6 +15,7 @@ from transformers import AutoModelForCausalLM
 import agentcompress
 from agentcompress import CompressConfig, Compressor
 from agentcompress.drafts.runtime import DraftRuntime
+from agentcompress.schema import Reading
 from agentcompress.scorers.calibrated import CalibratedScorer
 from agentcompress.segmenters.prose import ProseSegmenter
 from agentcompress.targets.counting import get_token_counter
@@ -73,7 +74,7 @@ def test_groups_rank_units_much_like_one_softmax(runtime: DraftRuntime) -> None:
         for limit in (4096, 256)
     )
     for question, _ in QUESTIONS[:4]:
-        ranks = [np.argsort(np.argsort(scorer.score(segment, question))) for scorer in (at_once, grouped)]
+        ranks = [np.argsort(np.argsort(scorer.score(segment, Reading(question)))) for scorer in (at_once, grouped)]
         assert np.corrcoef(*ranks)[0, 1] > 0.5
 
 

@@ -22,7 +22,7 @@ from agentcompress.evaluation.replay.replay import to_wire
 from agentcompress.ledger import fronted
 from agentcompress.ledger.opening import open_lasting_store, open_store
 from agentcompress.ledger.redis import RedisStore
-from agentcompress.schema import Decision, Segment
+from agentcompress.schema import Decision, Reading, Segment
 from tests.fakes import conversation
 from tests.processes import race
 from tests.texts_of_agents import LOG
@@ -119,7 +119,7 @@ def test_an_outage_changes_nothing_that_was_sent(server: Server, monkeypatch: py
 class Opinionated:
     """Scores as no other process does."""
 
-    def score(self, segment: Segment, query: str) -> np.ndarray:
+    def score(self, segment: Segment, reading: Reading) -> np.ndarray:
         return np.random.default_rng(os.getpid()).normal(size=len(segment.units))
 
 

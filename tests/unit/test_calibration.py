@@ -17,7 +17,7 @@ from agentcompress.drafts import load, profile
 from agentcompress.drafts.profile import LINES, PROSE, Head, Profile, Weights
 from agentcompress.drafts.runtime import get_shared_runtime
 from agentcompress.errors import ConfigError, EvaluationError, InvalidInputError
-from agentcompress.schema import Segment, Unit
+from agentcompress.schema import Reading, Segment, Unit
 from agentcompress.scorers.calibrated import CalibratedScorer
 from agentcompress.scorers.features import UnitFeatures
 from agentcompress.scorers.specific import find_specific_strings, score_specific_strings
@@ -173,7 +173,7 @@ def test_a_profile_of_heads_the_draft_has_not(tiny_draft: str, tmp_path: Path) -
         )
         scorer = CalibratedScorer(lambda: runtime, profile=str(file))
         with pytest.raises(ConfigError, match="profile must be of a draft with layers 2 to 5 in its band and 4 heads"):
-            scorer.score(LineSegmenter().segment("one\ntwo\nthree\n"), "two?")
+            scorer.score(LineSegmenter().segment("one\ntwo\nthree\n"), Reading("two?"))
 
 
 def test_shipped_profiles_are_whole() -> None:

@@ -19,7 +19,7 @@ from agentcompress.conversation.ladder import RAW_WHOLE
 from agentcompress.errors import DeadlineError, MessageFormatError, ScoringError
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.messages.conversation import Conversation
-from agentcompress.schema import Decision, Segment
+from agentcompress.schema import Decision, Reading, Segment
 from tests import fakes
 from tests.fakes import WordCounter, conversation
 from tests.texts import any_text
@@ -130,7 +130,7 @@ def test_a_scorer_that_failed_rests_for_a_while() -> None:
 class Hanging:
     """Never comes back, and does not listen."""
 
-    def score(self, segment: Segment, query: str) -> np.ndarray:
+    def score(self, segment: Segment, reading: Reading) -> np.ndarray:
         threading.Event().wait(30)
         raise AssertionError
 

@@ -23,6 +23,7 @@ from pydantic import BaseModel
 
 import agentcompress as package
 from agentcompress import AgentCompressError, CompressConfig, Compressor, InvalidInputError, Receipt, compressed
+from agentcompress.schema import Reading
 from tests.fakes import conversation
 from tests.texts_of_agents import make_log
 
@@ -407,8 +408,8 @@ class Noting:
     def __init__(self, queries: list[str]) -> None:
         self.queries = queries
 
-    def score(self, segment: Any, query: str) -> np.ndarray:
-        self.queries.append(query)
+    def score(self, segment: Any, reading: Reading) -> np.ndarray:
+        self.queries.append(reading.query)
         return np.zeros(len(segment.units))
 
 

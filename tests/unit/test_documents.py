@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from agentcompress import CompressConfig, Compressor, compress_documents
 from agentcompress.drafts.cache.windows import WindowCache, get_shared_cache
 from agentcompress.errors import InvalidInputError, ScoringError
-from agentcompress.schema import Segment
+from agentcompress.schema import Reading, Segment
 from agentcompress.scorers.calibrated import plan_windows, tokenize_segment
 from agentcompress.scorers.units import digest_segment
 from agentcompress.segmenters.prose import ProseSegmenter
@@ -103,7 +103,7 @@ def test_bad_input(arguments: dict[str, Any], message: str) -> None:
 class OneScorer:
     """Has a score for one unit alone."""
 
-    def score(self, segment: Segment, query: str) -> np.ndarray:
+    def score(self, segment: Segment, reading: Reading) -> np.ndarray:
         return np.zeros(1)
 
 

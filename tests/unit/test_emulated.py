@@ -19,7 +19,7 @@ from agentcompress import CompressConfig, Compressor
 from agentcompress.evaluation.replay.replay import to_wire
 from agentcompress.ledger.fronted import FrontedStore
 from agentcompress.ledger.sqlite import SQLiteStore
-from agentcompress.schema import Segment
+from agentcompress.schema import Reading, Segment
 from tests.fakes import FlakyStore
 from tests.provider import BadRequestError, Provider, _bytes, with_reasoning
 
@@ -38,7 +38,7 @@ class Moody:
 
     calls = 0
 
-    def score(self, segment: Segment, query: str) -> np.ndarray:
+    def score(self, segment: Segment, reading: Reading) -> np.ndarray:
         Moody.calls += 1
         if Moody.calls % 5 == 0:
             raise MemoryError("out of memory")
@@ -48,7 +48,7 @@ class Moody:
 class Sleepy:
     """Hangs."""
 
-    def score(self, segment: Segment, query: str) -> np.ndarray:
+    def score(self, segment: Segment, reading: Reading) -> np.ndarray:
         time.sleep(0.3)
         return np.zeros(len(segment.units))
 

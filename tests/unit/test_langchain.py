@@ -47,7 +47,7 @@ from langgraph.types import Command
 from agentcompress import AgentCompressError, CompressConfig, Compressor, InvalidInputError, Receipt
 from agentcompress.doors import background, choice
 from agentcompress.ledger.memory import MemoryStore
-from agentcompress.schema import Segment
+from agentcompress.schema import Reading, Segment
 from examples.scripted import ScriptedChat, make_step
 from tests.fakes import FlakyStore
 from tests.texts_of_agents import make_log
@@ -290,7 +290,7 @@ def test_a_limit_holds_for_the_whole_request_tools_and_system_prompt_included() 
 
 
 class SlowScorer:
-    def score(self, segment: Segment, query: str) -> np.ndarray:
+    def score(self, segment: Segment, reading: Reading) -> np.ndarray:
         time.sleep(2)
         return np.zeros(len(segment.units))
 

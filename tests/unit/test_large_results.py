@@ -62,7 +62,7 @@ class SlowScorer:
 
     uses_draft = True
 
-    def score(self, segment, query):
+    def score(self, segment, reading):
         time.sleep(5)
 
 

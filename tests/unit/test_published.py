@@ -16,7 +16,7 @@ from agentcompress.drafts import load
 from agentcompress.drafts.cached_pass import CachedPass
 from agentcompress.drafts.full_pass import FullPass, PromptAttention
 from agentcompress.errors import InvalidInputError
-from agentcompress.schema import Segment, Unit
+from agentcompress.schema import Reading, Segment, Unit
 from agentcompress.scorers import attention
 from agentcompress.scorers.published import (
     ClaaScorer,
@@ -218,7 +218,7 @@ def test_one_pass_serves_several_scorers(read: tuple[PromptAttention, Dense, Ful
         FastKVScorer(lambda: reader),
         GemFilterScorer(lambda: reader),
     ]
-    scores = [scorer.score(segment, "Who ran away?") for scorer in scorers]
+    scores = [scorer.score(segment, Reading("Who ran away?")) for scorer in scorers]
     assert fake.steps == [8]
     apart = [
         SpeculativeScorer(lambda: OfEightRows(read[2])),
@@ -227,17 +227,17 @@ def test_one_pass_serves_several_scorers(read: tuple[PromptAttention, Dense, Ful
         GemFilterScorer(lambda: read[2]),
     ]
     for scorer, found in zip(apart, scores, strict=True):
-        assert np.array_equal(scorer.score(segment, "Who ran away?"), found)
-    of_one_row = SpeculativeScorer(lambda: read[2]).score(segment, "Who ran away?")
+        assert np.array_equal(scorer.score(segment, Reading("Who ran away?")), found)
+    of_one_row = SpeculativeScorer(lambda: read[2]).score(segment, Reading("Who ran away?"))
     np.testing.assert_allclose(of_one_row, scores[0], rtol=1e-6)
-    SpeculativeScorer(lambda: reader, lookahead=12).score(segment, "Who ran away?")
+    SpeculativeScorer(lambda: reader, lookahead=12).score(segment, Reading("Who ran away?"))
     assert fake.steps == [8, 12]
 
 
 def test_a_completion_prompt_keeps_its_last_tokens(tiny_draft: str) -> None:
     for size, last in ((4, 3), (32, 2)):  # 8 tokens, of which the last chunk may hold fewer
         segment = ChunkSegmenter(tiny_draft, size).segment(TEXT)
-        scores = Compressor(CompressConfig(draft=tiny_draft, scorer="claa")).scorer.score(segment, " ")
+        scores = Compressor(CompressConfig(draft=tiny_draft, scorer="claa")).scorer.score(segment, Reading(" "))
         highest = np.flatnonzero(scores == scores.max()).tolist()
         units = len(segment.units)
         assert highest == list(range(units - len(highest), units))
@@ -263,7 +263,7 @@ def test_bad_options(scorer: type, options: dict[str, Any], message: str) -> Non
 
 def test_a_layer_that_is_not_there(read: tuple[PromptAttention, Dense, FullPass]) -> None:
     with pytest.raises(InvalidInputError, match="layer must be a whole number in 0 to 7, got 8"):
-        FastKVScorer(lambda: read[2], layer=8).score(ProseSegmenter().segment(TEXT), "Who?")
+        FastKVScorer(lambda: read[2], layer=8).score(ProseSegmenter().segment(TEXT), Reading("Who?"))
 
 
 def test_the_default_layer_is_15_of_32_in_proportion() -> None:
@@ -276,7 +276,7 @@ def test_the_paper_keeps_the_best_share_of_chunks(tiny_draft: str) -> None:
     compressor = Compressor(CompressConfig.paper(draft=tiny_draft))
     result = compressor.compress_text(TEXT, query="Who barked?", keep_rate=0.3)
     segment: Segment = ChunkSegmenter(tiny_draft, 32).segment(TEXT)
-    scores = compressor.scorer.score(segment, "Who barked?")
+    scores = compressor.scorer.score(segment, Reading("Who barked?"))
     kept = sorted(np.argsort(-scores, kind="stable")[: int(np.ceil(0.3 * len(segment.units)))].tolist())
     spans: list[Unit] = [segment.units[i] for i in kept]
     merged: list[list[int]] = []
@@ -313,7 +313,7 @@ def test_a_piece_is_scored_on_its_own_tokens(read: tuple[PromptAttention, Dense,
     dense = Dense(full_pass.files.folder, ids, 1).window(8)[4].sum((0, 1)).numpy()
     expected = dense[len(before) : len(before) + len(segment.units)]
     assert len(segment.units) == len(ids) - len(before) - len(behind)
-    np.testing.assert_allclose(scorer.score(segment, "Who?"), expected, rtol=2e-3, atol=2e-5)
+    np.testing.assert_allclose(scorer.score(segment, Reading("Who?")), expected, rtol=2e-3, atol=2e-5)
 
 
 def test_layers_of_one_kind_may_slide_too() -> None:

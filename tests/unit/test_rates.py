@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from agentcompress import CompressConfig, Compressor
 from agentcompress.errors import ScoringError
-from agentcompress.schema import Segment, Unit
+from agentcompress.schema import Reading, Segment, Unit
 from agentcompress.selection.budget import LEAST, compute_auto_rate
 from agentcompress.selection.select import compute_budget_tokens
 
@@ -69,7 +69,7 @@ def test_it_is_the_default_and_a_budget_that_holds() -> None:
     result = mine.compress_text(text, query="Which key has room 41?")
     assert "room 41 is 697" in result.text
     segment = mine.segment(text)
-    scores = mine.scorer.score(segment, "Which key has room 41?")
+    scores = mine.scorer.score(segment, Reading("Which key has room 41?"))
     allowed = compute_budget_tokens(compute_auto_rate(segment, scores, result.tokens_before), result.tokens_before)
     assert 0.9 * allowed < result.tokens_after <= allowed
     assert mine.compress_text(text, query="Which key has room 41?", keep_rate="auto").text == result.text

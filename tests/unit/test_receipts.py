@@ -20,6 +20,7 @@ from agentcompress.errors import ConfigError
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.ledger.notes import make_sent_key
 from agentcompress.receipt import Money, Usage
+from agentcompress.schema import Reading
 from agentcompress.targets.counting import get_token_counter
 from agentcompress.targets.prompt_cache import PromptCache
 from tests import fakes
@@ -181,7 +182,7 @@ def test_strings_that_the_reply_took_are_looked_for_in_what_was_sent(tmp_path: P
 class TalkingScorer:
     """Fails, and says with what."""
 
-    def score(self, segment: Any, query: str) -> Any:
+    def score(self, segment: Any, reading: Reading) -> Any:
         raise ValueError(f"could not parse {segment.text[:200]!r}")
 
 

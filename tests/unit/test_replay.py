@@ -15,6 +15,7 @@ from agentcompress.errors import InvalidInputError
 from agentcompress.evaluation.replay.replay import Step, replay_file, to_wire
 from agentcompress.ledger.memory import MemoryStore
 from agentcompress.messages.formats import WIRES
+from agentcompress.schema import Reading
 from tests import fakes
 from tests.texts_of_agents import LOG, RECORDED
 
@@ -56,7 +57,7 @@ class Fickle:
 
     calls = 0
 
-    def score(self, segment: Any, query: str) -> Any:
+    def score(self, segment: Any, reading: Reading) -> Any:
         import numpy as np
 
         Fickle.calls += 1

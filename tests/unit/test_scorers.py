@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from agentcompress import CompressConfig, plugins
 from agentcompress.errors import InvalidInputError
 from agentcompress.protocols import Scorer
-from agentcompress.schema import Segment, Unit
+from agentcompress.schema import Reading, Segment, Unit
 from agentcompress.scorers import attention
 from agentcompress.scorers.calibrated import CalibratedScorer, plan_windows
 from agentcompress.scorers.lexical import LexicalScorer, split_words
@@ -75,11 +75,11 @@ def scorer(listed: Listed, tiny_draft: str) -> Scorer:
 def assert_contract(scorer: Scorer, segment: Segment, query: str) -> None:
     """One finite score a unit, and the same twice."""
     assert isinstance(scorer, Scorer)
-    scores = scorer.score(segment, query)
+    scores = scorer.score(segment, Reading(query))
     assert scores.shape == (len(segment.units),)
     assert scores.dtype == np.float64
     assert np.isfinite(scores).all()
-    assert (scorer.score(segment, query) == scores).all()
+    assert (scorer.score(segment, Reading(query)) == scores).all()
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -90,7 +90,7 @@ def test_contract_one_finite_score_a_unit_and_the_same_twice(
     segment = ProseSegmenter().segment(text)
     if listed.whole and len(segment.units) > 1 and len(text) + len(query) > 1000:
         with pytest.raises(InvalidInputError, match="context of 512 tokens"):
-            scorer.score(segment, query)
+            scorer.score(segment, Reading(query))
     else:
         assert_contract(scorer, segment, query)
 
@@ -107,9 +107,9 @@ def test_contract_on_units_of_every_shape(scorer: Scorer, kind: str) -> None:
 
 def test_lexical_finds_the_words_of_the_query() -> None:
     segment = ProseSegmenter().segment("The cat sat. The dog ran.\n\nA storm came. Rain fell on getUserName calls.")
-    scores = LexicalScorer().score(segment, "Why did user name fail in the rain?")
+    scores = LexicalScorer().score(segment, Reading("Why did user name fail in the rain?"))
     assert scores.argmax() == 3
-    assert (LexicalScorer().score(segment, "zebra") == 0).all()
+    assert (LexicalScorer().score(segment, Reading("zebra")) == 0).all()
 
 
 def test_words_of_identifiers_and_cjk() -> None:

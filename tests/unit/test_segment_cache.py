@@ -30,7 +30,7 @@ from agentcompress.drafts.cache.windows import WindowCache, get_shared_cache
 from agentcompress.drafts.pages import Window
 from agentcompress.drafts.runtime import DraftRuntime
 from agentcompress.errors import ConfigError, DeadlineError, ScoringError
-from agentcompress.schema import Segment
+from agentcompress.schema import Reading, Segment
 from agentcompress.scorers.cached import CachedScores
 from agentcompress.scorers.calibrated import CalibratedScorer
 from tests.fakes import LongestScorer
@@ -436,9 +436,9 @@ class CountingScorer(LongestScorer):
     def __init__(self) -> None:
         self.calls = 0
 
-    def score(self, segment: Segment, query: str) -> np.ndarray:
+    def score(self, segment: Segment, reading: Reading) -> np.ndarray:
         self.calls += 1
-        return super().score(segment, query)
+        return super().score(segment, reading)
 
 
 def test_scores_are_remembered_by_text_units_and_query() -> None:
@@ -451,12 +451,12 @@ def test_scores_are_remembered_by_text_units_and_query() -> None:
     for _ in range(2):
         for segment in segments:
             for query in ("b", "c"):
-                scorer.score(segment, query)[:] = 0  # the caller's copy
+                scorer.score(segment, Reading(query))[:] = 0  # the caller's copy
     assert counting.calls == 4
-    assert scorer.score(segments[0], "b").any()
+    assert scorer.score(segments[0], Reading("b")).any()
     small = CachedScores(counting, budget_bytes=1)
-    small.score(segments[0], "b")
-    assert np.array_equal(small.score(segments[0], "b"), scorer.score(segments[0], "b"))
+    small.score(segments[0], Reading("b"))
+    assert np.array_equal(small.score(segments[0], Reading("b")), scorer.score(segments[0], Reading("b")))
 
 
 def test_the_default_scorer_runs_on_the_cache_its_config_asks_for(tiny_draft: str, folder: Path) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentcompress.errors import ScoringError
-from agentcompress.schema import Segment, Span, Unit
+from agentcompress.schema import Reading, Segment, Span, Unit
 from agentcompress.scorers.seeded import RandomScorer
 from agentcompress.segmenters.lines import LineSegmenter
 from agentcompress.segmenters.prose import ProseSegmenter
@@ -25,7 +25,7 @@ COUNTERS = {"words": WordCounter(), "gpt-4o": get_token_counter("gpt-4o")}
 
 def selected(text: str, kind: str, budget: int, counter: str, seed: int = 0) -> tuple[Segment, Selection]:
     segment = SEGMENTERS[kind].segment(text)
-    scores = RandomScorer(seed).score(segment, "")
+    scores = RandomScorer(seed).score(segment, Reading(""))
     return segment, select_units(segment, scores, budget, COUNTERS[counter], choose_style(segment))
 
 

@@ -25,10 +25,11 @@ from agentcompress.errors import InvalidInputError
 from agentcompress.evaluation.bench import conversation, doors, structure
 from agentcompress.evaluation.bench.rivals import GemmCeiling, SpeculativePass, call_at_once
 from agentcompress.evaluation.bench.timing import time_ms
-from agentcompress.schema import Segment
+from agentcompress.schema import Reading, Segment
 
 LENGTHS = (1024, 2048, 4096, 8192, 16_384, 32_768, 65_536, 131_072)
 _QUERY = "Why was the {} moved?"
+_READING = Reading(_QUERY.format("user"))
 _SUBJECTS = ("shipment", "session", "replica", "batch", "index", "order")
 _CALLERS, _CALLER_TOKENS = 16, 4096
 _SHORT = 16_384
@@ -139,7 +140,7 @@ class Bench:
         scorer = self._new_scorer(cache)
 
         def time_score(subject: str) -> float:
-            return time_ms(scorer.score, segment, _QUERY.format(subject))
+            return time_ms(scorer.score, segment, Reading(_QUERY.format(subject)))
 
         fits = tokens * self._runtime.shape.token_bytes * 1.1 < self._budget
         subjects = _SUBJECTS if fits else []
@@ -176,7 +177,7 @@ class Bench:
             for way in ("row", "once") if i % 2 == 0 else ("once", "row"):  # neither always goes first
                 scorer = self._new_scorer(self._new_cache())
                 calls: list[Callable[[], np.ndarray]] = [
-                    lambda s=s, scorer=scorer: scorer.score(s, _QUERY.format("user")) for s in segments
+                    lambda s=s, scorer=scorer: scorer.score(s, _READING) for s in segments
                 ]
                 started = time.perf_counter()
                 found[way] = [call() for call in calls] if way == "row" else call_at_once(calls)
@@ -199,14 +200,14 @@ class Bench:
                 ids = torch.from_numpy(self._runtime.tokenizer.tokenize(segment.text).ids)
                 theirs.append(time_ms(baseline.run, ids))
                 scorer = self._new_scorer(self._new_cache())
-                ours.append(time_ms(scorer.score, segment, _QUERY.format("user")))
+                ours.append(time_ms(scorer.score, segment, _READING))
             ratio = _median([t / o for t, o in zip(theirs, ours, strict=True)])
             if row.tokens % 1024 == 0:
                 self._report.keys[f"cold_over_baseline_{row.tokens // 1024}k"] = ratio
             self._report.rows[i] = replace(row, baseline_ms=_median(theirs))
 
     def _warm_up(self) -> None:
-        self._new_scorer(self._new_cache()).score(self._make_passage(2048), _QUERY.format("user"))
+        self._new_scorer(self._new_cache()).score(self._make_passage(2048), _READING)
 
     def _make_passage(self, tokens: int) -> Segment:
         self._seed += 1

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from agentcompress.common.checks import checked_count
-from agentcompress.schema import Segment
+from agentcompress.schema import Reading, Segment
 from agentcompress.scorers.units import average_by_unit, find_units_of_tokens
 
 if TYPE_CHECKING:
@@ -36,9 +36,9 @@ class OracleScorer:
         """Make one on `model`, or the config's draft."""
         return cls(model or config.draft, **options)
 
-    def score(self, segment: Segment, query: str) -> np.ndarray:
+    def score(self, segment: Segment, reading: Reading) -> np.ndarray:
         """Return float64 (units,): the oracle's score in all layers."""
-        return self.score_layers(segment, query)[-1]
+        return self.score_layers(segment, reading.query)[-1]
 
     def score_layers(self, segment: Segment, query: str) -> np.ndarray:
         """Return float64 (L + 1, units): what each layer alone says, and at the end all of them.
