@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -43,15 +44,21 @@ class LexicalScorer:
         sizes = np.array([document.total() for document in documents], dtype=np.float64)
         scores = np.zeros(len(documents))
         mean_size = sizes.mean() if sizes.any() else 1.0
-        for word in sorted(set(split_words(query))):
-            counts = np.array([document[word] for document in documents], dtype=np.float64)
-            containing = np.count_nonzero(counts)
-            if not containing:
-                continue
-            rarity = np.log1p((len(documents) - containing + 0.5) / (containing + 0.5))
-            length = 1 - self.b + self.b * sizes / mean_size
-            scores += rarity * counts * (self.k1 + 1) / np.maximum(counts + self.k1 * length, 1e-9)
+        length = 1 - self.b + self.b * sizes / mean_size
+        for _, found in sorted(_find_postings(documents, set(split_words(query))).items()):
+            at, counts = np.array([i for i, _ in found]), np.array([often for _, often in found], dtype=np.float64)
+            rarity = np.log1p((len(documents) - len(found) + 0.5) / (len(found) + 0.5))
+            scores[at] += rarity * counts * (self.k1 + 1) / np.maximum(counts + self.k1 * length[at], 1e-9)
         return scores, sizes
+
+
+def _find_postings(documents: Sequence[Counter[str]], asked: set[str]) -> dict[str, list[tuple[int, int]]]:
+    """Where each of some words stands, and how often."""
+    found: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
+    for i, document in enumerate(documents):
+        for word in document.keys() & asked:
+            found[word].append((i, document[word]))
+    return found
 
 
 @cached(  # the part that does not depend on the query
