@@ -127,6 +127,44 @@ def test_a_scorer_that_failed_rests_for_a_while() -> None:
     assert second.tokens_after < 0.2 * second.tokens_before
 
 
+class Told:
+    """Notes what it is told, and prefers the beginning."""
+
+    readings: list[Reading] = []  # noqa: RUF012 - a test looks at it
+
+    def score(self, segment: Segment, reading: Reading) -> np.ndarray:
+        self.readings.append(reading)
+        return -np.arange(len(segment.units), dtype=np.float64)
+
+
+def test_a_scorer_is_told_all_that_is_known_of_what_a_text_is_read_for() -> None:
+    Told.readings.clear()
+    mine = compressor(scorer="tests.unit.test_conversations:Told")
+    messages = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Why did it fail?"},
+        {
+            "role": "assistant",
+            "content": "I will look.",
+            "tool_calls": [
+                {"id": "a", "type": "function", "function": {"name": "read", "arguments": '{"path": "x.log"}'}}
+            ],
+        },
+        {"role": "tool", "tool_call_id": "a", "content": LOG},
+        {"role": "user", "content": f"And in this one?\n<log>\n{LOG}!\n</log>"},
+    ]
+    mine.compress(messages)
+    result, pasted = Told.readings
+    assert (result.task, result.said, result.tool) == ("And in this one?\n<log>\n\n\n</log>", "I will look.", "read")
+    assert result.arguments == '{"path": "x.log"}'
+    assert result.query == f'Task: {result.task}\nLast action: I will look.\nread {{"path": "x.log"}}'
+    assert [text for text in result.before if text] == ["Be brief.", "Why did it fail?", "I will look."]
+    assert (pasted.query, pasted.tool) == (pasted.task, "")
+    assert [text for text in pasted.before if text][-2:] == ['{"path": "x.log"}', LOG]
+    mine.compress_text(LOG, query="Which?", keep_rate=0.2)
+    assert Told.readings[-1] == Reading("Which?")
+
+
 class Hanging:
     """Never comes back, and does not listen."""
 
@@ -139,7 +177,7 @@ class Hanging:
 def test_a_scorer_that_hangs_is_left_behind(on_error: Any, warned: bool, caplog: pytest.LogCaptureFixture) -> None:
     mine = compressor(scorer="tests.unit.test_conversations:Hanging")
     started = time.monotonic()
-    result = mine.compress(conversation(LOG), on_error=on_error, deadline_ms=700)
+    result = mine.compress(conversation(LOG), on_error=on_error, deadline_ms=2500)
     assert time.monotonic() - started < 5
     assert len(result.messages[3]["content"]) < len(LOG) / 4  # by BM25
     assert "DeadlineError" in (result.receipt.blocks[0].reason or "")
