@@ -17,7 +17,7 @@ from agentcompress.errors import InvalidInputError, SegmentationError
 from agentcompress.schema import Segment, Unit
 from agentcompress.segmenters.grammars import GRAMMARS, Grammar
 from agentcompress.segmenters.lines import LineSegmenter
-from agentcompress.segmenters.signs import ERROR, TOLD, rate_sign
+from agentcompress.segmenters.signs import ERROR, TOLD
 from agentcompress.segmenters.tree import Frame, Piece, cut_tree
 from agentcompress.text.cut_points import cut_stretch
 from agentcompress.text.delimiters import make_comment_style
@@ -41,6 +41,7 @@ _ALARMING = re.compile(
 _COUNTED = re.compile(
     r"(?i)(?:\b(?:tests|total|count|submitted|accepted|rejected|passed|failed|failures|errors|skipped|warnings)=\"\d+\"\s*){2}"
 )
+_SAID = re.compile(r"\W{0,3}(?:[\w./-]+:\s*)?(?:\d+:\s*)?(?i:error|fatal|panic|failed|exception)\b\s*[:(\d[]")
 _FEW_ALARMING, _SEEN_CHARS, _TOLD_SHARE, _MOST_BROKEN = 5, 2000, 0.6, 40
 _LARGE_CHARS, _LARGE_SHARE, _LINE_CHARS, _PIECE_CHARS = 1500, 0.03, 1200, 400
 """A piece of more characters than this, and than this share of the text, is cut at lines; a longer line into pieces."""
@@ -104,7 +105,7 @@ def _raise_said(rows: Rows, pieces: list[Piece], broken: Sequence[int]) -> bool:
 
     broken: rows that are no code.
     """
-    said = [row for row in broken if rate_sign(rows[row]) >= ERROR]
+    said = [row for row in broken if _SAID.match(rows[row])]
     if not said or len(said) > _FEW_ALARMING:
         return False
     for piece in pieces:
@@ -214,7 +215,7 @@ class _Units:
             name = self._qualify_name(piece)
             for number, (start, end) in enumerate(parts[i]):
                 floor = piece.floor if not number else 0
-                units.append(Unit(start, end, parents[i] + number, required, wanted, floor=floor, name=name))
+                units.append(Unit(start, end, parents[i], required, () if number else wanted, floor=floor, name=name))
         return tuple(units)
 
     def _cut_piece(self, piece: Piece) -> list[tuple[int, int]]:

@@ -32,7 +32,7 @@ from agentcompress.segmenters.string_texts import DecodedString, InnerText, deco
 from agentcompress.text.delimiters import choose_style, choose_unused_mark
 
 _DEEPEST = 100
-_REPEATED, _SAID_OFTEN = -3.0, 2
+_REPEATED, _SAID_OFTEN = -2.0, 2
 """The prior of a member that stood before so often, key and value."""
 
 _MOST_OUTLINED = 40
