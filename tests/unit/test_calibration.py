@@ -52,12 +52,12 @@ def test_families_take_turns() -> None:
     assert made[0].text != next(families.make_items(1, seed=4)).text
 
 
-def reading(scores: list[float], evidence: list[tuple[int, int]], heads: list[list[float]]) -> fit.Reading:
+def reading(scores: list[float], evidence: list[tuple[int, int]], heads: list[list[float]]) -> fit.ReadItem:
     units = tuple(Unit(2 * i, 2 * i + 2, i) for i in range(len(scores)))
     segment = Segment("x\n" * len(scores), "lines", units)
     sizes = np.ones(len(scores))
     features = UnitFeatures(segment, sizes, np.array(scores), [np.array(head) for head in heads])
-    return fit.Reading("f", "lines", features, np.zeros(len(scores)), tuple(evidence))
+    return fit.ReadItem("f", "lines", features, np.zeros(len(scores)), tuple(evidence))
 
 
 def test_reach_is_the_logarithm_of_the_budget_that_is_needed() -> None:

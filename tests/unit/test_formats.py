@@ -170,7 +170,7 @@ def test_the_human_of_an_anthropic_loop_is_found() -> None:
     compress_text = mine.compress_text
 
     def noted(text: str, **options: Any) -> Any:
-        seen.append(options["query"])
+        seen.append(options["query"].query)
         return compress_text(text, **options)
 
     mine.compress_text = noted  # type: ignore[method-assign]
