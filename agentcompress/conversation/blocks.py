@@ -62,7 +62,7 @@ class Block:
         """What it is read for, in words: the request; for a tool's result the task and the action that led to it."""
         if self.kind != "tool":
             return self.task
-        call = f"{self.tool} {self.arguments}".strip() if self.tool else ""
+        call = _describe_call(self.tool, self.arguments)
         return write_action_query(self.task, "\n".join(text for text in (self.said, call) if text))
 
     @property
@@ -119,7 +119,7 @@ def _describe_block(
         text=text,
         kind="tool" if part.role == "tool" else "context",
         tool=part.tool,
-        hint=_describe_call(part) or part.text[max(0, span.start - _HINT_CHARS) : span.start],
+        hint=_describe_call(part.tool, part.arguments) or part.text[max(0, span.start - _HINT_CHARS) : span.start],
         key=key if is_whole else f"{key}-{span.end}",
         tokens=tokens,
         raw_because=RAW_SMALL if tokens < min_tokens else raw,
@@ -149,8 +149,8 @@ def _find_last_request(found: Sequence[tuple[TextPart, Sequence[Span]]]) -> str:
     return next((text for text in reversed(asked.values()) if text), "")
 
 
-def _describe_call(part: TextPart) -> str:
-    return f"{part.tool} {part.arguments or ''}".strip() if part.tool else ""
+def _describe_call(tool: str | None, arguments: str | None) -> str:
+    return f"{tool} {arguments or ''}".strip() if tool else ""
 
 
 def _find_spans(part: TextPart, *, request_beside: bool) -> Sequence[Span]:

@@ -81,8 +81,7 @@ def _find_tail(text: str, start: int) -> int:
     floor = max(start, end - _TAIL_CHARS)
     for span in find_reminders(text[floor:]):
         if not text[floor + span.end :].strip():
-            end = text.rfind("\n", floor, floor + span.start) + 1 or floor + span.start
-            end = end if not text[end : floor + span.start].strip() else floor + span.start
+            end = floor + len(text[floor : floor + span.start].rstrip(" \t"))
             break
     at = found = end
     for _ in range(_MOST_LINES):

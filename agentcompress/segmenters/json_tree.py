@@ -52,16 +52,16 @@ def find_documents(text: str) -> tuple[Span, ...]:
     """The rows of JSON Lines, two at least, all of a text that is JSON, or nothing; asked again for the same text."""
     if text.lstrip()[:1] not in _BEGINS:
         return ()
-    if _can_parse(text):
+    if can_parse(text):
         return (Span(0, len(text)),)
     rows = Rows(text)
     filled = [row for row in range(len(rows)) if rows[row].strip()]
-    if len(filled) < 2 or not all(rows[row].lstrip()[:1] in ("{", "[") and _can_parse(rows[row]) for row in filled):
+    if len(filled) < 2 or not all(rows[row].lstrip()[:1] in ("{", "[") and can_parse(rows[row]) for row in filled):
         return ()
     return tuple(Span(*rows.get_span(row, row)) for row in filled)
 
 
-def _can_parse(text: str) -> bool:
+def can_parse(text: str) -> bool:
     """Whether a text is JSON, not too deep for Python's parser."""
     try:
         _DECODER.decode(text)

@@ -110,6 +110,7 @@ class _Log:
         self.templates = make_templates(self.bare)
         self.shapes = Shapes(self.templates)
         self.layout = lay_out(self.bare)
+        self._spoken = [row for row in range(len(self.bare)) if row not in self.layout.blank]
         self.titles = find_titles(self.bare, self.layout)
         self._opening = frozenset(self.titles.values())
         self.traces = dict(find_traces(self.bare))
@@ -164,8 +165,7 @@ class _Log:
 
     def _keep_ends(self, last_lines: int) -> None:
         """The last lines that are not blank say how it ended."""
-        spoken = [row for row in range(len(self.bare)) if row not in self.layout.blank]
-        for row in spoken[-last_lines:]:
+        for row in self._spoken[-last_lines:]:
             self.floors[row] = max(self.floors[row], ENDS)
 
     def _keep_mail_head(self) -> None:
@@ -242,8 +242,7 @@ class _Log:
 
     def _keep_last_words(self) -> None:
         """What was said right before something ended with a failure may say why; so do errors near the end."""
-        spoken = [row for row in range(len(self.bare)) if row not in self.layout.blank]
-        for row in spoken[-_ENDING_ROWS:]:
+        for row in self._spoken[-_ENDING_ROWS:]:
             if self.floors[row] == ERROR and not self.is_repeated(row):
                 self.floors[row] = ENDS - 1
         for row, line in enumerate(self.bare):

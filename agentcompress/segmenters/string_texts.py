@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agentcompress.schema import DelimiterStyle, Segment, Span
+from agentcompress.segmenters.json_tree import can_parse
 
 _ESCAPE = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.", re.DOTALL)
 _OPENS_JSON = re.compile(r"\s*[\[{]")
@@ -66,17 +67,8 @@ def decode_string(source: str, start: int, end: int) -> DecodedString:
 
 def is_text(decoded: str) -> bool:
     """Whether a string is a text of several lines, or JSON itself."""
-    return decoded.count("\n", 0, len(decoded) - 1) >= _FEWEST_BREAKS or _is_json(decoded)
-
-
-def _is_json(decoded: str) -> bool:
-    if not _OPENS_JSON.match(decoded):
-        return False
-    try:
-        json.loads(decoded, parse_int=str)
-    except (ValueError, RecursionError):
-        return False
-    return True
+    lines = decoded.count("\n", 0, len(decoded) - 1)
+    return lines >= _FEWEST_BREAKS or (_OPENS_JSON.match(decoded) is not None and can_parse(decoded))
 
 
 @dataclass(frozen=True)

@@ -160,9 +160,7 @@ class _Cutter:
             self.cut_member(held, opens, parent, depth + 1, name, frames)
         closes = len(self.units)
         self._add_unit(value.held[-1].stop, value.stop, own_parent, (opens,), path)
-        self._require_closing(opens, closes)
-        if named:
-            self.units[opens] = replace(self.units[opens], requires=(*self.units[opens].requires, *named))
+        self._require_closing(opens, closes, *named)
 
     def _cut_string(self, value: JsonValue, frame: int | None, parent: int, path: str) -> None:
         """Units of a long string: of a text by its kind, else its beginning, pieces of its middle, its end."""
@@ -206,10 +204,10 @@ class _Cutter:
         self._parents += 1
         return self._parents
 
-    def _require_closing(self, opens: int, closes: int) -> None:
-        """Let the unit that opens require the one that closes."""
+    def _require_closing(self, opens: int, closes: int, *named: int) -> None:
+        """Let the unit that opens require the one that closes, and those that name what stands between."""
         unit = self.units[opens]
-        self.units[opens] = replace(unit, requires=(closes, *unit.requires))
+        self.units[opens] = replace(unit, requires=(closes, *unit.requires, *named))
 
     def _add_unit(
         self, start: int, end: int, parent: int, requires: tuple[int, ...], name: str, floor: int = 0
