@@ -87,24 +87,22 @@ def _parse_json(text: str) -> Any:
 def _explain_trajectories(compressor: Compressor, file: Path) -> Page:
     """Explain all trajectories of a file on one page, one after the other."""
     from agentcompress.common import progress
-    from agentcompress.evaluation.files import read_json_rows
-    from agentcompress.evaluation.replay.replay import check_trajectory, to_wire
+    from agentcompress.corpora.trajectories import read_trajectories
+    from agentcompress.evaluation.replay.replay import to_wire
     from agentcompress.explain.explain import Page, explain_messages
 
-    rows = list(read_json_rows(file))
+    found = list(read_trajectories(file))
     pages: list[Page] = []
-    for at, (number, row) in enumerate(rows):
-        progress.report(f"line {number}", at, len(rows))
-        messages = to_wire(check_trajectory(row, f"{file.name} line {number}"), "openai")
+    for at, trajectory in enumerate(found):
+        progress.report(trajectory.id, at, len(found))
+        messages = to_wire(trajectory.context, "openai")
         pages.append(explain_messages(compressor, messages, title=file.name, format="openai"))
-    progress.report("done", len(rows), len(rows))
+    progress.report("done", len(found), len(found))
     if not pages:
-        raise InvalidInputError("INPUT", file.name, "a file that is not empty")
+        raise InvalidInputError("INPUT", file.name, "a file with a conversation in it")
     sums = {name: sum(page.about[name] for page in pages) for name in ("tokens_before", "tokens_after")}
     texts = [
-        replace(text, role=f"{text.role} of {number}")
-        for (number, _), page in zip(rows, pages, strict=True)
-        for text in page.texts
+        replace(text, role=f"{text.role} of {number}") for number, page in enumerate(pages, 1) for text in page.texts
     ]
     return Page(file.name, {**pages[0].about, "money": None, **sums}, tuple(texts))
 

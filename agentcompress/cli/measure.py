@@ -85,9 +85,10 @@ class _EvaluateOptions:
 def evaluate(**given: Any) -> None:
     """Measure what is kept, and what a target makes of it.
 
-    A TASK is a JSON Lines file of items, or one of: ruler:NAME[:WORDS[:SEED]], code-debug[:CHARS[:SEED]],
-    longbench:FOLDER:DATASET, longbench2:FILE, ruler-files:FOLDER:TASK, infinitebench:FOLDER:TASK. An evaluation that
-    was stopped goes on where it was when it is started again with the same options.
+    A TASK is a JSON Lines file of items, your own agents' sessions (a file or folder that `replay` reads), or one of:
+    ruler:NAME[:WORDS[:SEED]], code-debug[:CHARS[:SEED]], longbench:FOLDER:DATASET, longbench2:FILE,
+    ruler-files:FOLDER:TASK, infinitebench:FOLDER:TASK. An evaluation that was stopped goes on where it was when it is
+    started again with the same options.
 
     The folder then holds results.jsonl, timings.jsonl, table.md, quality.png and, with --oracle, spearman.jsonl and
     spearman.png.

@@ -34,7 +34,7 @@ class _ReplayOptions(CompressorOptions):
 
 
 @click.command("replay")
-@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--format", "wire", type=click.Choice(["openai", "responses", "anthropic"]), default="openai")
 @add_compressor_options
 @click.option("--ledger", default="memory", show_default=True, help="Where decisions are kept.")
@@ -48,9 +48,11 @@ class _ReplayOptions(CompressorOptions):
 )
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write everything there.")
 def replay(**given: Any) -> None:
-    """Replay recorded agents, a trajectory a line of FILES: what every request would have held, what was rewritten.
+    """Replay the recorded agents in FILES: what every request would have held, what was rewritten.
 
-    A line is {"id", "context"}, the context a list of messages (role, content, tool_calls with name and arguments).
+    FILES are your own sessions as Claude Code, Codex CLI, opencode, SWE-agent, mini-swe-agent and OpenHands keep them,
+    folders of them, or JSON Lines of {"id", "context"}, the context a list of messages (role, content, tool_calls with
+    name and arguments). Each may be gzipped.
     With --costs, what they would have cost with nothing, with us at several settings, and with what others do:
     LiteLLM's `compress`, LangChain's `ClearToolUsesEdit`, both ends of every result.
     """

@@ -373,7 +373,7 @@ def test_a_local_target_says_when_its_first_token_was_there(tiny_draft: str) -> 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["-t", "nothing"], "task must be FILE.jsonl, ruler:NAME"),
+        (["-t", "nothing"], "task must be FILE.jsonl, a session file or a folder of them, ruler:NAME"),
         (["-t", "ruler:vt:200", "-k", "0"], "keep_rate must be a number in (0, 1], got 0.0"),
         (["-t", "ruler:vt:200", "-s", "psychic"], "scorer must be one of"),
         (["-t", "ruler:vt:200", "--count-as", "gpt-40"], "target must be a model LiteLLM knows"),

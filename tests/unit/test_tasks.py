@@ -128,7 +128,7 @@ def test_odd_files_are_read_or_named(tmp_path: Path) -> None:
     items = list(JsonLinesTask(file).items())
     assert [item.answers for item in items] == [("Paris",), ("13",)]
     file.write_bytes(b"\xff\xfe")
-    with pytest.raises(InvalidInputError, match=r"set.jsonl must be UTF-8"):
+    with pytest.raises(InvalidInputError, match=r"set.jsonl line 1 must be UTF-8"):
         list(JsonLinesTask(file).items())
     file.write_text("{")
     with pytest.raises(InvalidInputError, match=r"set.jsonl line 1 must be JSON"):

@@ -11,8 +11,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from agentcompress.corpora.rows import read_rows
 from agentcompress.errors import InvalidInputError
-from agentcompress.evaluation.files import read_json_rows
 from agentcompress.evaluation.quality.benchmark_prompts import INFINITEBENCH, LONGBENCH
 from agentcompress.evaluation.quality.tasks import EvalItem, find_any_answer, read_answers
 
@@ -30,7 +30,7 @@ class FileTask:
 
     def items(self, limit: int | None = None) -> Iterator[EvalItem]:
         """Yield the first `limit` items, or all. Raises `InvalidInputError` naming the row that is none."""
-        for number, row in islice(read_json_rows(self._path), limit):
+        for number, row in ((each.number, each.value) for each in islice(read_rows(self._path), limit)):
             try:
                 yield self._read(row, number)
             except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from agentcompress.corpora.trajectories import ENDINGS
 from agentcompress.errors import InvalidInputError
 from agentcompress.evaluation.quality import benchmarks
 from agentcompress.evaluation.quality.code_debug import CodeDebugTask
@@ -12,8 +13,8 @@ from agentcompress.evaluation.quality.sets import JsonLinesTask
 from agentcompress.evaluation.quality.tasks import Task
 
 FORMS = (
-    "FILE.jsonl, ruler:NAME[:WORDS[:SEED]], code-debug[:CHARS[:SEED]], longbench:FOLDER:DATASET, longbench2:FILE, "
-    "ruler-files:FOLDER:TASK or infinitebench:FOLDER:TASK"
+    "FILE.jsonl, a session file or a folder of them, ruler:NAME[:WORDS[:SEED]], code-debug[:CHARS[:SEED]], "
+    "longbench:FOLDER:DATASET, longbench2:FILE, ruler-files:FOLDER:TASK or infinitebench:FOLDER:TASK"
 )
 
 
@@ -31,7 +32,7 @@ def open_task(name: str) -> Task:
         return _FILES[kind](Path(folder), what)
     if kind == "longbench2" and rest:
         return benchmarks.open_longbench2(Path(":".join(rest)))
-    if Path(name).suffix == ".jsonl":
+    if Path(name).is_dir() or name.removesuffix(".gz").endswith(ENDINGS):
         return JsonLinesTask(Path(name))
     raise InvalidInputError("task", name, FORMS)
 

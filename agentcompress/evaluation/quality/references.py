@@ -7,11 +7,12 @@ A reference stands in the result and nowhere before it, and one of the next six 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from agentcompress.accounting.quotes import find_used_in_arguments, find_used_in_words
 from agentcompress.conversation.blocks import write_action_query
+from agentcompress.corpora.trajectories import Trajectory
 from agentcompress.evaluation.quality.tasks import EvalItem, Evidence
 
 _LEAST_CHARS = 1500
@@ -24,9 +25,9 @@ def is_trajectory(row: Any) -> bool:
     return isinstance(context, list) and any(isinstance(m, Mapping) and m.get("role") == "tool" for m in context)
 
 
-def find_cases(row: Mapping[str, Any]) -> Iterator[EvalItem]:
+def find_cases(trajectory: Trajectory) -> Iterator[EvalItem]:
     """Yield an item for every long tool result of a trajectory that later steps refer to."""
-    messages: Sequence[Mapping[str, Any]] = row["context"]
+    messages = trajectory.context
     said = [_render_message(message) for message in messages]
     for step, message in enumerate(messages):
         text = message.get("content") or ""
@@ -40,7 +41,7 @@ def find_cases(row: Mapping[str, Any]) -> Iterator[EvalItem]:
             task = next((s for m, s in zip(messages, said, strict=True) if m["role"] == "user"), "")
             action = next((said[i] for i in range(step - 1, -1, -1) if messages[i]["role"] == "assistant"), "")
             yield EvalItem(
-                id=f"{row['id']}:{step}",
+                id=f"{trajectory.id}:{step}",
                 text=text,
                 query=write_action_query(task, action),
                 evidence=Evidence(strings=tuple(references)),

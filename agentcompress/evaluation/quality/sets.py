@@ -3,7 +3,7 @@
 context: a text, a list of `{"title", "text"}` documents, or of `{"speaker" or "role", "content"}` turns. What the
 evidence is, `meta` says; see `_find_evidence`. A reference case has `text`, `query` {"task", "action"} and
 `references`: strings that later steps of the agent really used. A context of messages with tool results is a recorded
-agent, of which such cases are made (`references`).
+agent, of which such cases are made (`references`), and so are all sessions that `corpora.trajectories` can read.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from agentcompress.conversation.blocks import write_action_query
+from agentcompress.corpora.rows import read_rows
+from agentcompress.corpora.trajectories import OWN, Trajectory, find_format, read_trajectories
 from agentcompress.errors import InvalidInputError
-from agentcompress.evaluation.files import read_json_rows
 from agentcompress.evaluation.quality import metrics
 from agentcompress.evaluation.quality.references import find_cases, is_trajectory
 from agentcompress.evaluation.quality.tasks import EvalItem, Evidence, find_any_answer, read_answers
@@ -24,30 +25,36 @@ from agentcompress.schema import Span
 
 
 class JsonLinesTask:
-    """A file of items; its name is the task's."""
+    """A file of items, or a session file or folder of recorded agents; its name is the task's."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self.name = path, path.stem
-        if not path.is_file():
-            raise InvalidInputError("task", str(path), "a JSON Lines file that exists, or the name of a built-in task")
+        self.path, self.name = path, path.name.removesuffix(".gz").removesuffix(path.suffix) or path.name
+        if not path.exists():
+            raise InvalidInputError("task", str(path), "a file or folder that exists, or the name of a built-in task")
 
     def items(self, limit: int | None = None) -> Iterator[EvalItem]:
         """Yield the first `limit` items, or all. Raises `InvalidInputError` naming the line that is no item."""
-        yield from islice(self._read_items(), limit)
+        is_foreign = self.path.is_dir() or find_format(self.path) not in (None, OWN.name)
+        yield from islice(self._read_sessions() if is_foreign else self._read_items(), limit)
+
+    def _read_sessions(self) -> Iterator[EvalItem]:
+        for trajectory in read_trajectories(self.path):
+            yield from find_cases(trajectory)
 
     def _read_items(self) -> Iterator[EvalItem]:
-        for number, row in read_json_rows(self.path):
+        for row in read_rows(self.path):
             try:
-                if is_trajectory(row):
-                    yield from find_cases(row)
+                if is_trajectory(row.value):
+                    for identity, context in OWN.read([row], self.name):
+                        yield from find_cases(Trajectory(identity, context, OWN.name))
                     continue
-                item = _read_case(row, number) if "references" in row else _read_question(row)
+                item = _read_case(row.value, row.number) if "references" in row.value else _read_question(row.value)
                 if item.evidence or item.answers:  # else there is nothing to measure
                     yield item
             except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
                 raise InvalidInputError(
-                    f"{self.path.name} line {number}",
-                    row,
+                    row.where,
+                    row.value,
                     f"an item with id, context, question and answers ({type(error).__name__}: {error})",
                 ) from error
 

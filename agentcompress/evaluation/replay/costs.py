@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from agentcompress.common import progress
+from agentcompress.corpora.trajectories import Trajectory, read_trajectories
 from agentcompress.errors import InvalidInputError
-from agentcompress.evaluation.files import read_json_rows
 from agentcompress.evaluation.quality.references import find_cases, find_references
-from agentcompress.evaluation.replay.replay import check_trajectory, find_requests, find_starts, to_wire
+from agentcompress.evaluation.replay.replay import find_requests, find_starts, to_wire
 from agentcompress.evaluation.replay.ways import Way
 from agentcompress.targets.counting import CachedCounts, get_token_counter
 from agentcompress.targets.prompt_cache import Billed, PromptCache
@@ -102,19 +102,24 @@ class Costs:
         self.report = CostReport(list(targets), gap_s, reports)
 
     def run(self, files: Sequence[Path]) -> CostReport:
-        """Replay all trajectories of the files. Raises `InvalidInputError` for a line that is none."""
-        rows = [(path, number, row) for path in files for number, row in read_json_rows(path)]
-        for at, (path, number, row) in enumerate(rows):
-            progress.report(f"{path.name} {number}", at, len(rows))
-            self._add_trajectory(f"{path.name} {number}", row, check_trajectory(row, f"{path.name} line {number}"))
-        progress.report("done", len(rows), len(rows))
+        """Replay all trajectories of session files and folders. Raises `InvalidInputError` for what is none."""
+        found = [
+            (f"{path.name} {number}", trajectory)
+            for path in files
+            for number, trajectory in enumerate(read_trajectories(path), 1)
+        ]
+        for at, (name, trajectory) in enumerate(found):
+            progress.report(name, at, len(found))
+            self._add_trajectory(name, trajectory)
+        progress.report("done", len(found), len(found))
         return self.report
 
-    def _add_trajectory(self, name: str, row: Mapping[str, Any], recorded: Sequence[Mapping[str, Any]]) -> None:
+    def _add_trajectory(self, name: str, trajectory: Trajectory) -> None:
+        recorded = trajectory.context
         messages = to_wire(recorded, "openai")
         ends = list(find_requests(recorded, "openai"))
         starts = find_starts(recorded, "openai")
-        uses = list(_find_uses(row, recorded, starts))
+        uses = list(_find_uses(trajectory, starts))
         for way, report in zip(self._ways.values(), self.report.ways, strict=True):
             self._add_way(way, report, name, messages, ends, uses)
 
@@ -173,8 +178,9 @@ class _Uses:
         return sum(string in text for string, text in known.items()) / len(known) if known else None
 
 
-def _find_uses(row: Mapping[str, Any], recorded: Sequence[Mapping[str, Any]], starts: Sequence[int]) -> Iterator[_Uses]:
-    for case in find_cases(row):
+def _find_uses(trajectory: Trajectory, starts: Sequence[int]) -> Iterator[_Uses]:
+    recorded = trajectory.context
+    for case in find_cases(trajectory):
         at = int(case.id.rsplit(":", 1)[1])
         first: dict[str, int] = {}
         for i in range(at + 1, len(recorded)):

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from agentcompress.compressor import Compressor
+from agentcompress.corpora.trajectories import Trajectory, read_trajectories
 from agentcompress.errors import InvalidInputError
-from agentcompress.evaluation.files import read_json_rows
 from agentcompress.evaluation.quality.references import find_cases
 from agentcompress.messages.formats import WIRES
 from agentcompress.targets.counting import CachedCounts, get_token_counter
@@ -80,34 +80,20 @@ def format_step(step: Step) -> str:
 def replay_file(path: Path, compressor: Compressor, wire: str, *, recall: bool = False) -> Iterator[Step | float]:
     """Yield every step of every trajectory of a file, and, if asked, the recall of every result that was referred to.
 
-    Raises `InvalidInputError` for a line that is no trajectory.
+    path: a session file of any known format, or a folder of them (`agentcompress.corpora.trajectories`). Raises
+    `InvalidInputError` for what is none, and for a line that is no trajectory.
     """
-    for number, row in read_json_rows(path):
-        context = check_trajectory(row, f"{path.name} line {number}")
-        messages = to_wire(context, wire)
-        yield from _replay_steps(str(row.get("id", number)), messages, context, compressor, wire)
+    for trajectory in read_trajectories(path):
+        messages = to_wire(trajectory.context, wire)
+        yield from _replay_steps(trajectory, messages, compressor, wire)
         if recall:
-            yield from _measure_recall(row, messages, compressor, wire)
+            yield from _measure_recall(trajectory, messages, compressor, wire)
 
 
-def check_trajectory(row: Any, where: str) -> list[Mapping[str, Any]]:
-    """Return the messages of a trajectory. Raises `InvalidInputError` for a row that is none."""
-    context = row.get("context") if isinstance(row, Mapping) else None
-    if not isinstance(context, list) or not all(isinstance(each, Mapping) and "role" in each for each in context):
-        raise InvalidInputError(where, row, "a trajectory: context, a list of messages")
-    return context
-
-
-def _replay_steps(
-    name: str,
-    messages: Sequence[Any],
-    recorded: Sequence[Mapping[str, Any]],
-    compressor: Compressor,
-    wire: str,
-) -> Iterator[Step]:
+def _replay_steps(trajectory: Trajectory, messages: Sequence[Any], compressor: Compressor, wire: str) -> Iterator[Step]:
     counter = CachedCounts(get_token_counter(compressor.config.target))
     previous = b""
-    for step, end in enumerate(find_requests(recorded, wire)):
+    for step, end in enumerate(find_requests(trajectory.context, wire)):
         request = messages[:end]
         started = time.perf_counter()
         result = compressor.compress(request, on_error="warn", format=wire)  # type: ignore[arg-type]
@@ -115,7 +101,7 @@ def _replay_steps(
         sent = _encode_messages(result.messages)
         decisions = [block.decision for block in result.receipt.blocks]
         yield Step(
-            trajectory=name,
+            trajectory=trajectory.id,
             step=step,
             tokens_raw=counter.count(json.dumps(request, ensure_ascii=False)),
             tokens_sent=counter.count(json.dumps(result.messages, ensure_ascii=False)),
@@ -156,14 +142,14 @@ def _count_shared(a: bytes, b: bytes) -> int:
 
 
 def _measure_recall(
-    row: Mapping[str, Any], messages: Sequence[Any], compressor: Compressor, wire: str
+    trajectory: Trajectory, messages: Sequence[Any], compressor: Compressor, wire: str
 ) -> Iterator[float]:
     sent = compressor.compress(messages, on_error="warn", format=wire).messages  # type: ignore[arg-type]
-    starts = find_starts(row["context"], wire)
+    starts = find_starts(trajectory.context, wire)
     texts: dict[int, str] = {}
     for part in WIRES[wire].find_texts(sent):
         texts[part.address.message] = texts.get(part.address.message, "") + part.text
-    for case in find_cases(row):
+    for case in find_cases(trajectory):
         text = texts.get(starts[int(case.id.rsplit(":", 1)[1])], "")
         yield sum(string in text for string in case.evidence.strings) / len(case.evidence.strings)
 
