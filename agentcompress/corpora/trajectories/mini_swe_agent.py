@@ -1,4 +1,4 @@
-"""mini-swe-agent's `.traj.json`: `messages` and `info`.
+"""mini-swe-agent's `.traj.json`: `messages` and `info`, or a list of messages alone.
 
 Its versions differ in what a message is: text with a block of bash, answered by a user's message; OpenAI's tool calls;
 or answers and items of OpenAI's Responses API.
@@ -22,7 +22,7 @@ from agentcompress.corpora.trajectories.shapes import (
     read_call,
     read_text,
 )
-from agentcompress.corpora.trajectories.trajectory import Format, check_object
+from agentcompress.corpora.trajectories.trajectory import Format, check_object, number_parts
 
 _ACTION = "action"  # the id of calls that are texts: the user's message behind one is its result
 _BLOCK = re.compile(r"```(?:mswea_bash_command|bash)\s*\n(.*?)\n```", re.DOTALL)
@@ -31,26 +31,31 @@ _BLOCK = re.compile(r"```(?:mswea_bash_command|bash)\s*\n(.*?)\n```", re.DOTALL)
 def recognize(value: Any) -> bool:
     """Tell whether a row is a trajectory of mini-swe-agent."""
     messages = get_objects(value, "messages")
+    if get_word(value, "role") and "content" in value:
+        return True
     if not messages or not (get_word(messages[0], "role") or get_word(messages[0], "type")):
         return False
     return "mini-swe-agent" in get_word(value, "trajectory_format") or bool(get_object(value, "info"))
 
 
 def read(rows: Iterable[Row], name: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """Yield the trajectory of every row."""
+    """Yield the trajectory of every row with messages, and the one that all other rows are the messages of."""
+    bare = Conversation()
     for row in rows:
         value, conversation = check_object(row), Conversation()
+        if "messages" not in value:
+            _add_message(bare, value)
+            continue
         for message in get_objects(value, "messages"):
             _add_message(conversation, message)
-        messages = conversation.write_messages()
-        if messages:
-            yield get_id(value, "instance_id") or name, messages
+        yield from number_parts(get_id(value, "instance_id") or name, [conversation.write_messages()])
+    yield from number_parts(name, [bare.write_messages()])
 
 
 def _add_message(conversation: Conversation, message: Mapping[str, Any]) -> None:
     role, text = get_word(message, "role"), read_text(message.get("content"))
     if not role:
-        for item in get_objects(message, "output") or [message]:
+        for item in get_objects(message, "output") if message.get("object") == "response" else [message]:
             add_item(conversation, item)
     elif role == "assistant":
         _add_turn(conversation, message, text)

@@ -24,7 +24,7 @@ from agentcompress.corpora.trajectories.shapes import (
     read_call,
     read_text,
 )
-from agentcompress.corpora.trajectories.trajectory import Format, check_object
+from agentcompress.corpora.trajectories.trajectory import Format, check_object, number_parts
 from agentcompress.errors import InvalidInputError
 
 _EVENT_FILE = re.compile(r"(?:event-)?(\d+)(?:-[\w-]+)?\.json")
@@ -55,14 +55,10 @@ def read(rows: Iterable[Row], name: str) -> Iterator[tuple[str, list[dict[str, A
             whole = Conversation()
             for event in _flatten(get_list(value, "history")):
                 _add_event(whole, event)
-            messages = whole.write_messages()
-            if messages:
-                yield get_id(value, "instance_id") or name, messages
+            yield from number_parts(get_id(value, "instance_id") or name, [whole.write_messages()])
         else:
             _add_event(conversation, value)
-    messages = conversation.write_messages()
-    if messages:
-        yield name, messages
+    yield from number_parts(name, [conversation.write_messages()])
 
 
 def _flatten(history: Sequence[Any]) -> list[Any]:

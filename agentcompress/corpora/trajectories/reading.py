@@ -13,7 +13,7 @@ from agentcompress.corpora.trajectories.formats import FORMATS, KNOWN
 from agentcompress.corpora.trajectories.opencode import OPENCODE, is_store, read_store
 from agentcompress.corpora.trajectories.openhands import OPENHANDS, find_events, read_events
 from agentcompress.corpora.trajectories.trajectory import Format, Trajectory
-from agentcompress.errors import InvalidInputError
+from agentcompress.errors import InvalidInputError, describe_without_values
 
 _log = logging.getLogger("agentcompress")
 
@@ -27,8 +27,9 @@ def read_trajectories(path: Path) -> Iterator[Trajectory]:
     """Yield the recorded agents of a session file, or of all session files below a folder, in the order of names.
 
     A file's format is told by its first rows. JSON Lines are read a line at a time, and a last line that is still being
-    written is left out with a warning; in a folder, what is no session file is, too. Raises `InvalidInputError` for a
-    path that isn't there, a file of no known format, an empty one, a line that is no JSON, and a folder without any.
+    written is left out with a warning. In a folder, so is what is no session, all of them in one. Raises
+    `InvalidInputError` for a path that isn't there, a file of no known format, an empty one, a line that is no JSON,
+    and a folder without any session.
     """
     if path.is_dir():
         try:
@@ -87,42 +88,45 @@ def _strip_endings(path: Path) -> str:
 
 
 def _read_folder(folder: Path) -> Iterator[Trajectory]:
-    skipped: list[Path] = []
+    skipped: list[tuple[Path, InvalidInputError]] = []
     found = False
-    for trajectory in _walk(folder, skipped):
-        found = True
-        yield trajectory
+    for path, trajectories in _find_sessions(folder):
+        try:
+            for trajectory in trajectories:
+                found = True
+                yield trajectory
+        except InvalidInputError as error:
+            skipped.append((path, error))
     if skipped:
+        path, error = skipped[0]
         _log.warning(
-            "%d files in %s are no sessions and were left out, the first is %s", len(skipped), folder.name, skipped[0]
+            "%d files in %s are left out, the first is %s: %s",
+            *(len(skipped), folder.name, path.relative_to(folder), describe_without_values(error)),
         )
     if not found:
         raise InvalidInputError("folder", str(folder), f"one with session files: {KNOWN}")
 
 
-def _walk(folder: Path, skipped: list[Path]) -> Iterator[Trajectory]:
-    """Yield the agents of all files of a folder, and then of its folders. What is no session is put into `skipped`."""
+def _find_sessions(folder: Path) -> Iterator[tuple[Path, Iterator[Trajectory]]]:
+    """Yield what may hold sessions, each with what reads it: all files of a folder, and then of its folders."""
     if is_store(folder):
-        yield from _convert(OPENCODE, read_store(folder), folder.name)
+        yield folder, _convert(OPENCODE, read_store(folder), folder.name)
         return
     events = find_events(folder)
     if events:
         name = folder.parent.name if folder.name == "events" else folder.name
-        yield from _convert(OPENHANDS, read_events(events), name)
-    inside = sorted(path for path in folder.iterdir() if path not in events)
-    for file in (path for path in inside if path.is_file()):
-        try:
-            first = _open_session(file)
-        except InvalidInputError:
-            skipped.append(file)
-            continue
-        yield from first
-    for below in (path for path in inside if path.is_dir() and not path.is_symlink()):
-        yield from _walk(below, skipped)
+        yield folder, _convert(OPENHANDS, read_events(events), name)
+    inside = sorted(set(folder.iterdir()) - set(events))
+    for file in inside:
+        if file.is_file():
+            yield file, _read_called(file)
+    for below in inside:
+        if below.is_dir() and not below.is_symlink():  # a link may lead back up
+            yield from _find_sessions(below)
 
 
-def _open_session(file: Path) -> Iterator[Trajectory]:
-    """Return the agents of a file. Raises `InvalidInputError` at once for what is called or begins like no session."""
-    if not file.name.removesuffix(".gz").endswith(ENDINGS) or find_format(file) is None:
-        raise InvalidInputError("file", file.name, KNOWN)
-    return _read_file(file)
+def _read_called(file: Path) -> Iterator[Trajectory]:
+    """Yield the agents of a file that is called like a session: in a folder may be anything, of any size."""
+    if not file.name.removesuffix(".gz").endswith(ENDINGS):
+        raise InvalidInputError("file", file.name, f"called {', '.join(ENDINGS)}, gzipped or not")
+    yield from _read_file(file)

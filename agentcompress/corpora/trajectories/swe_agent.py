@@ -12,7 +12,7 @@ from typing import Any
 from agentcompress.corpora.rows import Row
 from agentcompress.corpora.trajectories.conversation import Conversation
 from agentcompress.corpora.trajectories.shapes import get_id, get_list, get_objects, get_word, read_call, read_text
-from agentcompress.corpora.trajectories.trajectory import Format, check_object
+from agentcompress.corpora.trajectories.trajectory import Format, check_object, number_parts
 
 _ACTION = "action"  # the id of calls that are texts: the user's message behind one is its result
 
@@ -35,9 +35,7 @@ def read(rows: Iterable[Row], name: str) -> Iterator[tuple[str, list[dict[str, A
         for step in () if history else get_objects(value, "trajectory"):
             _add_turn(conversation, step, get_word(step, "thought") or get_word(step, "response"))
             conversation.add_result(_ACTION, read_text(step.get("observation")))
-        messages = conversation.write_messages()
-        if messages:
-            yield get_id(value, "instance_id") or name, messages
+        yield from number_parts(get_id(value, "instance_id") or name, [conversation.write_messages()])
 
 
 def _add_message(conversation: Conversation, message: Mapping[str, Any]) -> None:
