@@ -153,6 +153,22 @@ def write_opencode(folder: Path) -> Path:
     return document(folder / "export.json", {"info": {"id": "s"}, "messages": messages})
 
 
+def write_opencode_2(folder: Path) -> Path:
+    def call(identity: str, name: str, given: Any, output: str) -> dict[str, Any]:
+        state = {"status": "completed", "input": given, "content": [{"type": "text", "text": output}]}
+        return part("tool", id=identity, name=name, state=state)
+
+    both = [part("text", text=LOOK), call("c1", "read", READ_A, A), call("c2", "read", READ_B, B)]
+    messages = [
+        {"id": "m1", "type": "user", "text": TASK, "files": []},
+        {"id": "m2", "type": "assistant", "content": [part("reasoning", text="Hm."), *both]},
+        {"id": "m3", "type": "assistant", "content": [part("text", text=TEST), call("c3", "bash", PYTEST, PASSED)]},
+        {"id": "m4", "type": "model-switched"},
+        {"id": "m5", "type": "assistant", "content": [part("text", text=END)]},
+    ]
+    return document(folder / "export.json", {"info": {"id": "s"}, "messages": messages}, None)
+
+
 def write_opencode_store(folder: Path) -> Path:
     for info, parts in OPENCODE:
         document(folder / "message/s" / f"{info['id']}.json", info)
@@ -279,6 +295,7 @@ SAMPLES: dict[str, Callable[[Path], Path]] = {
     "codex": write_codex,
     "codex, bare": write_bare_codex,
     "opencode": write_opencode,
+    "opencode, 2": write_opencode_2,
     "opencode, store": write_opencode_store,
     "swe-agent": write_swe_agent,
     "mini-swe-agent": write_mini_swe_agent,

@@ -80,7 +80,7 @@ def _begin_again(compacted: Mapping[str, Any]) -> Conversation:
 def add_item(conversation: Conversation, item: Mapping[str, Any]) -> None:
     """Add an item of the Responses API to a conversation: a message, a call or its output; nothing for others."""
     kind = get_word(item, "type")
-    if kind == "message":
+    if kind == "message" or not kind:  # histories that replace others may leave it out
         _add_message(conversation, get_word(item, "role"), read_text(item.get("content")))
     elif kind in _CALLS:
         given = next((item[key] for key in ("arguments", "input", "action") if item.get(key) is not None), None)

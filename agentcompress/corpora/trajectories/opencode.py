@@ -1,7 +1,8 @@
 """opencode's sessions: what `opencode export` writes, `{"info", "messages": [{"info", "parts"}]}`.
 
-A tool's call and its result are one part. Up to 2026 opencode kept the same in a folder, a file a message and a file a
-part; `read_store` puts those together.
+A tool's call and its result are one part. opencode 2 writes messages without `info`, and parts as their `content`.
+Before it had a database, opencode kept the same in a folder, a file a message and a file a part; `read_store` puts
+those together.
 """
 
 from __future__ import annotations
@@ -12,14 +13,26 @@ from typing import Any
 
 from agentcompress.corpora.rows import Row, read_rows
 from agentcompress.corpora.trajectories.conversation import Conversation
-from agentcompress.corpora.trajectories.shapes import get_id, get_object, get_objects, get_word, read_arguments
+from agentcompress.corpora.trajectories.shapes import (
+    get_id,
+    get_object,
+    get_objects,
+    get_word,
+    read_arguments,
+    read_text,
+)
 from agentcompress.corpora.trajectories.trajectory import Format, check_object, number_parts
 
 
 def recognize(value: Any) -> bool:
     """Tell whether a row is an exported session."""
     messages = get_objects(value, "messages")
-    return bool(messages) and "parts" in messages[0] and bool(get_word(get_object(messages[0], "info"), "role"))
+    if not messages:
+        return False
+    if "parts" in messages[0]:
+        return bool(get_word(get_object(messages[0], "info"), "role"))
+    is_second = get_word(messages[0], "type") and "role" not in messages[0] and get_id(messages[0], "id")
+    return bool(is_second and get_id(get_object(value, "info"), "id"))
 
 
 def read(rows: Iterable[Row], name: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:
@@ -33,12 +46,13 @@ def read(rows: Iterable[Row], name: str) -> Iterator[tuple[str, list[dict[str, A
 def _write_parts(messages: Iterable[Mapping[str, Any]]) -> Iterator[list[dict[str, Any]]]:
     conversation = Conversation()
     for message in messages:
-        info, parts = get_object(message, "info"), get_objects(message, "parts")
+        info, parts = get_object(message, "info"), get_objects(message, "parts") or get_objects(message, "content")
         if any(part.get("type") == "compaction" for part in parts):
             yield conversation.write_messages()
             conversation = Conversation()
-        if get_word(info, "role") != "assistant" or info.get("summary") is True:
-            conversation.add_message("user", _read_words(parts))
+        is_summary = info.get("summary") is True  # of what was compacted, in whose place it is sent from now on
+        if is_summary or (get_word(info, "role") or get_word(message, "type")) != "assistant":
+            conversation.add_message("user", get_word(message, "text") or _read_words(parts))
         else:
             _add_assistant(conversation, parts)
     yield conversation.write_messages()
@@ -65,9 +79,11 @@ def _add_assistant(conversation: Conversation, parts: Iterable[Mapping[str, Any]
 
 def _add_call(conversation: Conversation, part: Mapping[str, Any]) -> None:
     state, identity = get_object(part, "state"), get_id(part, "callID") or get_id(part, "id")
-    conversation.add_call(identity, get_word(part, "tool"), read_arguments(state.get("input")))
+    name = get_word(part, "tool") or get_word(part, "name")
+    conversation.add_call(identity, name, read_arguments(state.get("input")))
     if state.get("status") in ("completed", "error"):
-        conversation.add_result(identity, get_word(state, "output") or get_word(state, "error"))
+        texts = (get_word(state, "output"), read_text(state.get("content")), get_word(state, "error"))
+        conversation.add_result(identity, next(filter(None, texts), ""))
 
 
 def is_store(folder: Path) -> bool:
