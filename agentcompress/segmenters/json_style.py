@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from agentcompress.schema import Span
 from agentcompress.segmenters.string_texts import InnerText
+from agentcompress.text.delimiters import is_counted
 
 _NAMED_KEYS, _NAMED_CHARS = 4, 40
 
@@ -45,7 +46,7 @@ class JsonStyle:
             return f'"{self.mark} {gap.end - gap.start} chars omitted]"'
         kind = gone[0].kind
         if kind == "text":
-            return f"{self.mark} {gap.end - gap.start} chars omitted]"
+            return f"{self.mark} {gap.end - gap.start} chars omitted]" if is_counted(text, gap) else f"{self.mark}]"
         said = f"{self.mark} {len(gone)} {kind}{'' if len(gone) == 1 else 's'} omitted"
         marker = f'"{said}: {_join_keys(gone) or f"at {gap.start}"}]": null' if kind == "key" else f'"{said}]"'
         return f"{marker}{text[gone[-1].end : gap.end]}"

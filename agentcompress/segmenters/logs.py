@@ -383,14 +383,14 @@ class LogStyle:
     overwritten: frozenset[int] = frozenset()
 
     def gap(self, text: str, gap: Span) -> str:
-        """`[... 14 lines omitted]`, `[... 14 more like this omitted]`, or `[... 60 overwritten updates omitted]`."""
-        said = self.lines.gap(text, gap)
+        """`[...]`, `[... 14 lines omitted]`, `[... 14 more like this omitted]`, `[... 60 overwritten updates omitted]`."""
+        said = self.lines.count_gap(text, gap)
         if gap.end in self.overwritten and "\n" not in text[gap.start : gap.end]:
             number = text.count("\r", gap.start, gap.end)
             return re.sub(r"\d+ chars? omitted\]", f"{number} overwritten updates omitted]\n", said, count=1)
         rows = find_whole_rows(text, gap, self.line_starts)
         if rows is None or not rows[0] or set(self.templates[rows[0] : rows[1] + 1]) != {self.templates[rows[0] - 1]}:
-            return said
+            return self.lines.gap(text, gap)
         return re.sub(r"lines? omitted\]", "more like this omitted]", said, count=1)
 
     def longest(self, text: str) -> str:

@@ -22,6 +22,7 @@ from agentcompress.protocols import TokenCounter
 from agentcompress.schema import DelimiterStyle, Segment, Span
 from agentcompress.selection.order import find_missing, order_units
 from agentcompress.text.cut_points import find_cut_points
+from agentcompress.text.delimiters import is_counted
 from agentcompress.text.lines import LINE
 from agentcompress.text.rendering import Rendered, merge_units, render_spans, render_units, trim_spans
 
@@ -39,6 +40,12 @@ _LEAST_CUT, _THIN = 100, 0.2
 
 _TRIED_CUTS = 64
 """How many places to cut a unit are tried."""
+
+_TRIED_GAPS = 8
+"""How many gaps of one unit are tried to tell what a brief delimiter costs."""
+
+_WORTH = 2.0
+"""How many times its delimiter's tokens a gap must take to be worth it: the reader, too, pays for a gap."""
 
 _COUNTED_UNITS = 64
 """How many neighbouring units are counted together to put their estimated costs right."""
@@ -121,7 +128,7 @@ class _Pool:
         self._segment, self._order, self._counter, self._style = segment, order, counter, style
         text = segment.text
         self._cost_before = np.concatenate([[0.0], np.cumsum(costs)])
-        self._delimiter_tokens = counter.count(style.longest(text))
+        self._prices = _Prices.of_style(segment, counter, style)
         self._taken: dict[int, Selection] = {}
         self._gaps, self._gaps_at = self._make_gaps(), 0
         self._steps_up = max(2, min(64, _COUNTED_CHARS // max(1, len(text))))
@@ -188,24 +195,46 @@ class _Pool:
         return gaps
 
     def _make_gaps(self) -> _Gaps:
-        return _Gaps(self._segment, self._cost_before, self._delimiter_tokens)
+        return _Gaps(self._segment, self._cost_before, self._prices)
+
+
+@dataclass(frozen=True)
+class _Prices:
+    """Estimated tokens of delimiters: of the longest, which say how much went, and of those that do not."""
+
+    long: int
+    brief: int
+
+    @classmethod
+    def of_style(cls, segment: Segment, counter: TokenCounter, style: DelimiterStyle) -> _Prices:
+        """Try some gaps of one unit each."""
+        long = counter.count(style.longest(segment.text))
+        tried = segment.units[:: max(1, len(segment.units) // _TRIED_GAPS)]
+        gaps = [gap for gap in (Span(unit.start, unit.end) for unit in tried) if not is_counted(segment.text, gap)]
+        return cls(long, min(long, max((counter.count(style.gap(segment.text, gap)) for gap in gaps), default=long)))
+
+    @property
+    def worth(self) -> float:
+        """Gaps of more tokens than this are worth a delimiter."""
+        return min(float(self.long), _WORTH * self.brief)
 
 
 class _Gaps:
     """Runs of units left out, kept up to date as units come in; gaps not worth a delimiter count as kept."""
 
-    def __init__(self, segment: Segment, cost_before: np.ndarray, delimiter_tokens: int) -> None:
+    def __init__(self, segment: Segment, cost_before: np.ndarray, prices: _Prices) -> None:
         self._segment = segment
         self._cost_before = cost_before
-        self._delimiter_tokens = delimiter_tokens
+        self._prices = prices
         self._starts, self._ends = [0], [len(segment.units)]
         self._followed: set[int] = set()  # units whose requirements are kept
         self.kept_cost = 0.0
+        self._delimiters = self._price_gap(0, len(segment.units))
 
     @property
     def cost(self) -> float:
         """Estimated tokens of what is kept, a delimiter for every gap included."""
-        return self.kept_cost + len(self._starts) * self._delimiter_tokens
+        return self.kept_cost + self._delimiters
 
     def keep_unit(self, unit: int) -> None:
         """Keep a unit and what it requires; nothing happens where it is kept already."""
@@ -218,7 +247,7 @@ class _Gaps:
         missing = find_missing(self._segment, unit, self._followed)
         runs = sum(1 for i in missing if i - 1 not in missing)
         cost = sum(self._sum_cost(i, i + 1) for i in missing)
-        if self.cost + cost + runs * self._delimiter_tokens > budget:
+        if self.cost + cost + runs * self._prices.long > budget:
             return False
         self.keep_unit(unit)
         return True
@@ -234,10 +263,19 @@ class _Gaps:
         if at < 0 or i >= self._ends[at]:
             return
         start, end = self._starts[at], self._ends[at]
-        left = [gap for gap in ((start, i), (i + 1, end)) if self._sum_cost(*gap) > self._delimiter_tokens]
+        left = [gap for gap in ((start, i), (i + 1, end)) if self._sum_cost(*gap) > self._prices.worth]
         self.kept_cost += self._sum_cost(start, end) - sum(self._sum_cost(*gap) for gap in left)
+        self._delimiters += sum(self._price_gap(*gap) for gap in left) - self._price_gap(start, end)
         self._starts[at : at + 1] = [a for a, _ in left]
         self._ends[at : at + 1] = [b for _, b in left]
+
+    def _price_gap(self, start: int, end: int) -> int:
+        """Estimated tokens of the delimiter for units `start` up to `end`."""
+        units = self._segment.units
+        if start == end:
+            return 0
+        is_long = is_counted(self._segment.text, Span(units[start].start, units[end - 1].end))
+        return self._prices.long if is_long else self._prices.brief
 
     def _sum_cost(self, start: int, end: int) -> float:
         """Estimated tokens of units `start` up to `end`."""

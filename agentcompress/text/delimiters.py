@@ -2,7 +2,8 @@
 
 A style is a function of the gap alone. Every style but the papers' fixed one picks a mark that the segment does not
 contain, so that a delimiter can't be confused with source text, and one that comes back in a later message is source
-text there.
+text there. What goes is counted where much went; else the mark stands alone, since many small gaps would pay for their
+counts with lines that could have stayed.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from typing import NamedTuple
 
 from agentcompress.schema import DelimiterStyle, Segment, Span
 
+_COUNTED_SHARE, _COUNTED_CHARS = 0.125, 2000
+"""A gap over this share of a text, or over so many characters, says how much it leaves out."""
+
 _INDENT = re.compile(r"(?:[^\S\n]*\n)*([^\S\n]*)")
 _MOST_INDENT = 40
 _BLANK_LINE = re.compile(r"\n[^\S\n]*\n\s*\Z")
@@ -24,6 +28,11 @@ _WRAPPED_CHARS = 120
 _LONG_LINE = re.compile(r"[^\n]{1000}")
 _LINE_END = re.compile(r"[^\S\n]*\n")
 _NUMBERED = re.compile(r"\.\.\. #(\d{1,18})")
+
+
+def is_counted(text: str, gap: Span) -> bool:
+    """Whether a gap is so long that its delimiter says how much it leaves out."""
+    return gap.end - gap.start >= min(_COUNTED_SHARE * len(text), _COUNTED_CHARS)
 
 
 @dataclass(frozen=True)
@@ -45,7 +54,7 @@ class InlineStyle:
         breaks = _find_line_break(text, gap)
         ends_line = gap.start > 0 and _LINE_END.match(text, gap.start) is not None
         before = "" if gap.start == 0 else breaks if ends_line else " "
-        lines = _count_whole_lines(text, gap) if self.counts_lines else 0
+        lines = _count_whole_lines(text, gap) if self.counts_lines and is_counted(text, gap) else 0
         after = "" if gap.end == len(text) else breaks or " "
         if ends_line and _BLANK_LINE.search(text, gap.start, gap.end):
             after *= 2  # the next paragraph stands apart, as it did
@@ -64,7 +73,7 @@ class InlineStyle:
 
 @dataclass(frozen=True)
 class LineStyle:
-    """Whole lines: a line of its own, at the indentation of the first line left out, that says how many.
+    """Whole lines: a line of its own, at the indentation of the first line left out, that says how many, if many.
 
     Inside a line (an oversized one that was cut) the characters are counted, beside the whole lines that went.
     """
@@ -72,7 +81,14 @@ class LineStyle:
     mark: str
 
     def gap(self, text: str, gap: Span) -> str:
-        """`[... 14 lines omitted]`, `[... 380 chars omitted]` within a line, `[... 380 chars and 14 lines omitted]`."""
+        """`[...]`, or for much `[... 14 lines omitted]`, `[... 380 chars omitted]`, `[... 380 chars and 14 lines ...`."""
+        if is_counted(text, gap):
+            return self.count_gap(text, gap)
+        breaks = _find_line_break(text, gap) if text[gap.end - 1] == "\n" else ""
+        return f"{_find_indent(text, gap)}[{self.mark}]{breaks}"
+
+    def count_gap(self, text: str, gap: Span) -> str:
+        """A delimiter that says how much it stands for, however little that is."""
         breaks = _find_line_break(text, gap) if text[gap.end - 1] == "\n" else ""
         return f"{_find_indent(text, gap)}[{self.mark} {count_omitted(text, gap)} omitted]{breaks}"
 
@@ -85,7 +101,7 @@ class LineStyle:
 
 @dataclass(frozen=True)
 class CommentStyle:
-    """Code: a comment line of the language, at the indentation of the first line left out, that says which are gone.
+    """Code: a comment line of the language, at the indentation of the first line left out; of many, it says which.
 
     opening, closing: around the words. numbered: the text shows the numbers of its lines, so that the neighbours say
     which are gone. within: what opens a delimiter inside a line.
@@ -98,9 +114,12 @@ class CommentStyle:
     within: str = "[..."
 
     def gap(self, text: str, gap: Span) -> str:
-        """`# ... 14 lines omitted (120-133)`, counted from 1; inside a line the characters are counted instead."""
+        """`# ...`, or for many `# ... 14 lines omitted (120-133)`, counted from 1; inside a line `[... 380 chars omitted]`."""
         rows = find_whole_rows(text, gap, self.line_starts)
         breaks = _find_line_break(text, gap) if text[gap.end - 1] == "\n" else ""
+        if not is_counted(text, gap):
+            said = f"{self.within}]" if rows is None else f"{_find_indent(text, gap)}{self.opening}{self.closing}"
+            return f"{said}{breaks}"
         if rows is None:
             return f"{self.within} {count_omitted(text, gap)} omitted]{breaks}"
         first, last = rows

@@ -14,7 +14,8 @@ from agentcompress.segmenters.lines import LineSegmenter
 from agentcompress.segmenters.prose import ProseSegmenter
 from agentcompress.selection.select import Selection, compute_budget_tokens, select_units
 from agentcompress.targets.counting import get_token_counter
-from agentcompress.text.delimiters import choose_style
+from agentcompress.text.delimiters import choose_style, make_comment_style, make_line_style
+from agentcompress.text.lines import Rows
 from agentcompress.text.rendering import render_units
 from tests.fakes import WordCounter
 from tests.texts import any_text
@@ -103,7 +104,45 @@ def test_delimiters_of_lines_keep_indentation_and_line_endings() -> None:
     text = "def f():\r\n    a = 1\r\n    b = 2\r\n    c = 3\r\n    return a\r\nlast"
     segment = LineSegmenter().segment(text)
     rendered = render_units(segment, [0, 4], choose_style(segment))
-    assert rendered.text == ("def f():\r\n    [... 3 lines omitted]\r\n    return a\r\n[... 1 line omitted]")
+    assert rendered.text == ("def f():\r\n    [... 3 lines omitted]\r\n    return a\r\n[...]")
+
+
+LONG = "".join(f"line {i:3d} of the text\n" for i in range(100))  # 21 characters each
+CUT = {
+    "lines": (make_line_style(LONG), "[...]\n", "[... {n} lines omitted]\n"),
+    "comment": (
+        make_comment_style(LONG, ("//", ""), Rows(LONG).starts),
+        "// ...\n",
+        "// ... {n} lines omitted (11-{last})\n",
+    ),
+    "closed comment": (
+        make_comment_style(LONG, ("/*", "*/"), Rows(LONG).starts, numbered=True),
+        "/* ... */\n",
+        "/* ... {n} lines omitted */\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CUT)
+@pytest.mark.parametrize("lines", [1, 12, 13, 40])
+def test_a_gap_is_counted_where_it_is_an_eighth_of_the_text(name: str, lines: int) -> None:
+    style, brief, counted = CUT[name]
+    said = style.gap(LONG, Span(210, 210 + 21 * lines))
+    assert said == (brief if lines < 13 else counted.format(n=lines, last=10 + lines))
+
+
+def test_a_gap_of_two_thousand_characters_is_counted_in_any_text() -> None:
+    text = "x" * 99 + "\n"
+    style = make_line_style(text * 1000)
+    assert style.gap(text * 1000, Span(100, 2000)) == "[...]\n"
+    assert style.gap(text * 1000, Span(100, 2100)) == "[... 20 lines omitted]\n"
+
+
+def test_within_a_line_a_small_gap_is_not_counted() -> None:
+    text = "word " * 400
+    for style in (make_line_style(text), make_comment_style(text, ("#", ""), Rows(text).starts)):
+        assert style.gap(text, Span(5, 205)) == "[...]"
+        assert style.gap(text, Span(5, 305)) == "[... 300 chars omitted]"
 
 
 def test_delimiters_of_prose_stand_between_sentences_and_at_paragraph_ends() -> None:
@@ -149,10 +188,7 @@ def test_blank_lines_give_no_indentation_to_a_delimiter() -> None:
     text = f"a = 1\n{' ' * 3000}\n    b = 2\n{' ' * 90}c = 3\nd = 4\n"
     segment = LineSegmenter(max_line_chars=4000).segment(text)
     assert render_units(segment, [0, 4], choose_style(segment)).text == "a = 1\n    [... 3 lines omitted]\nd = 4\n"
-    assert (
-        render_units(segment, [0, 1, 2, 4], choose_style(segment)).text.splitlines()[-2]
-        == " " * 40 + "[... 1 line omitted]"
-    )
+    assert render_units(segment, [0, 1, 2, 4], choose_style(segment)).text.splitlines()[-2] == " " * 40 + "[...]"
 
 
 def test_a_text_full_of_marks_gets_one_of_its_own() -> None:

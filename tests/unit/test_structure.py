@@ -28,7 +28,7 @@ from agentcompress.selection.order import find_missing, order_units
 from agentcompress.selection.select import select_units
 from agentcompress.text.delimiters import choose_style
 from agentcompress.text.lines import Rows, find_view
-from tests.kept import Quarters, assert_sound, kept
+from tests.kept import Quarters, assert_sound, assert_whole_lines, kept
 from tests.texts import any_text
 
 
@@ -54,23 +54,11 @@ def test_kept_python_parses_in_whole_lines(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
     segment = SourceSegmenter("python").segment(text)
     assert_sound(segment, text)
-    lines = text.splitlines()
     for rate in (0.1, 0.2, 0.4):
         selection = kept(segment, int(rate * len(text) / 4))
         shown = selection.rendered.text
         assert errors_in(shown, "python") == 0
-        at = 0
-        for line in shown.splitlines():
-            gap = re.fullmatch(r"\s*# ?(?:\.\.\.|…)(?: #\d+:)? (\d+) lines? omitted \((\d+)(?:-(\d+))?\)", line)
-            if gap:
-                first, last = int(gap.group(2)), int(gap.group(3) or gap.group(2))
-                assert first == at + 1
-                assert last - first + 1 == int(gap.group(1))
-                at = last
-            else:
-                assert line == lines[at]
-                at += 1
-        assert at == len(lines) or not shown
+        assert_whole_lines(text, selection.rendered)
 
 
 OTHERS = {
@@ -254,9 +242,7 @@ def test_kept_code_of_other_languages_parses(language: str, seed: int, rate: flo
     assert errors_in(text, language) == 0
     selection = kept(SourceSegmenter(language).segment(text), int(rate * len(text) / 4), seed)
     assert errors_in(selection.rendered.text, language) == 0
-    assert set(selection.rendered.text.splitlines()) - set(text.splitlines()) <= {
-        line for line in selection.rendered.text.splitlines() if "omitted (" in line
-    }
+    assert_whole_lines(text, selection.rendered)
 
 
 def best(segment: Segment, wanted: str, budget: int) -> str:
@@ -649,7 +635,7 @@ def test_a_fenced_block_is_cut_by_its_kind() -> None:
     shown = best(segment, "raise FileNotFoundError", 140)
     assert "```python\n" in shown
     assert "\n```\n" in shown
-    assert "        # ... " in shown
+    assert "        # ..." in shown
 
 
 def test_text_that_looks_like_a_delimiter_is_never_confused_with_one() -> None:
