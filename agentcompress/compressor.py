@@ -30,14 +30,14 @@ from agentcompress.ledger.memory import MemoryStore
 from agentcompress.ledger.opening import open_store
 from agentcompress.messages import bodies, langchain
 from agentcompress.messages.conversation import Conversation
-from agentcompress.protocols import Scorer, Segmenter, Store, TokenCounter
+from agentcompress.protocols import ChanceScorer, Scorer, Segmenter, Store, TokenCounter
 from agentcompress.receipt import Receipt
 from agentcompress.results import CompressedMessages, CompressedRequest, CompressedText
 from agentcompress.schema import DelimiterStyle, Reading, Segment
 from agentcompress.segmenters import kinds
 from agentcompress.segmenters.check import segment_checked
 from agentcompress.segmenters.notices import keep_notices
-from agentcompress.selection.budget import Budget, keep_all, keep_within
+from agentcompress.selection.budget import Budget, Chances, keep_all, keep_within
 from agentcompress.selection.select import Selection
 from agentcompress.targets.counting import CachedCounts, choose_countable_target, get_token_counter
 from agentcompress.text.delimiters import choose_style
@@ -45,7 +45,8 @@ from agentcompress.text.recall_style import make_recall_style
 
 _log = logging.getLogger("agentcompress")
 
-_FALLBACK = "lexical"
+_FALLBACK, _WORDS = "features", "lexical"
+"""Scorers that need no draft; the first asks the second about what is no tool's result."""
 
 
 class Compressor:
@@ -65,7 +66,7 @@ class Compressor:
         self._accounts = Accounts(self.config)
         self._pace = Pace()
         self._rungs = [Rung(self.config.scorer, self)]
-        if self.config.scorer != _FALLBACK:
+        if self.config.scorer not in (_FALLBACK, _WORDS):
             self._rungs.append(Rung(_FALLBACK, _Fallback(self)))
         if self.config.segmenter != "auto":
             self._load_segmenter(self.config.segmenter)
@@ -109,9 +110,10 @@ class Compressor:
         deadlines.check()
         with clock.stage("score"):
             scores = self.score(segment, reading)
+            chances = self._estimate_chances(segment, reading) if budget.tokens is None else None
         deadlines.check()
         with clock.stage("select"):
-            kept = keep_within(segment, scores, budget, counter, self._choose_style(segment, recall_name))
+            kept = keep_within(segment, scores, budget, counter, self._choose_style(segment, recall_name), chances)
         return self._finish_text(kept, budget, target, clock)
 
     def segment(self, text: str, hint: str = "") -> Segment:
@@ -136,6 +138,13 @@ class Compressor:
             raise
         except Exception as error:
             raise ScoringError(f"scorer {self.config.scorer!r} failed: {type(error).__name__}: {error}") from error
+
+    def _estimate_chances(self, segment: Segment, reading: Reading) -> Chances | None:
+        """What the scorer expects of each unit, if it is one that can tell."""
+        if not isinstance(self.scorer, ChanceScorer):
+            return None
+        found = self.scorer.estimate_chances(segment, reading)
+        return None if found is None else Chances(np.asarray(found, dtype=np.float64), self.config.recall_target)
 
     # A conversation: read, find its blocks, decide each of them once, put back what was decided.
 
@@ -242,10 +251,11 @@ class Compressor:
 
     @cached_property
     def fallback(self) -> Compressor:
-        """What needs no draft: the same, scored by BM25."""
+        """What needs no draft: the same, scored by features of rows and by BM25."""
         segmenter = "auto" if self.config.segmenter == "chunks" else self.config.segmenter
         options = {} if segmenter == "auto" else self.config.segmenter_options
-        update = {"scorer": _FALLBACK, "scorer_options": {}, "segmenter": segmenter, "segmenter_options": options}
+        reader = {name: value for name, value in self.config.scorer_options.items() if name == "reader"}
+        update = {"scorer": _FALLBACK, "scorer_options": reader, "segmenter": segmenter, "segmenter_options": options}
         return Compressor(self.config.model_copy(update=update), store=self.store)
 
     @property

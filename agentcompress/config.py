@@ -40,8 +40,9 @@ class CompressConfig(BaseModel):
     draft: Annotated[str, Field(min_length=1)] = "smollm2-135m"
     """The draft model: a folder, a .gguf file, a Hugging Face id, or a built-in name."""
 
-    scorer: Annotated[str, Field(min_length=1)] = "calibrated"
-    """Name of a scorer ("calibrated", "lexical", "random", an entry point) or "pkg.mod:Class"."""
+    scorer: Annotated[str, Field(min_length=1)] = "reader"
+    """Name of a scorer or "pkg.mod:Class": "reader" ("features" for tool results, "calibrated" for all else), one of
+    these two, "lexical", "random", or an entry point."""
 
     scorer_options: Mapping[str, Any] = Field(default_factory=dict, description=_OPTIONS)
     """Keyword options of the scorer, e.g. {"lexical_weight": 0.0}."""
@@ -66,6 +67,12 @@ class CompressConfig(BaseModel):
     keep_rate: Annotated[_Rate, Field(description=KEEP_RATES)] = "auto"
     """Fraction of a block's tokens that is kept, where a call says nothing else: (0, 1], or "auto": by how the scores
     are spread, the kind and the length (`selection/budget.py`)."""
+
+    recall_target: Annotated[float, BeforeValidator(_as_float), Field(gt=0, le=1, description="a number in (0, 1]")] = (
+        0.9
+    )
+    """With "auto": the share of what the next steps of an agent use that is to be kept of a tool's result, in (0, 1],
+    as the reader expects it (docs/results.md says how well that holds)."""
 
     min_tokens: Annotated[int, Field(ge=1, description=TOKENS_RANGE)] = 512
     """Blocks of a conversation with fewer target tokens are left alone."""

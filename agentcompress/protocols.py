@@ -28,6 +28,18 @@ class Scorer(Protocol):
 
 
 @runtime_checkable
+class ChanceScorer(Scorer, Protocol):
+    """A scorer that also knows chances: with `keep_rate="auto"`, `recall_target` is kept by them."""
+
+    def estimate_chances(self, segment: Segment, reading: Reading) -> np.ndarray | None:
+        """How many strings of each unit are expected to be used: float64 (units,), >= 0, up to one factor.
+
+        None where nothing is known.
+        """
+        ...
+
+
+@runtime_checkable
 class Segmenter(Protocol):
     """Cuts a text into units that tile it, and names the kind that chooses the delimiters.
 

@@ -20,6 +20,7 @@ from agentcompress.cli.explain import explain, report_receipts
 from agentcompress.cli.measure import calibrate, evaluate, run_bench
 from agentcompress.cli.replay import replay
 from agentcompress.cli.terminal import RateOption, show_progress
+from agentcompress.cli.train import train
 from agentcompress.errors import AgentCompressError, DraftError, InvalidInputError
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class _CompressOptions:
 @click.option("-n", "--target-tokens", type=int, help="Most tokens to keep, instead of --keep-rate.")
 @click.option("-t", "--target", default="gpt-4o", show_default=True, help="Model whose tokens are counted.")
 @click.option("-d", "--draft", default="smollm2-135m", show_default=True, help="Model that scores.")
-@click.option("-s", "--scorer", default="calibrated", show_default=True, help="calibrated, lexical, random, ...")
+@click.option("-s", "--scorer", default="reader", show_default=True, help="reader, calibrated, lexical, ...")
 @click.option("--segmenter", default="auto", show_default=True, help="auto, prose, lines, chunks, ...")
 @click.option("--json", "as_json", is_flag=True, help="Print text, spans, tokens and timings as JSON.")
 def compress(**given: Any) -> None:
@@ -247,5 +248,5 @@ def _to_json(result: CompressedText) -> str:
     )
 
 
-for command in (run_bench, evaluate, calibrate, replay, explain, report_receipts):
+for command in (run_bench, evaluate, calibrate, train, replay, explain, report_receipts):
     main.add_command(command)

@@ -32,7 +32,7 @@ def add_compressor_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that say how a command compresses: keep_rate, scorer, draft, target (`CompressorOptions`)."""
     options = (
         click.option("-k", "--keep-rate", type=RateOption(), default="auto", show_default=True, help="Share to keep."),
-        click.option("-s", "--scorer", default="calibrated", show_default=True, help="Scorer."),
+        click.option("-s", "--scorer", default="reader", show_default=True, help="Scorer."),
         click.option("-d", "--draft", default="smollm2-135m", show_default=True, help="Model that scores."),
         click.option("--target", default="gpt-4o", show_default=True, help="Model whose tokens are counted."),
     )

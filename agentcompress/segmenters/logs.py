@@ -383,7 +383,10 @@ class LogStyle:
     overwritten: frozenset[int] = frozenset()
 
     def gap(self, text: str, gap: Span) -> str:
-        """`[...]`, `[... 14 lines omitted]`, `[... 14 more like this omitted]`, `[... 60 overwritten updates omitted]`."""
+        """`[...]`, `[... 14 lines omitted]`, `[... 14 more like this omitted]`, `[... 60 overwritten updates omitted]`.
+
+        Of what is like the line before, and of updates, the number is always said.
+        """
         said = self.lines.count_gap(text, gap)
         if gap.end in self.overwritten and "\n" not in text[gap.start : gap.end]:
             number = text.count("\r", gap.start, gap.end)

@@ -33,7 +33,7 @@ _NAMING = re.compile(
     r"|job|role|domain|interface|device|account|arn|uid))[\"']?\s*(?:[:=]|\s{2,})\s*\S"
 )
 _METADATA, _NAME = re.compile(r"\s*metadata:\s*$"), re.compile(r"\s*name:\s*\S")
-_QUOTED = re.compile(r"""(?::\s+|-\s+)(["'])(?:(?<=")(?:[^"\\]|\\.)*|(?<=')(?:[^']|'')*)$""")
+_QUOTED = re.compile(r"""(?::\s+|-\s+)(["'])(?:(?<=")(?:[^"\\]|\\.)*\\?|(?<=')(?:[^']|'')*)$""")
 _ENDS_QUOTED = {'"': re.compile(r'^(?:[^"\\]|\\.)*"'), "'": re.compile(r"^(?:[^']|'')*'(?!')")}
 _VALUE = re.compile(r"[:=]\s+(.*)$")
 _LEAST_ALIKE, _FEW_ODD, _MOST_ODD, _USUAL_SHARE, _FLOOR_SHARE = 8, 2, 6, 0.7, 0.5

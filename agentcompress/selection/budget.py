@@ -25,6 +25,9 @@ LEAST = 0.2
 EXPECTED = 0.6
 """What "auto" comes to about, for estimates before anything is scored."""
 
+_LEAST_PROMISED = 0.05
+"""The lowest rate where chances say how much is enough."""
+
 _MASS = 0.9
 _SHARPNESS, _PROSE_SHARPNESS = 0.5, 1.5  # a question about prose is explicit, what comes next in a tool's result is not
 _LONG_TOKENS = 3000
@@ -48,6 +51,34 @@ def compute_auto_rate(segment: Segment, scores: np.ndarray, tokens: int) -> floa
     last = min(int(np.searchsorted(mass, _MASS * mass[-1])), len(mass) - 1)
     share = float(chars[best_first][: last + 1].sum() / chars.sum())
     return max(LEAST, math.sqrt(share * min(1.0, math.sqrt(_LONG_TOKENS / max(1, tokens)))))
+
+
+def compute_recall_share(segment: Segment, scores: np.ndarray, chances: np.ndarray, recall_target: float) -> float:
+    """Return the share of a text, in (0, 1], whose best units are expected to hold `recall_target` of what is used.
+
+    scores: (units,). chances: (units,), how many strings of each are expected to be used, up to one factor, >= 0.
+    recall_target: in (0, 1]. Raises `ScoringError` for scores or chances that can't be used.
+    """
+    scores, chances = check_scores(segment, scores), check_scores(segment, chances)
+    if not segment.units or not chances.sum() > 0:
+        return 1.0
+    best_first = np.argsort(-scores, kind="stable")
+    reached = chances[best_first].cumsum() / chances.sum()
+    last = min(int(np.searchsorted(reached, recall_target)), len(reached) - 1)
+    chars = np.array([unit.end - unit.start for unit in segment.units], dtype=np.float64)
+    return float(chars[best_first][: last + 1].sum() / chars.sum())
+
+
+@dataclass(frozen=True, eq=False)
+class Chances:
+    """What a scorer expects of units: what "auto" keeps its promise by.
+
+    of_unit: (units,), how many strings of each are expected to be used, up to one factor, >= 0. recall_target: the
+    share of what is used that is to be kept, in (0, 1].
+    """
+
+    of_unit: np.ndarray
+    recall_target: float
 
 
 @dataclass(frozen=True)
@@ -92,11 +123,14 @@ class Budget:
         """Whether the whole text fits, whatever its scores."""
         return self.tokens is not None and self.tokens >= self.text_tokens
 
-    def for_scores(self, segment: Segment, scores: np.ndarray) -> Budget:
-        """The budget in tokens, which the scores say where the call has left it to them."""
+    def for_scores(self, segment: Segment, scores: np.ndarray, chances: Chances | None = None) -> Budget:
+        """The budget in tokens, which the scores say where the call has left it to them, or better the chances."""
         if self.tokens is not None:
             return self
-        share = compute_auto_rate(segment, scores, self.text_tokens)
+        if chances is None:
+            share = compute_auto_rate(segment, scores, self.text_tokens)
+        else:
+            share = max(_LEAST_PROMISED, compute_recall_share(segment, scores, chances.of_unit, chances.recall_target))
         return replace(self, tokens=compute_budget_tokens(share, self.text_tokens), share=share)
 
 
@@ -106,10 +140,15 @@ def keep_all(text: str, budget: Budget) -> Selection:
 
 
 def keep_within(
-    segment: Segment, scores: np.ndarray, budget: Budget, counter: TokenCounter, style: DelimiterStyle
+    segment: Segment,
+    scores: np.ndarray,
+    budget: Budget,
+    counter: TokenCounter,
+    style: DelimiterStyle,
+    chances: Chances | None = None,
 ) -> Selection:
     """Keep the best units of a segment within a budget. scores: (units,), finite, or `ScoringError`."""
-    budget = budget.for_scores(segment, scores)
+    budget = budget.for_scores(segment, scores, chances)
     if budget.by_units:
         return select_share(segment, scores, budget.share, counter, style)
     return select_units(segment, scores, budget.tokens or 0, counter, style)

@@ -81,7 +81,7 @@ class LineStyle:
     mark: str
 
     def gap(self, text: str, gap: Span) -> str:
-        """`[...]`, or for much `[... 14 lines omitted]`, `[... 380 chars omitted]`, `[... 380 chars and 14 lines ...`."""
+        """`[...]`; of much `[... 14 lines omitted]`, or `[... 380 chars and 14 lines omitted]`."""
         if is_counted(text, gap):
             return self.count_gap(text, gap)
         breaks = _find_line_break(text, gap) if text[gap.end - 1] == "\n" else ""
@@ -114,7 +114,7 @@ class CommentStyle:
     within: str = "[..."
 
     def gap(self, text: str, gap: Span) -> str:
-        """`# ...`, or for many `# ... 14 lines omitted (120-133)`, counted from 1; inside a line `[... 380 chars omitted]`."""
+        """`# ...`; of many `# ... 14 lines omitted (120-133)`, from 1 on; inside a line `[... 380 chars omitted]`."""
         rows = find_whole_rows(text, gap, self.line_starts)
         breaks = _find_line_break(text, gap) if text[gap.end - 1] == "\n" else ""
         if not is_counted(text, gap):

@@ -97,5 +97,5 @@ def test_a_fallback_that_can_not_be_made_is_caught(monkeypatch: pytest.MonkeyPat
     result = broken.compress(conversation(LOG), on_error="ignore")
     assert result.receipt.blocks[0].reason == (
         "failed: tests.fakes:BrokenScorer: ScoringError: because of a RuntimeError; "
-        "lexical: ZeroDivisionError: see the debug log"
+        "features: ZeroDivisionError: see the debug log"
     )

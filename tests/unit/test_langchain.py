@@ -303,7 +303,9 @@ FAULTS: dict[str, Callable[[], dict[str, Any]]] = {
     "the scorer fails": lambda: {"config": {**CONFIG, "scorer": "tests.fakes:BrokenScorer"}},
     "scores are no numbers": lambda: {"config": {**CONFIG, "scorer": "tests.fakes:NanScorer"}},
     "the segmenter fails": lambda: {"config": {**CONFIG, "segmenter": "tests.fakes:BrokenSegmenter"}},
-    "the draft is missing": lambda: {"config": {"draft": "/no/such/folder", "ledger": "memory", "keep_rate": 0.2}},
+    "the draft is missing": lambda: {
+        "config": {"scorer": "calibrated", "draft": "/no/such/folder", "ledger": "memory", "keep_rate": 0.2}
+    },
     "it is too slow": lambda: {
         "config": {**CONFIG, "scorer": "tests.unit.test_langchain:SlowScorer"},
         "deadline_ms": 300,

@@ -82,7 +82,7 @@ def test_a_draft_that_can_not_be_done_is_not_begun() -> None:
     started = time.monotonic()
     receipt = make(slow_bm25=False).compress(conversation(LINES), deadline_ms=8_000, on_error="ignore").receipt
     (block,) = receipt.blocks
-    assert block.scorer == "lexical"
+    assert block.scorer == "features"
     assert "too large for a deadline of 8,000 ms" in str(block.reason)
     assert time.monotonic() - started < 5
 

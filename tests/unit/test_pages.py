@@ -74,6 +74,8 @@ def test_commands_take_their_arguments(
     for word in arguments:
         if Path(word).suffix in {".jsonl", ".json", ".log"}:
             Path(word).touch()
+        elif word.startswith("~"):
+            Path(word).mkdir(parents=True)
     called = []
     for command in _leaves(main):
         monkeypatch.setattr(command, "callback", lambda **options: called.append(options))

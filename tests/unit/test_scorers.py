@@ -42,6 +42,8 @@ class Listed:
 
 
 SCORERS = [
+    Listed("reader"),
+    Listed("features"),
     Listed("calibrated"),
     Listed("lexical"),
     Listed("random"),
@@ -80,6 +82,12 @@ def assert_contract(scorer: Scorer, segment: Segment, query: str) -> None:
     assert scores.dtype == np.float64
     assert np.isfinite(scores).all()
     assert (scorer.score(segment, Reading(query)) == scores).all()
+    reading = Reading(query, query, query, "bash", '{"command": "cat cats.txt"}', (query, segment.text))
+    scores = scorer.score(segment, reading)
+    assert scores.shape == (len(segment.units),)
+    assert scores.dtype == np.float64
+    assert np.isfinite(scores).all()
+    assert (scorer.score(segment, reading) == scores).all()
 
 
 @pytest.mark.parametrize("text", TEXTS)

@@ -37,6 +37,14 @@ def test_kept_yaml_parses(documents: list[object], seed: int) -> None:
         list(yaml.safe_load_all(kept(segment, 1 + len(text) // part, seed).rendered.text))
 
 
+def test_a_quoted_text_that_goes_on_behind_a_backslash_is_one() -> None:
+    text = yaml.safe_dump({"a": [None, ["\x1f" * 20 + "go on " * 30, 1]], "b": [{"c": None}] * 9}, allow_unicode=True)
+    segment = SectionSegmenter("yaml").segment(text)
+    assert text.count("\\\n") == 3
+    for seed in range(40):
+        list(yaml.safe_load_all(kept(segment, 1 + len(text) // 8, seed).rendered.text))
+
+
 @pytest.mark.parametrize("keep_rate", [0.1, 0.3, 0.6])
 def test_kept_manifests_and_locks_parse(keep_rate: float) -> None:
     made = TEXTS["manifests"]()

@@ -459,7 +459,7 @@ def test_scores_are_remembered_by_text_units_and_query() -> None:
     assert np.array_equal(small.score(segments[0], Reading("b")), scorer.score(segments[0], Reading("b")))
 
 
-def test_the_default_scorer_runs_on_the_cache_its_config_asks_for(tiny_draft: str, folder: Path) -> None:
+def test_the_drafts_scorer_runs_on_the_cache_its_config_asks_for(tiny_draft: str, folder: Path) -> None:
     text = "The cat sat on the mat. The dog barked.\n" * 60
     results = []
     for options in (
@@ -467,7 +467,7 @@ def test_the_default_scorer_runs_on_the_cache_its_config_asks_for(tiny_draft: st
         {},
         {"segment_cache_bytes": 1 << 20, "segment_cache_folder": str(folder)},
     ):
-        config = CompressConfig(draft=tiny_draft, **options)
+        config = CompressConfig(scorer="calibrated", draft=tiny_draft, **options)
         compressor = Compressor(config)
         results.append(compressor.compress_text(text, query="Who barked?", keep_rate=0.2).text)
         scorer = compressor.scorer

@@ -185,7 +185,9 @@ class Grid:
         started = time.perf_counter()
         compressor = self._compressors[variant.name, variant.draft]
         whole = item.tool_result and variant.config.segmenter == "auto" and explain_left_whole(item.text)
-        result = compressor.compress_text(item.text, query=item.query, keep_rate=1.0 if whole else cell.keep_rate)
+        result = compressor.compress_text(
+            item.text, query=item.reading, hint=item.query, keep_rate=1.0 if whole else cell.keep_rate
+        )
         took["compress_ms"] = (time.perf_counter() - started) * 1000
         row |= {"tokens_before": result.tokens_before, "tokens_after": result.tokens_after}
         row["evidence"] = item.evidence.measure_kept(item.text, result.spans) if item.evidence else None

@@ -17,7 +17,6 @@ from agentcompress.evaluation.quality.grid import append_row, read_whole_lines
 from agentcompress.evaluation.quality.oracle import OracleScorer, correlate_ranks
 from agentcompress.evaluation.quality.tasks import EvalItem, Task
 from agentcompress.evaluation.quality.variants import Variant
-from agentcompress.schema import Reading
 from agentcompress.scorers.published import LayerScorer
 from agentcompress.scorers.units import digest_segment
 
@@ -57,7 +56,7 @@ def _correlate_item(item: EvalItem, ways: Sequence[Variant], model: str) -> list
             if key not in ranked:
                 ranked[key] = oracle.score_layers(segment, item.query)
             for layer, scorer in _build_scorers(way):
-                scores = scorer.score(segment, Reading(item.query))
+                scores = scorer.score(segment, item.reading)
                 correlations = [round(correlate_ranks(scores, found), 6) for found in ranked[key]]
                 rows.append(
                     {

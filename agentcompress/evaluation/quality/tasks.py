@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from agentcompress.schema import Span
+from agentcompress.schema import Reading, Span
 
 ANSWER_RULE = "Answer the question with a short phrase taken from the context."
 
@@ -44,7 +44,7 @@ class EvalItem:
     text: what is compressed; query: what for. before, behind: what stands around the text in the prompt, never
     compressed. evidence: falsy when only an answer tells. answers: right ones; metric: one of `metrics.NAMES`;
     classes, dataset: see `metrics.score`. max_tokens: of an answer. tool_result: what a tool returned; some of that is
-    left whole (`segmenters.listings`).
+    left whole (`segmenters.listings`). told: what is known beside the query.
     """
 
     id: str
@@ -59,6 +59,12 @@ class EvalItem:
     dataset: str = ""
     max_tokens: int = 32
     tool_result: bool = False
+    told: Reading | None = field(default=None, repr=False)
+
+    @property
+    def reading(self) -> Reading:
+        """All that is known of what the text is read for."""
+        return self.told or Reading(self.query)
 
     def build_prompt(self, text: str) -> str:
         """Build the prompt with `text` (the item's, or what is left of it) as its context."""
