@@ -14,7 +14,7 @@ from typing import Any
 from agentcompress import CompressConfig, Receipt, compressed
 
 SOURCES = Path(logging.__file__).parent
-CONFIG = CompressConfig(ledger="memory", keep_rate=0.3)
+CONFIG = CompressConfig(ledger="memory", keep_rate=0.5)
 TASK = "Which method decides whether a record is handled, and what does it look at?"
 receipts: list[Receipt] = []
 

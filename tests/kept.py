@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -35,7 +36,8 @@ def assert_sound(segment: Segment, text: str) -> None:
 
 _COUNT = re.compile(r" (?P<lines>\d+) lines? omitted(?: \((?P<first>\d+)(?:-(?P<last>\d+))?\))?")
 _DELIMITER = re.compile(
-    rf"\s*(?:(?:#|//|--|/\*|<!--) ?|\[)(?:\.\.\.|…)(?: #\d+:)?(?:{_COUNT.pattern})?\]?(?: (?:\*/|-->))?"
+    r"(?P<indent>\s*)(?P<mark>(?:(?:#|//|--|/\*|<!--) ?|\[)(?:\.\.\.|…)(?: #\d+:)?)"
+    rf"(?:{_COUNT.pattern})?\]?(?: (?:\*/|-->))?"
 )
 
 
@@ -45,21 +47,30 @@ def is_delimiter(line: str) -> bool:
 
 
 def assert_whole_lines(text: str, rendered: Rendered) -> None:
-    """Kept lines stand there as they were, a delimiter in every gap; it counts the lines that are gone, if many are."""
-    lines, shown = text.splitlines(), iter(rendered.text.splitlines())
+    """Kept lines stand there byte for byte, a delimiter of its own in every gap, which counts where much is gone."""
+    lines, shown = text.splitlines(keepends=True), iter(rendered.text.splitlines(keepends=True))
     ends = [0]
-    for line in text.splitlines(keepends=True):
+    for line in lines:
         ends.append(ends[-1] + len(line))
     at = 0
     for start, end in [*rendered.spans, (len(text), len(text))] if rendered.text else []:
         first, last = ends.index(start), ends.index(end)
         if first > at:
-            found = _DELIMITER.fullmatch(next(shown))
-            assert found
-            assert (found["lines"] is not None) == is_counted(text, Span(ends[at], start))
-            assert found["lines"] in (None, str(first - at))
-            assert found["first"] in (None, str(at + 1))
-            assert found["last"] in (None, str(first))
+            _assert_stands_for(next(shown), text, lines, (at, first), is_counted(text, Span(ends[at], start)))
         assert [next(shown) for _ in range(first, last)] == lines[first:last]
         at = last
     assert list(shown) == []
+
+
+def _assert_stands_for(said: str, text: str, lines: Sequence[str], gone: tuple[int, int], counted: bool) -> None:
+    """A delimiter with a mark that the text has not, at the lines' indentation, ended as they are. gone: of `lines`."""
+    start, end = gone
+    found = _DELIMITER.fullmatch(said.rstrip("\r\n"))
+    assert found, said
+    assert found["mark"] not in text
+    speaking = next((line for line in lines[start:end] if line.strip()), "")
+    assert found["indent"] == speaking[: len(speaking) - len(speaking.lstrip())][:40] or not speaking
+    assert said[found.end() :] == lines[end - 1][len(lines[end - 1].rstrip("\r\n")) :]
+    assert found["lines"] == (str(end - start) if counted else None)
+    assert found["first"] in (None, str(start + 1))
+    assert found["last"] in (None, str(end))

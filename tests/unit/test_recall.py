@@ -22,8 +22,11 @@ from agentcompress.ledger.memory import MemoryStore
 from agentcompress.ledger.opening import open_lasting_store
 from agentcompress.ledger.sqlite import SQLiteStore
 from agentcompress.results import CompressedText
-from agentcompress.schema import Decision
+from agentcompress.schema import Decision, Span
 from agentcompress.targets.counting import get_token_counter
+from agentcompress.text.delimiters import make_comment_style
+from agentcompress.text.lines import Rows
+from agentcompress.text.recall_style import make_recall_style
 from tests import fakes
 from tests.fakes import FlakyStore, conversation
 from tests.texts_of_agents import PROSE, TEXTS
@@ -93,6 +96,36 @@ def test_the_budget_holds_with_ids(kind: str, keep_rate: float) -> None:
     assert result.tokens_after == get_token_counter("gpt-4o").count(result.text)
     if kind == "json":
         json.loads(result.text)
+
+
+STYLED = "".join(f"    .rule-{i} {{ color: red; }}\n" for i in range(100))
+
+
+@pytest.mark.parametrize(("opening", "closing"), [("#", ""), ("//", ""), ("/*", "*/"), ("<!--", "-->")])
+def test_an_id_stands_in_the_comment(opening: str, closing: str) -> None:
+    starts = Rows(STYLED).starts
+    style = make_recall_style(make_comment_style(STYLED, (opening, closing), starts), "abc123", STYLED)
+    for last in (5, 50):  # brief, and counted
+        said = style.gap(STYLED, Span(starts[3], starts[last]))
+        assert said.startswith(f"    {opening} ...")
+        assert said.endswith(f" {closing}\n" if closing else "\n")
+        assert said.count(closing or "\n") == 1
+        assert ID.findall(said) == [f"abc123:4-{last}"]
+
+
+@pytest.mark.parametrize(("path", "ascii_only"), [("a.py", True), ("a.py", False), ("a.txt", True)])
+def test_an_id_in_a_string_stands_in_its_delimiter(path: str, ascii_only: bool) -> None:
+    """Not at the beginning of the line behind it, which is kept as it was."""
+    lines = [f"x{i} = call('é', {i})" if path == "a.py" else f"row {i}: é and more" for i in range(200)]
+    lines[7] = lines[7].replace("é", "[... # ...")  # the marks are others then
+    text = json.dumps({"path": path, "content": "\n".join(lines)}, ensure_ascii=ascii_only)
+    shared = compressor(scorer="random")
+    result = named(shared, text, 0.3)
+    shown = json.loads(result.text)["content"].split("\n")
+    said = [line for line in shown if line not in lines]
+    assert len(said) > 10
+    assert all(ID.search(line) and re.match(r"(?:# ?|\[)(?:…|\.\.\.)", line) for line in said), said
+    assert [pages(shared, id) for id in ID.findall(result.text)] == gaps(text, result)
 
 
 def test_without_recall_no_delimiter_names_anything() -> None:

@@ -1,20 +1,24 @@
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentcompress.errors import ScoringError
-from agentcompress.schema import Reading, Segment, Span, Unit
+from agentcompress.schema import DelimiterStyle, Reading, Segment, Span, Unit
 from agentcompress.scorers.seeded import RandomScorer
 from agentcompress.segmenters.lines import LineSegmenter
+from agentcompress.segmenters.logs import LogSegmenter
 from agentcompress.segmenters.prose import ProseSegmenter
+from agentcompress.segmenters.source import SourceSegmenter
+from agentcompress.segmenters.structured import JsonSegmenter
 from agentcompress.selection.select import Selection, compute_budget_tokens, select_units
 from agentcompress.targets.counting import get_token_counter
-from agentcompress.text.delimiters import choose_style, make_comment_style, make_line_style
+from agentcompress.text.delimiters import choose_style, is_counted, make_comment_style, make_line_style
 from agentcompress.text.lines import Rows
 from agentcompress.text.rendering import render_units
 from tests.fakes import WordCounter
@@ -143,6 +147,137 @@ def test_within_a_line_a_small_gap_is_not_counted() -> None:
     for style in (make_line_style(text), make_comment_style(text, ("#", ""), Rows(text).starts)):
         assert style.gap(text, Span(5, 205)) == "[...]"
         assert style.gap(text, Span(5, 305)) == "[... 300 chars omitted]"
+
+
+def test_the_bounds_of_what_is_counted_are_exact() -> None:
+    for length in (8, 15, 16, 8000, 15_999, 16_000, 16_001, 10**6):
+        bound = min(math.ceil(length / 8), 2000)
+        text = "x" * length
+        for start in (0, 3, length - bound):
+            assert is_counted(text, Span(start, start + bound))
+            assert not is_counted(text, Span(start, start + bound - 1))
+
+
+ENDS = "".join(f"{'  ' * (i % 3)}line {i:3d}\r\n" for i in range(60))
+ROWS = Rows(ENDS).starts
+
+
+@pytest.mark.parametrize(
+    ("style", "said"),
+    [
+        (make_line_style(ENDS), "[...]"),
+        (make_comment_style(ENDS, ("#", ""), ROWS), "# ..."),
+        (make_comment_style(ENDS, ("<!--", "-->"), ROWS), "<!-- ... -->"),
+    ],
+)
+def test_a_brief_delimiter_is_indented_and_ends_its_line_as_the_lines_do(style: DelimiterStyle, said: str) -> None:
+    for row in range(1, 50):
+        assert style.gap(ENDS, Span(ROWS[row], ROWS[row + 2])) == f"{'  ' * (row % 3)}{said}\r\n"
+    assert style.gap(ENDS, Span(ROWS[58], len(ENDS))) == f"  {said}\r\n"
+    assert style.gap(ENDS[:-2], Span(ROWS[58], len(ENDS) - 2)) == f"  {said}"
+    assert style.gap(ENDS, Span(ROWS[3] + 2, ROWS[4])) == "[...]\r\n"  # from within a line to its end
+
+
+def test_in_prose_a_small_gap_says_no_number_of_lines() -> None:
+    text = "".join(f"This is sentence number {i:3d}.\n" for i in range(64))  # an eighth is eight lines
+    segment = ProseSegmenter().segment(text)
+    style = choose_style(segment)
+    line = len(text) // 64
+    assert style.gap(text, Span(line - 1, 9 * line)) == "\n[... 8 lines]\n"
+    assert style.gap(text, Span(line - 1, 9 * line - 1)) == "\n[... 7 lines]\n"
+    assert style.gap(text, Span(line - 1, 9 * line - 2)) == "\n[...]\n"
+    assert style.gap(text.replace("\n", "\r\n"), Span(line - 1, 5 * line)) == "\r\n[...]\r\n"
+    assert style.gap(text, Span(0, 3 * line)) == "[...]\n"
+
+
+def test_what_is_like_the_line_before_is_counted_however_little() -> None:
+    text = "".join(f"12:00:00 worker {i} finished\n" for i in range(100))
+    for other in (50, 70):
+        text = text.replace(f"worker {other} finished", f"disk /dev/sd{other} is nearly full, call somebody")
+    segment = LogSegmenter().segment(text)
+    starts, style = Rows(text).starts, choose_style(segment)
+    assert style.gap(text, Span(starts[10], starts[11])) == "[... 1 more like this omitted]\n"
+    assert style.gap(text, Span(starts[10], starts[40])) == "[... 30 more like this omitted]\n"
+    assert style.gap(text, Span(starts[48], starts[51])) == "[...]\n"
+    assert style.gap(text, Span(starts[48], starts[72])) == "[... 24 lines omitted]\n"
+
+
+def test_what_a_progress_bar_has_overwritten_is_counted_however_little() -> None:
+    text = "\r".join(f"fetching {i} of 5" for i in range(1, 6)) + "\n"
+    text += "".join(f"compiled the module {i} of the great many that there are\n" for i in range(90))
+    segment = LogSegmenter().segment(text)
+    gap = Span(0, segment.units[0].end)
+    assert not is_counted(text, gap)
+    assert choose_style(segment).gap(text, gap) == "[... 4 overwritten updates omitted]\n"
+
+
+def test_elements_and_keys_are_counted_however_few() -> None:
+    records = [{"id": i, "name": f"name {i}", "note": "word " * 300} for i in range(40)]
+    text = json.dumps({"rows": records})
+    segment = JsonSegmenter().segment(text)
+    style = choose_style(segment)
+
+    def leave_out(first: str, end: str) -> str:
+        start = text.index(first)
+        return style.gap(text, Span(start, text.index(end, start)))
+
+    assert leave_out('{"id": 3,', '{"id": 4,') == '"[... 1 element omitted]", '
+    assert leave_out('"name": "name 3"', '"note"') == '"[... 1 key omitted: name]": null, '
+    pieces = [unit for unit in segment.units if text[unit.start : unit.end].replace("word ", "") == ""]
+    assert len(pieces) > 40
+    assert {style.gap(text, Span(unit.start, unit.end)) for unit in pieces} == {"[...]"}
+
+
+LINES_OF_ALL_KINDS = st.lists(
+    st.tuples(
+        st.sampled_from(["", "  ", "    "]),
+        st.sampled_from(["x = 1", "def f(a, b):", "", "It rained. It blew hard.", "12:00 ERROR it failed", "# ..."]),
+        st.integers(0, 9),
+    ).map(lambda made: f"{made[0]}{made[1]} {made[2]}\n"),
+    min_size=30,
+    max_size=90,
+).map("".join)
+"""Of so many lines, most gaps are brief."""
+
+ALL = {**SEGMENTERS, "log": LogSegmenter(), "source": SourceSegmenter("python")}
+
+
+@pytest.mark.parametrize("kind", ALL)
+@given(text=LINES_OF_ALL_KINDS, seed=st.integers(0, 3), counter=st.sampled_from(sorted(COUNTERS)))
+@settings(max_examples=30)
+def test_brief_and_counted_delimiters_are_in_the_budget(kind: str, text: str, seed: int, counter: str) -> None:
+    """And a larger budget keeps a superset, but of code, whose units can't be cut."""
+    segment = ALL[kind].segment(text)
+    scores = RandomScorer(seed).score(segment, Reading(""))
+    kept: set[int] = set()
+    for budget in (1, 3, 8, 20, 30, 31, 32, 50, 80, 120, 200):
+        found = select_units(segment, scores, budget, COUNTERS[counter], choose_style(segment))
+        assert found.tokens == COUNTERS[counter].count(found.rendered.text) <= budget
+        assert_subsequence(segment, found.rendered.text, found.rendered.spans)
+        characters = {i for span in found.rendered.spans for i in range(span.start, span.end)}
+        assert kept <= characters or not segment.divisible
+        kept = characters
+
+
+@pytest.mark.parametrize(
+    ("line", "goes"), [("red green blue black", False), ("red green blue black white grey pink", True)]
+)
+def test_a_gap_goes_where_it_takes_more_than_twice_a_brief_delimiter(line: str, goes: bool) -> None:
+    """Between the lines that are better, what is short stays."""
+    counter = COUNTERS["gpt-4o"]
+    text = "".join(f"kept line number {i} of many\n{line}\n" for i in range(60))
+    segment = LineSegmenter().segment(text)
+    style = choose_style(segment)
+    brief = counter.count("[...]\n")
+    assert counter.count(style.longest(text)) > 2 * brief
+    assert (counter.count(f"{line}\n") > 2 * brief) == goes
+    scores = np.array([float("kept" in text[unit.start : unit.end]) for unit in segment.units])
+    best = counter.count("".join(f"kept line number {i} of many\n" for i in range(60)))
+    found = select_units(segment, scores, best + 40 * brief, counter, style).rendered.text
+    better = found.count("kept")
+    assert 40 < better < 60
+    assert found.count(f"many\n{line}\nkept") == (0 if goes else better - 1)
+    assert found.count("many\n[...]\nkept") == (better - 1 if goes else 0)
 
 
 def test_delimiters_of_prose_stand_between_sentences_and_at_paragraph_ends() -> None:

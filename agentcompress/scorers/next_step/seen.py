@@ -9,14 +9,14 @@ from cachetools import LRUCache, cached
 
 from agentcompress.scorers.next_step.words import WORD
 
-_KEPT_CHARS = 20_000_000
-"""Texts of so many characters are remembered."""
+_KEPT = 400_000
+"""So many distinct words and lines of texts are remembered: some tens of megabytes."""
 
 _LEAST_LINE = 8
 """Shorter lines (braces, blank ones) stand everywhere."""
 
 
-@cached(LRUCache(_KEPT_CHARS, getsizeof=lambda found: 1 + 8 * (len(found[0]) + len(found[1]))), lock=threading.Lock())
+@cached(LRUCache(_KEPT, getsizeof=lambda found: 1 + len(found[0]) + len(found[1])), lock=threading.Lock())
 def read_text(text: str) -> tuple[frozenset[str], frozenset[str]]:
     """The distinct words of a text, and its distinct lines without the white space around them."""
     lines = frozenset(line for line in map(str.strip, text.split("\n")) if len(line) >= _LEAST_LINE)
