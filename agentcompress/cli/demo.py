@@ -167,7 +167,7 @@ def show_result(result: DemoResult) -> None:
 def _cut_around(text: Any, evidence: str, lines: int = 8) -> Any:
     """Cut out the lines around the evidence: the evidence in green, delimiters dimmed."""
     text.highlight_regex(re.escape(evidence), "bold green")
-    text.highlight_regex(r"\[[^\[\]\n]* omitted\]", "dim cyan")
+    text.highlight_regex(r"\[(?:\.\.\.|…)[^\[\]\n]*\]", "dim cyan")
     rows = text.split("\n")
     at = next(i for i, row in enumerate(rows) if evidence in row.plain)
     return type(text)("\n").join(rows[max(0, at - lines) : at + lines + 1])

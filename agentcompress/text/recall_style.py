@@ -12,6 +12,9 @@ from agentcompress.text.lines import Rows
 
 TOOL_NAME = "recall"
 
+_BRIEF = re.compile(r"(?:\.\.\.|…|\\u2026)(?: #\d+:?)?")
+"""The mark of a delimiter that says no more, also where it stands escaped in a JSON string."""
+
 _OMITTED = re.compile(r" omitted(?: \((?:\d+-)?\d+\))?")
 
 
@@ -40,11 +43,13 @@ def make_recall_style(style: DelimiterStyle, name: str, text: str) -> RecallStyl
 
 
 def _add_id(said: str, id: str) -> str:  # noqa: A002 - the word users have for it
-    """A delimiter with the recall id in it: behind "omitted", else before its last bracket, else behind it."""
+    """A delimiter with its id: behind "omitted", else behind the mark, before the last bracket, or behind it."""
     if not said.strip():
         return said
     if _OMITTED.search(said):
         return _OMITTED.sub(f" omitted, {TOOL_NAME} {id}", said, count=1)
+    if found := _BRIEF.search(said):
+        return f"{said[: found.end()]} {TOOL_NAME} {id}{said[found.end() :]}"
     words = said.rstrip()
     blank = said[len(words) :]
     return f"{words[:-1]} {TOOL_NAME} {id}]{blank}" if words.endswith("]") else f"{words} ({TOOL_NAME} {id}){blank}"
