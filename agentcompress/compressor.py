@@ -254,8 +254,9 @@ class Compressor:
         """What needs no draft: the same, scored by features of rows and by BM25."""
         segmenter = "auto" if self.config.segmenter == "chunks" else self.config.segmenter
         options = {} if segmenter == "auto" else self.config.segmenter_options
-        reader = {name: value for name, value in self.config.scorer_options.items() if name == "reader"}
-        update = {"scorer": _FALLBACK, "scorer_options": reader, "segmenter": segmenter, "segmenter_options": options}
+        reader = self.config.scorer_options.get("reader") if self.config.scorer == "reader" else None
+        chosen = {} if reader is None else {"reader": reader}  # that of another scorer may be anything
+        update = {"scorer": _FALLBACK, "scorer_options": chosen, "segmenter": segmenter, "segmenter_options": options}
         return Compressor(self.config.model_copy(update=update), store=self.store)
 
     @property

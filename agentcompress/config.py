@@ -72,7 +72,7 @@ class CompressConfig(BaseModel):
         0.9
     )
     """With "auto": the share of what the next steps of an agent use that is to be kept of a tool's result, in (0, 1],
-    as the reader expects it (docs/results.md says how well that holds)."""
+    as the reader expects it (docs/reader.md says how well that holds)."""
 
     min_tokens: Annotated[int, Field(ge=1, description=TOKENS_RANGE)] = 512
     """Blocks of a conversation with fewer target tokens are left alone."""

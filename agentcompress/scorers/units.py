@@ -52,11 +52,16 @@ def add_parent_scores(own: np.ndarray, sizes: np.ndarray, segment: Segment) -> n
 
 def average_by_parent(own: np.ndarray, sizes: np.ndarray, segment: Segment) -> np.ndarray:
     """The mean score of the units of every unit's parent, weighted by size, (units,)."""
-    parents = np.fromiter((unit.parent for unit in segment.units), dtype=np.int64, count=len(segment.units))
-    _, parent_of_unit = np.unique(parents, return_inverse=True)
+    parent_of_unit = number_parents(segment)
     weights = np.maximum(sizes, _TINY)
     totals = np.bincount(parent_of_unit, weights=own * weights) / np.bincount(parent_of_unit, weights=weights)
     return totals[parent_of_unit]
+
+
+def number_parents(segment: Segment) -> np.ndarray:
+    """The parent of every unit as a number from 0 on, without gaps, int64 (units,)."""
+    parents = np.fromiter((unit.parent for unit in segment.units), dtype=np.int64, count=len(segment.units))
+    return np.unique(parents, return_inverse=True)[1]
 
 
 def blur_scores(own: np.ndarray, sizes: np.ndarray, width: float) -> np.ndarray:

@@ -10,14 +10,14 @@ import numpy as np
 from agentcompress.compressor import Compressor
 from agentcompress.conversation.blocks import find_blocks
 from agentcompress.corpora.trajectories import Trajectory
-from agentcompress.evaluation.quality.references import find_used_later
+from agentcompress.evaluation.quality.references import NEXT_STEPS, find_used_later
 from agentcompress.evaluation.replay.replay import find_starts, to_wire
 from agentcompress.schema import Reading, Segment
 from agentcompress.scorers.best_line import split_lines
 from agentcompress.scorers.next_step.columns import describe_rows
 from agentcompress.segmenters.listings import explain_left_whole
 
-NEAR, FAR = 6, 25
+NEAR, FAR = NEXT_STEPS, 25
 """Horizons in steps: what the next steps use, and what later ones use without having read it again."""
 
 _MOST_PLACES = 3
@@ -29,8 +29,8 @@ class Case:
     """A tool's result that later steps have used.
 
     id: of the trajectory, and its message. tokens: of the text, as the target counts. near, far: strings that steps
-    within the horizons used. rows: float32 (rows, columns), by `names`. labels: bool (rows,), whether a row holds one
-    of them.
+    within the horizons used. rows: float32 (rows, columns), by `names`; unit_of_row: int64 (rows,). labels: bool
+    (rows,), whether a row holds one of them.
     """
 
     id: str
@@ -40,6 +40,7 @@ class Case:
     near: tuple[str, ...]
     far: tuple[str, ...]
     rows: np.ndarray
+    unit_of_row: np.ndarray
     names: tuple[str, ...]
     labels: np.ndarray
 
@@ -63,12 +64,12 @@ def make_cases(trajectory: Trajectory, compressor: Compressor) -> Iterator[Case]
         segment = compressor.segment(block.text, block.hint)
         if len(segment.units) < 2:
             continue
-        rows, _, names = describe_rows(segment, block.reading)
+        rows, unit_of_row, names = describe_rows(segment, block.reading)
         used = (near.get(step, ()), far.get(step, ()))
         labels = label_rows(segment, [*used[0], *used[1]])
         if labels.any():
             identity = f"{trajectory.id}:{step}"
-            yield Case(identity, segment, block.reading, block.tokens, *used, rows, names, labels)
+            yield Case(identity, segment, block.reading, block.tokens, *used, rows, unit_of_row, names, labels)
 
 
 def label_rows(segment: Segment, strings: Sequence[str]) -> np.ndarray:

@@ -45,7 +45,7 @@ def compare_scorers(
     cases: Sequence[Case], forest: Forest, counter: TokenCounter, what: str
 ) -> dict[str, tuple[float, ...]]:
     """The mean recall at each of `RATES` of the reader and of `OTHERS`. what: the source, for the progress bar."""
-    scorers: dict[str, Scorer] = {READER: FeaturesScorer.of_forest(forest)}
+    scorers: dict[str, Scorer] = {READER: FeaturesScorer(reader=forest)}
     scorers.update({name: made() for name, made in OTHERS.items()})
     found: dict[str, list[list[float]]] = {name: [] for name in scorers}
     for number, case in enumerate(cases, 1):
@@ -70,13 +70,12 @@ class Promise:
     needed: Sequence[Sequence[np.ndarray]]
 
     @classmethod
-    def of_case(cls, case: Case, forest: Forest, unit_of_row: np.ndarray) -> Promise:
+    def of_case(cls, case: Case, forest: Forest) -> Promise:
         """Read a case with a forest that has not seen it."""
-        scorer = FeaturesScorer.of_forest(forest)
-        place = {name: number for number, name in enumerate(case.names)}
-        sums = forest.predict(case.rows[:, [place[name] for name in forest.columns]])
+        scorer = FeaturesScorer(reader=forest)
+        sums = forest.predict(forest.order_columns(case.rows, case.names))
         needed = [list(_find_places(case.segment, string)) for string in case.near or case.far]
-        return cls(case.segment, scorer.score(case.segment, case.reading), sums, unit_of_row, needed)
+        return cls(case.segment, scorer.score(case.segment, case.reading), sums, case.unit_of_row, needed)
 
     @cached_property
     def _ranks(self) -> np.ndarray:

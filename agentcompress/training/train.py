@@ -16,7 +16,6 @@ from agentcompress.compressor import Compressor
 from agentcompress.config import CompressConfig
 from agentcompress.corpora.trajectories import read_trajectories
 from agentcompress.errors import InvalidInputError
-from agentcompress.scorers.best_line import split_lines
 from agentcompress.scorers.next_step.forest import Forest
 from agentcompress.training.boost import boost_forest
 from agentcompress.training.cases import Case, make_cases
@@ -135,7 +134,7 @@ def _leave_each_out(
         forest = _learn([case for name, found in sources.items() if name != left_out for case in found], seed)
         judged = random.Random(seed).sample(list(cases), min(_JUDGED_CASES, len(cases)))
         recalls[left_out] = compare_scorers(judged, forest, counter, left_out)
-        promises[left_out] = [Promise.of_case(case, forest, split_lines(case.segment)[1]) for case in cases]
+        promises[left_out] = [Promise.of_case(case, forest) for case in cases]
     slope = fit_slope([promise for found in promises.values() for promise in found])
     by_source = {name: measure_promise(found, slope) for name, found in promises.items()}
     every = measure_promise([promise for found in promises.values() for promise in found], slope)

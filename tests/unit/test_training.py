@@ -216,3 +216,9 @@ def test_a_reader_of_ones_own_is_used_everywhere(tmp_path: Path) -> None:
         result = mine.compress(talk)
         assert "".join(text.splitlines(keepends=True)[:5]) in result.messages[2]["content"]
     assert read_cases(write_sessions(tmp_path / "s.jsonl", range(1)), compressor)
+
+
+def test_another_scorers_option_is_not_taken_for_a_reader() -> None:
+    compressor = Compressor(CompressConfig(scorer="tests.fakes:LongestScorer", ledger="memory"))
+    compressor.config = compressor.config.model_copy(update={"scorer_options": {"reader": "/no/such/file"}})
+    assert isinstance(compressor.fallback.scorer, FeaturesScorer)

@@ -17,7 +17,8 @@ from agentcompress.evaluation.quality.tasks import EvalItem, Evidence
 from agentcompress.schema import Reading
 
 _LEAST_CHARS = 1500
-_HORIZON = 6
+NEXT_STEPS = 6
+"""What so many of the assistant's messages behind a result use, its next steps use."""
 
 
 def is_trajectory(row: Any) -> bool:
@@ -30,7 +31,7 @@ def find_cases(trajectory: Trajectory) -> Iterator[EvalItem]:
     """Yield an item for every long tool result of a trajectory that later steps refer to."""
     messages = trajectory.context
     said = [_render_message(message) for message in messages]
-    for step, references in find_used_later(messages, _HORIZON):
+    for step, references in find_used_later(messages, NEXT_STEPS):
         task = next((s for m, s in zip(messages, said, strict=True) if m["role"] == "user"), "")
         action = next((said[i] for i in range(step - 1, -1, -1) if messages[i]["role"] == "assistant"), "")
         query = write_action_query(task, action)
@@ -93,7 +94,7 @@ def _follow_uses(
             steps += 1
             if steps > horizon:
                 return
-            yield from ((string, shown if steps > _HORIZON else ()) for string in used[at])
+            yield from ((string, shown if steps > NEXT_STEPS else ()) for string in used[at])
 
 
 def _render_message(message: Mapping[str, Any]) -> str:

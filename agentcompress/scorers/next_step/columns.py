@@ -16,6 +16,7 @@ from agentcompress.schema import Reading, Segment
 from agentcompress.scorers.best_line import split_lines
 from agentcompress.scorers.next_step.seen import read_texts
 from agentcompress.scorers.next_step.words import WORD, RowWords, is_specific, split_parts
+from agentcompress.scorers.units import number_parents
 
 _NUMBER = r"^\s*(?:\d+[:\t|→]?\s*)?"
 _DEFINES = re.compile(
@@ -52,7 +53,8 @@ def describe_rows(segment: Segment, reading: Reading) -> tuple[np.ndarray, np.nd
     texts = [rows.text[unit.start : unit.end] for unit in rows.units]
     columns = _Columns(texts, reading)
     found = {**columns.describe_words(), **columns.describe_signs(), **columns.describe_places()}
-    units = _describe_units(segment, unit_of_row)
+    parents = number_parents(segment)
+    units = _describe_units(segment, parents, unit_of_row)
     whole = columns.describe_result(rows.kind)
     own = np.stack(list(found.values()), axis=1)
     spread = own.std(axis=0)
@@ -62,7 +64,7 @@ def describe_rows(segment: Segment, reading: Reading) -> tuple[np.ndarray, np.nd
     ranks = np.argsort(np.argsort(ranked, axis=0, kind="stable"), axis=0, kind="stable") / max(1, len(texts) - 1)
     constant = np.broadcast_to(np.array(list(whole.values())), (len(texts), len(whole)))
     made = [own, standard, *(_average_near(near, reach) for reach in (2, 8)), ranks]
-    made += [_average_parents(near, segment, unit_of_row), np.stack(list(units.values()), axis=1), constant]
+    made += [_average_parents(near, parents[unit_of_row]), np.stack(list(units.values()), axis=1), constant]
     names = (
         *found,
         *(f"{name}_z" for name in found),
@@ -75,8 +77,8 @@ def describe_rows(segment: Segment, reading: Reading) -> tuple[np.ndarray, np.nd
     return np.concatenate(made, axis=1).astype(np.float32), unit_of_row, names
 
 
-def _describe_units(segment: Segment, unit_of_row: np.ndarray) -> dict[str, np.ndarray]:
-    """What the segmenter says of the unit that a row is of, each (rows,)."""
+def _describe_units(segment: Segment, parents: np.ndarray, unit_of_row: np.ndarray) -> dict[str, np.ndarray]:
+    """What the segmenter says of the unit that a row is of, each (rows,). parents: numbers of the units', (units,)."""
     units = segment.units
     rows_of_unit = np.bincount(unit_of_row, minlength=len(units))
     first = np.concatenate([[0], np.cumsum(rows_of_unit)[:-1]])
@@ -87,30 +89,29 @@ def _describe_units(segment: Segment, unit_of_row: np.ndarray) -> dict[str, np.n
         "unit_rows": np.minimum(rows_of_unit, 50),
         "requires": [min(len(unit.requires), 5) for unit in units],
         "wants": [min(len(unit.wants), 5) for unit in units],
-        "parent_units": np.log1p(_count_siblings(segment)),
+        "parent_units": np.log1p(np.bincount(parents)[parents]),
     }
     columns = {name: np.asarray(values, dtype=np.float64)[unit_of_row] for name, values in known.items()}
     columns["row_of_unit"] = np.minimum(np.arange(len(unit_of_row)) - first[unit_of_row], 50).astype(np.float64)
     return columns
 
 
-def _number_parents(segment: Segment) -> np.ndarray:
-    parents = np.fromiter((unit.parent for unit in segment.units), dtype=np.int64, count=len(segment.units))
-    return np.unique(parents, return_inverse=True)[1]
-
-
-def _count_siblings(segment: Segment) -> np.ndarray:
-    """How many units every unit's parent has, itself included, (units,)."""
-    parents = _number_parents(segment)
-    return np.bincount(parents)[parents]
-
-
-def _average_parents(values: np.ndarray, segment: Segment, unit_of_row: np.ndarray) -> np.ndarray:
+def _average_parents(values: np.ndarray, parent_of_row: np.ndarray) -> np.ndarray:
     """Averages over the rows of each row's parent, (rows, columns)."""
-    parents = _number_parents(segment)[unit_of_row]
-    rows = np.bincount(parents)
-    sums = np.stack([np.bincount(parents, weights=column) for column in values.T], axis=1)
-    return (sums / np.maximum(rows, 1)[:, None])[parents]
+    rows = np.bincount(parent_of_row)
+    sums = np.stack([np.bincount(parent_of_row, weights=column) for column in values.T], axis=1)
+    return (sums / np.maximum(rows, 1)[:, None])[parent_of_row]
+
+
+def _join_last(texts: Sequence[str], chars: int) -> str:
+    """The last characters of texts, a line between them, without joining all that a long conversation has said."""
+    last: list[str] = []
+    for text in reversed(texts):
+        last.append(text)
+        chars -= len(text) + 1
+        if chars <= 0:
+            break
+    return "\n".join(reversed(last))
 
 
 def _average_near(values: np.ndarray, reach: int) -> np.ndarray:
@@ -147,7 +148,7 @@ class _Columns:
             mark(self._action_words.__contains__),
         )
         rarity = 1.0 / np.maximum(words.rows_with, 1)
-        said = "\n".join(self._reading.before)[-_SAID_CHARS:] if self._reading.before else ""
+        said = _join_last(self._reading.before, _SAID_CHARS)[-_SAID_CHARS:]
         summed = {
             "names": name,
             "new_names": name & ~before,

@@ -47,12 +47,15 @@ class Forest:
 
         Raises `ScoringError` where one that the trees ask for is missing: the file was made for another version.
         """
+        return 1.0 / (1.0 + np.exp(-self.slope * self.predict(self.order_columns(rows, names))))
+
+    def order_columns(self, rows: np.ndarray, names: Sequence[str]) -> np.ndarray:
+        """The columns that the trees ask for, in their order. Raises `ScoringError` where one is missing."""
         place = {name: number for number, name in enumerate(names)}
         missing = [name for name in self.columns if name not in place]
         if missing:
             raise ScoringError(f"the reader asks for {missing[0]!r}, which this version doesn't know: train it again")
-        sums = self.predict(rows[:, [place[name] for name in self.columns]])
-        return 1.0 / (1.0 + np.exp(-self.slope * sums))
+        return rows[:, [place[name] for name in self.columns]]
 
     def predict(self, rows: np.ndarray) -> np.ndarray:
         """Add up the leaves of all trees, float64 (rows,). rows: float32 (rows, columns), in this forest's order."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from functools import lru_cache
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 from cachetools import LRUCache, cachedmethod
@@ -32,29 +32,18 @@ class FeaturesScorer:
     A unit's score is the expected number of strings in it that the next steps use, per token and in logarithms, plus
     BM25 for the task and the action. Texts that answer no call are scored by BM25 alone.
 
-    reader: "auto" for the forest that is shipped, or a file that `agentcompress train` has made. lexical_weight: of
-    BM25, in standard deviations, >= 0.
+    reader: "auto" for the forest that is shipped, a file that `agentcompress train` has made, or a forest.
+    lexical_weight: of BM25, in standard deviations, >= 0.
     """
 
     uses_draft: ClassVar[bool] = False
 
-    def __init__(self, *, reader: str = "auto", lexical_weight: float = 0.3) -> None:
-        path = SHIPPED if checked_text("reader", reader) == "auto" else Path(reader)
-        self._prepare(_load_forest(path), lexical_weight)
-
-    def _prepare(self, forest: Forest, lexical_weight: float) -> None:
-        self._forest = forest
+    def __init__(self, *, reader: str | Forest = "auto", lexical_weight: float = 0.3) -> None:
+        self._forest = reader if isinstance(reader, Forest) else _load_forest(checked_text("reader", reader))
         self.lexical_weight = checked_weight("lexical_weight", lexical_weight)
         self._lexical = LexicalScorer()
         self._kept: LRUCache = LRUCache(_REMEMBERED)
         self._lock = threading.Lock()
-
-    @classmethod
-    def of_forest(cls, forest: Forest, *, lexical_weight: float = 0.3) -> Self:
-        """Make one of a forest that is at hand."""
-        made = cls.__new__(cls)
-        made._prepare(forest, lexical_weight)
-        return made
 
     def score(self, segment: Segment, reading: Reading) -> np.ndarray:
         """Float64 (units,), higher = keep."""
@@ -89,5 +78,5 @@ class FeaturesScorer:
 
 
 @lru_cache(maxsize=8)
-def _load_forest(path: Path) -> Forest:
-    return read_forest(path)
+def _load_forest(reader: str) -> Forest:
+    return read_forest(SHIPPED if reader == "auto" else Path(reader))
